@@ -1,0 +1,111 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/text.h"
+
+static void test_escape(void **state)
+{
+	static const struct {
+		const char *in;
+		size_t length;
+		const char *out;
+	} rows[] = {
+	    {"plain", 5, "plain"},
+	    {"a\nb\tc", 5, "a\\nb\\tc"},
+	    {"\033]0;x\007", 6, "\\e]0;x\\x07"},
+	    {"\xff\xc3\xa9", 3, "\\xff\xc3\xa9"},
+	    {"\xe2\x80\xae", 3, "\\u{202e}"},
+	    {"\xc2\x9b", 2, "\\u{9b}"},
+	    {"\xc0\xaf", 2, "\\xc0\\xaf"},
+	    {"back\\slash", 10, "back\\\\slash"},
+	    {"nul\0x", 5, "nul\\x00x"},
+	};
+	(void)state;
+	for (size_t i = 0; i < SG_ARRAY_SIZE(rows); i++) {
+		char out[64];
+
+		assert_int_equal(sg_text_escape(out, sizeof(out), rows[i].in, rows[i].length), strlen(rows[i].out));
+		assert_string_equal(out, rows[i].out);
+	}
+	char tiny[4];
+	assert_int_equal(sg_text_escape(tiny, sizeof(tiny), "\n\n", 2), 2);
+	assert_string_equal(tiny, "\\n");
+}
+
+static void test_nearest(void **state)
+{
+	static const char *const names[] = {"dns", "ping", "outgoing", "incoming"};
+
+	(void)state;
+	assert_string_equal(sg_text_nearest("dsn", names, 4), "dns");
+	assert_string_equal(sg_text_nearest("outgonig", names, 4), "outgoing");
+	assert_null(sg_text_nearest("filesystem", names, 4));
+	assert_null(sg_text_nearest("", names, 4));
+}
+
+static void test_json(void **state)
+{
+	SG_AUTO_BUFFER struct sg_buffer buffer = SG_BUFFER_INIT;
+
+	(void)state;
+	sg_buffer_append_json(&buffer, "a\"b\\c\n\x7f\xff\xc3\xa9", 10);
+	assert_string_equal(buffer.data, "\"a\\\"b\\\\c\\u000a\\u007f\\udcff\xc3\xa9\"");
+	assert_int_equal(sg_buffer_status(&buffer), 0);
+}
+
+static void test_error(void **state)
+{
+	struct sg_error error = SG_ERROR_INIT;
+
+	(void)state;
+	assert_int_equal(sg_error_set_errno(&error, -ENOENT, "open %s", "a\nb"), -ENOENT);
+	assert_string_equal(error.text, "open a\\nb: No such file or directory");
+	assert_int_equal(sg_error_set(&error, -EPERM, "later"), -EPERM);
+	assert_int_equal(error.code, -ENOENT);
+}
+
+static void test_pass_fds(void **state)
+{
+	int pair[2], fds[2], got[2];
+	size_t count;
+	char byte;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(sg_fd_send(pair[0], "x", 1, fds, 2), 0);
+	assert_int_equal(sg_fd_receive(pair[1], &byte, 1, got, 2, &count), 1);
+	assert_int_equal(count, 2);
+	assert_int_equal(write(got[1], "y", 1), 1);
+	assert_int_equal(read(fds[0], &byte, 1), 1);
+	assert_int_equal(byte, 'y');
+	/* More descriptors than asked for: all are closed, nothing is adopted. */
+	assert_int_equal(sg_fd_send(pair[0], "x", 1, fds, 2), 0);
+	assert_int_equal(sg_fd_receive(pair[1], &byte, 1, got, 1, &count), -EPROTO);
+	for (int i = 0; i < 2; i++) {
+		sg_fd_close(pair[i]);
+		sg_fd_close(fds[i]);
+		sg_fd_close(got[i]);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_escape), cmocka_unit_test(test_nearest), cmocka_unit_test(test_json),
+	    cmocka_unit_test(test_error),  cmocka_unit_test(test_pass_fds),
+	};
+	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
+}
