@@ -1,0 +1,297 @@
+/*
+ * The first process of a world, and the command's last steps before its first execve.
+ *
+ * No code of the world runs before the command's execve, and that one is held back by the supervisor until the first
+ * process has sealed itself (no longer dumpable: nobody in the world can read or trace it). From then on the first process
+ * holds no descriptor and no capability, and its own filter leaves it just the calls of its loop; all that the world can do
+ * to it is to exit, be stopped, or send it signals, which it, as a PID 1 without handlers, never gets.
+ *
+ * The command gives up everything in this order: terminal and streams, limits, capabilities and no_new_privs, scopes,
+ * other descriptors, and last the filter; after the filter it makes no call but execve and exit_group.
+ */
+#include "world/init.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "world/confine.h"
+
+enum { EXIT_FAILED = 125, EXIT_REFUSED = 126, EXIT_NOT_FOUND = 127 };
+
+static void send_report(int report, int kind, int number, const char *text, const int *fds, size_t count)
+{
+	struct sg_world_report message = {.kind = kind, .number = number};
+
+	(void)snprintf(message.text, sizeof(message.text), "%s", text);
+	(void)sg_fd_send(report, &message, sizeof(message), fds, count);
+}
+
+static SG_NORETURN void fail(int report, const struct sg_error *error)
+{
+	send_report(report, SG_WORLD_REPORT_FAILED, error->code, error->text, NULL, 0);
+	_exit(EXIT_FAILED);
+}
+
+/* Tells the supervisor which number the listener will have: the lowest free one. */
+static void announce(int report, enum sg_world_report_kind kind)
+{
+	int free_number = fcntl(report, F_DUPFD_CLOEXEC, 0);
+
+	sg_fd_close(free_number);
+	send_report(report, kind, free_number, "", NULL, 0);
+}
+
+static int make_pty(const struct sg_world_spec *spec, int report, int *ret_slave, struct sg_error *error)
+{
+	SG_AUTO_FD int master = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	int unlock = 0, slave;
+
+	if (master < 0)
+		return sg_error_set_errno(error, -errno, "cannot make a terminal for the world");
+	if (ioctl(master, TIOCSPTLCK, &unlock) < 0)
+		return sg_error_set_errno(error, -errno, "cannot unlock the world's terminal");
+	slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (slave < 0)
+		return sg_error_set_errno(error, -errno, "cannot open the world's terminal");
+	if (spec->termios != NULL)
+		(void)ioctl(slave, TCSETS, spec->termios);
+	if (spec->window != NULL)
+		(void)ioctl(slave, TIOCSWINSZ, spec->window);
+	send_report(report, SG_WORLD_REPORT_PTY, 0, "", &master, 1);
+	*ret_slave = slave;
+	return 0;
+}
+
+/* Puts the streams at 0, 1 and 2. None of the sources lies there: the supervisor moved them up. */
+static int place_streams(const struct sg_world_spec *spec, int slave, struct sg_error *error)
+{
+	SG_AUTO_FD int null = -1;
+
+	for (int i = 0; i < 3; i++) {
+		int source = spec->stdio[i] >= 0 ? spec->stdio[i] : slave;
+
+		if (spec->closed[i] || source < 0) {
+			if (null < 0)
+				null = open("/dev/null", O_RDWR | O_CLOEXEC);
+			source = null;
+		}
+		if (source < 0 || dup2(source, i) < 0)
+			return sg_error_set_errno(error, -errno, "cannot place stream %d", i);
+	}
+	return 0;
+}
+
+static int set_limits(const struct sg_world_spec *spec, struct sg_error *error)
+{
+	for (size_t i = 0; i < spec->limit_count; i++) {
+		struct rlimit current, wanted = {spec->limits[i].value, spec->limits[i].value};
+		int resource = spec->limits[i].resource;
+
+		if (getrlimit((__rlimit_resource_t)resource, &current) == 0 && current.rlim_max < wanted.rlim_max)
+			wanted.rlim_cur = wanted.rlim_max = current.rlim_max;
+		if (setrlimit((__rlimit_resource_t)resource, &wanted) < 0)
+			return sg_error_set_errno(error, -errno, "cannot set limit %d", resource);
+	}
+	return 0;
+}
+
+static void reset_signals(void)
+{
+	struct sigaction action = {.sa_handler = SIG_DFL};
+	sigset_t none;
+
+	for (int number = 1; number < NSIG; number++)
+		(void)sigaction(number, &action, NULL);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static const char *find_variable(char *const *environment, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (size_t i = 0; environment[i] != NULL; i++)
+		if (strncmp(environment[i], name, length) == 0 && environment[i][length] == '=')
+			return environment[i] + length + 1;
+	return NULL;
+}
+
+/* execvp(3)'s search, over the world's PATH; only async-signal-safe calls, and after the filter only execve. */
+static int execute(const struct sg_world_spec *spec)
+{
+	const char *name = spec->argv[0], *path = find_variable(spec->environment, "PATH");
+	int worst = ENOENT;
+
+	if (strchr(name, '/') != NULL) {
+		(void)execve(name, spec->argv, spec->environment);
+		return errno;
+	}
+	if (path == NULL)
+		path = "/usr/local/bin:/usr/bin:/bin";
+	for (;;) {
+		size_t length = strcspn(path, ":");
+		char candidate[4096];
+
+		if (length + 1 + strlen(name) < sizeof(candidate) && length > 0) {
+			(void)snprintf(candidate, sizeof(candidate), "%.*s/%s", (int)length, path, name);
+			(void)execve(candidate, spec->argv, spec->environment);
+			if (errno != ENOENT && errno != ENOTDIR)
+				worst = errno;
+			if (errno != ENOENT && errno != ENOTDIR && errno != EACCES)
+				return errno;
+		}
+		if (path[length] == '\0')
+			return worst;
+		path += length + 1;
+	}
+}
+
+static SG_NORETURN void run_command(const struct sg_world_spec *spec, int slave, int report)
+{
+	struct sg_error error = SG_ERROR_INIT;
+	int status;
+
+	reset_signals();
+	if (setsid() < 0)
+		(void)sg_error_set_errno(&error, -errno, "setsid");
+	if (error.code == 0 && slave >= 0 && ioctl(slave, TIOCSCTTY, 0) < 0)
+		(void)sg_error_set_errno(&error, -errno, "cannot make the world's terminal the controlling one");
+	if (error.code == 0 && place_streams(spec, slave, &error) == 0 && set_limits(spec, &error) == 0 &&
+	    sg_confine_capabilities(spec->capabilities, &error) == 0 && sg_confine_scopes(&error) == 0 &&
+	    chdir(spec->directory) < 0)
+		(void)sg_error_set_errno(&error, -errno, "cannot enter the working directory %s in this world",
+					 spec->directory);
+	if (error.code != 0)
+		fail(report, &error);
+	(void)umask(spec->umask);
+	if (report != 3 && dup3(report, 3, O_CLOEXEC) < 0)
+		_exit(EXIT_FAILED);
+	report = 3;
+	(void)sg_fd_close_from(4);
+	announce(report, SG_WORLD_REPORT_COMMAND);
+	if (sg_confine_filter(spec->filter, spec->filter_length, &error) < 0)
+		fail(report, &error);
+	status = execute(spec);
+	_exit(status == ENOENT || status == ENOTDIR ? EXIT_NOT_FOUND : EXIT_REFUSED);
+}
+
+/* The first process's own filter: its loop, and its call to the supervisor. */
+#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define ANSWER(action) BPF_STMT(BPF_RET | BPF_K, action)
+#define FOR_CALL(number, action) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1), ANSWER(action)
+
+static const struct sock_filter first_filter[] = {
+    LOAD(arch),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0),
+    ANSWER(SECCOMP_RET_KILL_PROCESS),
+    LOAD(nr),
+    FOR_CALL(SG_WORLD_CALL, SECCOMP_RET_USER_NOTIF),
+    FOR_CALL(SYS_waitid, SECCOMP_RET_ALLOW),
+    FOR_CALL(SYS_close, SECCOMP_RET_ALLOW),
+    FOR_CALL(SYS_rt_sigreturn, SECCOMP_RET_ALLOW),
+    FOR_CALL(SYS_restart_syscall, SECCOMP_RET_ALLOW),
+    FOR_CALL(SYS_exit_group, SECCOMP_RET_ALLOW),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 3),
+    LOAD(args[0]),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_DUMPABLE, 0, 1),
+    ANSWER(SECCOMP_RET_ALLOW),
+    ANSWER(SECCOMP_RET_ERRNO | EPERM),
+};
+
+/* Reaps until the command is gone; answers with the exit status of the world. */
+static int reap(pid_t command)
+{
+	for (;;) {
+		siginfo_t info = {0};
+
+		if (waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WCONTINUED) < 0) {
+			if (errno == EINTR)
+				continue;
+			return EXIT_FAILED;
+		}
+		if (info.si_pid != command)
+			continue;
+		switch (info.si_code) {
+		case CLD_EXITED:
+			return info.si_status;
+		case CLD_KILLED:
+		case CLD_DUMPED:
+			return 128 + info.si_status;
+		case CLD_STOPPED:
+			(void)syscall(SG_WORLD_CALL, SG_WORLD_CALL_STOPPED, info.si_status);
+			break;
+		case CLD_CONTINUED:
+			(void)syscall(SG_WORLD_CALL, SG_WORLD_CALL_CONTINUED, 0);
+			break;
+		default:
+			break;
+		}
+	}
+}
+
+static SG_NORETURN void watch(pid_t command, int report)
+{
+	struct sg_error error = SG_ERROR_INIT;
+	int listener;
+
+	if (sg_confine_capabilities(0, &error) < 0 || sg_confine_scopes(&error) < 0)
+		fail(report, &error);
+	if (report != 0 && dup3(report, 0, O_CLOEXEC) < 0)
+		_exit(EXIT_FAILED);
+	(void)sg_fd_close_from(1);
+	announce(0, SG_WORLD_REPORT_FIRST);
+	listener = sg_confine_filter(first_filter, SG_ARRAY_SIZE(first_filter), &error);
+	if (listener < 0)
+		fail(0, &error);
+	(void)syscall(SG_WORLD_CALL, SG_WORLD_CALL_LISTENING, 0);
+	(void)close(listener);
+	(void)close(0);
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	(void)syscall(SG_WORLD_CALL, SG_WORLD_CALL_SEALED, 0);
+	_exit(reap(command));
+}
+
+void sg_world_init(const struct sg_world_spec *spec, int go, int report)
+{
+	struct sg_error error = SG_ERROR_INIT;
+	int slave = -1;
+	pid_t command;
+	char byte;
+
+	/* Before the maps are read as written: a keeper that dies after this line takes us along. */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	(void)prctl(PR_SET_NAME, "sg-init", 0, 0, 0);
+	if (sg_fd_read_full(go, &byte, 1) != 1)
+		_exit(EXIT_FAILED);
+	reset_signals();
+	(void)umask(0);
+	if (sg_mount_build(spec->mounts, spec->mount_count, &error) < 0)
+		fail(report, &error);
+	if (sethostname(spec->hostname, strlen(spec->hostname)) < 0 && errno != EPERM)
+		(void)sg_error_set_errno(&error, -errno, "sethostname");
+	if (error.code == 0 && spec->pty)
+		(void)make_pty(spec, report, &slave, &error);
+	if (error.code != 0)
+		fail(report, &error);
+	command = fork();
+	if (command < 0)
+		(void)sg_error_set_errno(&error, -errno, "cannot fork the command");
+	if (command < 0)
+		fail(report, &error);
+	if (command == 0)
+		run_command(spec, slave, report);
+	watch(command, report);
+}

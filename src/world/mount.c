@@ -1,0 +1,380 @@
+#include "world/mount.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+/*
+ * What programs ask of the machine and what holds nothing of the host's users: the processor, memory, load, versions.
+ * "sys" is read-only; its files that could be written are root's on the host, and the world's 0 is not.
+ */
+const char *const sg_mount_proc_kept[] = {"cpuinfo", "meminfo", "stat",  "uptime",    "loadavg",     "version", "filesystems",
+					  "self",    "mounts",  "net",   "sysvipc",   "thread-self", "sys",     "vmstat",
+					  "cgroups", NULL};
+
+static bool proc_keeps(const char *name)
+{
+	if (name[0] >= '0' && name[0] <= '9')
+		return true;
+	for (size_t i = 0; sg_mount_proc_kept[i] != NULL; i++)
+		if (strcmp(name, sg_mount_proc_kept[i]) == 0)
+			return true;
+	return false;
+}
+
+/* The name below the root's descriptor: "/a/b" → "a/b", "/" → ".". */
+static const char *below_root(const char *target)
+{
+	while (*target == '/')
+		target++;
+	return *target == '\0' ? "." : target;
+}
+
+/* Makes the folders above `name` (relative) in the skeleton; existing ones stay as they are. */
+static int make_parents(int root, const char *name)
+{
+	char path[4096];
+	size_t length = strlen(name);
+
+	if (length >= sizeof(path))
+		return -ENAMETOOLONG;
+	memcpy(path, name, length + 1);
+	for (char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdirat(root, path, 0755) < 0 && errno != EEXIST)
+			return -errno;
+		*slash = '/';
+	}
+	return 0;
+}
+
+/* Makes an empty folder or file at `name` to mount on; one that exists is fine. */
+static int make_point(int root, const char *name, bool folder, unsigned int mode)
+{
+	int fd;
+
+	if (strcmp(name, ".") == 0)
+		return 0;
+	for (int attempt = 0; attempt < 2; attempt++) {
+		if (folder) {
+			if (mkdirat(root, name, mode) == 0 || errno == EEXIST)
+				return 0;
+		} else {
+			fd = openat(root, name, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+			if (fd >= 0 || errno == EEXIST) {
+				sg_fd_close(fd);
+				return 0;
+			}
+		}
+		if (errno != ENOENT)
+			return -errno;
+		int status = make_parents(root, name);
+		if (status < 0)
+			return status;
+	}
+	return -ENOENT;
+}
+
+static uint64_t attributes(const struct sg_mount *mount)
+{
+	uint64_t set = MOUNT_ATTR_NOSUID;
+
+	if (mount->kind != SG_MOUNT_DEVICE)
+		set |= MOUNT_ATTR_NODEV;
+	if ((mount->flags & SG_MOUNT_WRITE) == 0 && mount->kind != SG_MOUNT_DEVICE)
+		set |= MOUNT_ATTR_RDONLY;
+	if ((mount->flags & SG_MOUNT_EXECUTE) == 0)
+		set |= MOUNT_ATTR_NOEXEC;
+	return set;
+}
+
+/* Clones the source as a detached tree with its attributes set. Returns the descriptor or a negative errno value. */
+static int clone_source(const struct sg_mount *mount, int user_namespace, struct sg_error *error)
+{
+	struct mount_attr change = {.attr_set = attributes(mount), .propagation = MS_PRIVATE};
+	SG_AUTO_FD int tree = open_tree(AT_FDCWD, mount->source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+
+	if (tree < 0) {
+		if ((mount->flags & SG_MOUNT_OPTIONAL) != 0 && (errno == ENOENT || errno == EACCES || errno == ENOTDIR))
+			return -errno;
+		return sg_error_set_errno(error, -errno, "cannot open %s for the world", mount->source);
+	}
+	if (mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &change, sizeof(change)) < 0)
+		return sg_error_set_errno(error, -errno, "cannot set the mount attributes of %s", mount->source);
+	if ((mount->flags & SG_MOUNT_OWNED) != 0 && user_namespace >= 0) {
+		struct mount_attr map = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (__u64)(unsigned int)user_namespace};
+
+		if (mount_setattr(tree, "", AT_EMPTY_PATH, &map, sizeof(map)) < 0)
+			return sg_error_set_errno(error, -errno, "cannot map the owner of %s (an idmapped mount)",
+						  mount->source);
+	}
+	return sg_fd_take(&tree);
+}
+
+int sg_mount_prepare(struct sg_mount *mounts, size_t count, int user_namespace, struct sg_error *error)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct sg_mount *mount = &mounts[i];
+		int tree;
+
+		if (mount->kind != SG_MOUNT_TREE && mount->kind != SG_MOUNT_DEVICE)
+			continue;
+		tree = clone_source(mount, user_namespace, error);
+		if (tree < 0 && (mount->flags & SG_MOUNT_OPTIONAL) == 0)
+			return tree;
+		mount->tree = tree;
+	}
+	return 0;
+}
+
+void sg_mount_release(struct sg_mount *mounts, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		mounts[i].tree = sg_fd_close(mounts[i].tree);
+}
+
+/* Attaches a detached tree at the target. */
+static int attach(int root, int tree, const struct sg_mount *mount, struct sg_error *error)
+{
+	const char *name = below_root(mount->target);
+	struct stat status;
+	int made;
+
+	if (move_mount(tree, "", root, name, MOVE_MOUNT_F_EMPTY_PATH) == 0)
+		return 0;
+	if (errno == ENOENT) {
+		if (fstat(tree, &status) < 0)
+			return sg_error_set_errno(error, -errno, "cannot examine %s", mount->source);
+		made = make_point(root, name, S_ISDIR(status.st_mode), 0755);
+		if (made < 0)
+			return sg_error_set_errno(error, made, "cannot make the mount point %s", mount->target);
+		if (move_mount(tree, "", root, name, MOVE_MOUNT_F_EMPTY_PATH) == 0)
+			return 0;
+	}
+	return sg_error_set_errno(error, -errno, "cannot mount %s", mount->target);
+}
+
+static int build_tree(int root, struct sg_mount *mount, struct sg_error *error)
+{
+	SG_AUTO_FD int tree = -1;
+
+	if (mount->tree >= 0)
+		tree = sg_fd_take(&mount->tree);
+	else
+		tree = clone_source(mount, -1, error);
+	if (tree < 0)
+		return (mount->flags & SG_MOUNT_OPTIONAL) != 0 ? 0 : tree;
+	return attach(root, tree, mount, error);
+}
+
+struct option {
+	const char *key, *value;
+};
+
+/* Makes a file system of `type` and returns it as a detached mount. */
+static int make_filesystem(const char *type, const struct option *options, size_t count, uint64_t attr,
+			   struct sg_error *error)
+{
+	SG_AUTO_FD int context = fsopen(type, FSOPEN_CLOEXEC);
+	int mount;
+
+	if (context < 0)
+		return sg_error_set_errno(error, -errno, "cannot make a %s", type);
+	for (size_t i = 0; i < count; i++)
+		if (fsconfig(context, FSCONFIG_SET_STRING, options[i].key, options[i].value, 0) < 0)
+			return sg_error_set_errno(error, -errno, "%s refuses %s=%s", type, options[i].key,
+						  options[i].value);
+	if (fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return sg_error_set_errno(error, -errno, "cannot make a %s of the world's own", type);
+	mount = fsmount(context, FSMOUNT_CLOEXEC, (unsigned int)attr);
+	return mount < 0 ? sg_error_set_errno(error, -errno, "cannot mount a %s", type) : mount;
+}
+
+static int attach_made(int root, int tree, const struct sg_mount *mount, struct sg_error *error)
+{
+	SG_AUTO_FD int owned = tree;
+
+	return tree < 0 ? tree : attach(root, owned, mount, error);
+}
+
+static int build_private(int root, struct sg_mount *mount, struct sg_error *error)
+{
+	char mode[16];
+	struct option options[] = {{"mode", mode}};
+
+	(void)snprintf(mode, sizeof(mode), "0%o", mount->mode == 0 ? 0755 : mount->mode);
+	return attach_made(root, make_filesystem("tmpfs", options, 1, attributes(mount), error), mount, error);
+}
+
+static int build_pts(int root, struct sg_mount *mount, struct sg_error *error)
+{
+	static const struct option options[] = {{"mode", "0620"}, {"ptmxmode", "0666"}};
+
+	return attach_made(root,
+			   make_filesystem("devpts", options, 2, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, error),
+			   mount, error);
+}
+
+static int build_proc(int root, struct sg_mount *mount, struct sg_error *error)
+{
+	static const struct option options[] = {{"subset", "pid"}};
+
+	return attach_made(root,
+			   make_filesystem("proc", options, 1, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, error),
+			   mount, error);
+}
+
+/* Covers one name of /proc with a clone of the empty folder or the empty, unreadable file. */
+static int cover(int proc, const char *name, bool folder, int empty_folder, int empty_file, struct sg_error *error)
+{
+	SG_AUTO_FD int tree = open_tree(folder ? empty_folder : empty_file, "",
+					OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+
+	if (tree < 0 || move_mount(tree, "", proc, name, MOVE_MOUNT_F_EMPTY_PATH) < 0) {
+		if (errno == ENOENT)
+			return 0;
+		return sg_error_set_errno(error, -errno, "cannot cover /proc/%s", name);
+	}
+	return 0;
+}
+
+static int cover_all(int root, int proc, struct sg_error *error)
+{
+	SG_AUTO_FD int folder = -1, file = -1;
+	struct dirent *entry;
+	int status = 0, copy;
+	DIR *listing;
+
+	if (make_point(root, ".empty-folder", true, 0555) < 0 || make_point(root, ".empty-file", false, 0) < 0)
+		return sg_error_set(error, -EIO, "cannot make the covers of /proc");
+	folder = openat(root, ".empty-folder", O_PATH | O_CLOEXEC);
+	file = openat(root, ".empty-file", O_PATH | O_CLOEXEC);
+	copy = openat(proc, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	listing = copy < 0 ? NULL : fdopendir(copy);
+	if (folder < 0 || file < 0 || listing == NULL) {
+		sg_fd_close(copy);
+		return sg_error_set_errno(error, -errno, "cannot list /proc");
+	}
+	while (status == 0 && (entry = readdir(listing)) != NULL)
+		if (entry->d_name[0] != '.' && !proc_keeps(entry->d_name))
+			status = cover(proc, entry->d_name, entry->d_type == DT_DIR, folder, file, error);
+	(void)closedir(listing);
+	(void)unlinkat(root, ".empty-folder", AT_REMOVEDIR);
+	(void)unlinkat(root, ".empty-file", 0);
+	return status;
+}
+
+static int build_proc_system(int root, struct sg_mount *mount, struct sg_error *error)
+{
+	struct mount_attr read_only = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+						   MOUNT_ATTR_NOEXEC};
+	SG_AUTO_FD int proc = -1, sys = -1;
+	int status;
+
+	proc = make_filesystem("proc", NULL, 0, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, error);
+	if (proc < 0)
+		return proc;
+	status = attach(root, proc, mount, error);
+	if (status < 0)
+		return status;
+	sys = open_tree(proc, "sys", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (sys < 0 || mount_setattr(sys, "", AT_EMPTY_PATH, &read_only, sizeof(read_only)) < 0 ||
+	    move_mount(sys, "", proc, "sys", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return sg_error_set_errno(error, -errno, "cannot make /proc/sys read-only");
+	return cover_all(root, proc, error);
+}
+
+static int build_sysfs(int root, struct sg_mount *mount, struct sg_error *error)
+{
+	return attach_made(root,
+			   make_filesystem("sysfs", NULL, 0,
+					   MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, error),
+			   mount, error);
+}
+
+static int build_folder(int root, struct sg_mount *mount, struct sg_error *error)
+{
+	int status = make_point(root, below_root(mount->target), true, mount->mode == 0 ? 0755 : mount->mode);
+
+	return status < 0 ? sg_error_set_errno(error, status, "cannot make the folder %s", mount->target) : 0;
+}
+
+static int build_symlink(int root, struct sg_mount *mount, struct sg_error *error)
+{
+	const char *name = below_root(mount->target);
+
+	if (symlinkat(mount->source, root, name) == 0 || errno == EEXIST)
+		return 0;
+	if (errno == ENOENT && make_parents(root, name) == 0 && symlinkat(mount->source, root, name) == 0)
+		return 0;
+	return sg_error_set_errno(error, -errno, "cannot make the link %s", mount->target);
+}
+
+static int build_text(int root, struct sg_mount *mount, struct sg_error *error)
+{
+	const char *name = below_root(mount->target);
+	SG_AUTO_FD int fd = -1;
+	int status = make_parents(root, name);
+
+	if (status == 0) {
+		fd = openat(root, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+			    mount->mode == 0 ? 0444 : mount->mode);
+		status = fd < 0 ? -errno : sg_fd_write_full(fd, mount->source, strlen(mount->source));
+	}
+	return status < 0 ? sg_error_set_errno(error, status, "cannot make the file %s", mount->target) : 0;
+}
+
+static int (*const builders[SG_MOUNT_KINDS_])(int root, struct sg_mount *mount, struct sg_error *error) = {
+    [SG_MOUNT_FOLDER] = build_folder,   [SG_MOUNT_TREE] = build_tree,     [SG_MOUNT_PRIVATE] = build_private,
+    [SG_MOUNT_SYMLINK] = build_symlink, [SG_MOUNT_TEXT] = build_text,     [SG_MOUNT_DEVICE] = build_tree,
+    [SG_MOUNT_PROC] = build_proc,       [SG_MOUNT_PROC_SYSTEM] = build_proc_system,
+    [SG_MOUNT_PTS] = build_pts,         [SG_MOUNT_SYSFS] = build_sysfs,
+};
+
+/* A tmpfs stacked on "/": the steps reach it by its descriptor, the host's tree by name, until pivot_root. */
+static int make_root(struct sg_error *error)
+{
+	static const struct option options[] = {{"mode", "0755"}, {"size", "1m"}};
+	SG_AUTO_FD int root = -1;
+
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return sg_error_set_errno(error, -errno, "cannot make the mounts of the world private");
+	root = make_filesystem("tmpfs", options, 2, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, error);
+	if (root < 0)
+		return root;
+	if (move_mount(root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return sg_error_set_errno(error, -errno, "cannot mount the root of the world");
+	return sg_fd_take(&root);
+}
+
+int sg_mount_build(struct sg_mount *mounts, size_t count, struct sg_error *error)
+{
+	struct mount_attr read_only = {.attr_set = MOUNT_ATTR_RDONLY};
+	SG_AUTO_FD int root = make_root(error);
+
+	if (root < 0)
+		return root;
+	for (size_t i = 0; i < count; i++) {
+		int status = builders[mounts[i].kind](root, &mounts[i], error);
+
+		if (status < 0)
+			return status;
+	}
+	if (mount_setattr(root, "", AT_EMPTY_PATH, &read_only, sizeof(read_only)) < 0)
+		return sg_error_set_errno(error, -errno, "cannot make the skeleton read-only");
+	/* The new root is stacked on the old one: after the switch the old one lies on top of it, and goes. */
+	if (fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
+		return sg_error_set_errno(error, -errno, "cannot switch to the root of the world");
+	if (umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+		return sg_error_set_errno(error, -errno, "cannot drop the host's root");
+	return 0;
+}

@@ -1,0 +1,324 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "world/init.h"
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* clone3 behaves as fork here: no stack, no shared memory. */
+static pid_t clone_first(int *ret_pidfd)
+{
+	struct clone_args arguments = {
+	    .flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET |
+		     CLONE_NEWCGROUP | CLONE_NEWTIME | CLONE_PIDFD,
+	    .pidfd = (uint64_t)(uintptr_t)ret_pidfd,
+	    .exit_signal = SIGCHLD,
+	};
+	long pid = syscall(SYS_clone3, &arguments, sizeof(arguments));
+
+	return pid < 0 ? -errno : (pid_t)pid;
+}
+
+static SG_NORETURN void keeper_fail(int report, const struct sg_error *error)
+{
+	struct sg_world_report message = {.kind = SG_WORLD_REPORT_FAILED, .number = error->code};
+
+	(void)snprintf(message.text, sizeof(message.text), "%s", error->text);
+	(void)sg_fd_send(report, &message, sizeof(message), NULL, 0);
+	_exit(125);
+}
+
+/* Keeps what the supervisor sends until the world has ended; when the supervisor dies, ends the world. */
+static SG_NORETURN void keep(int supervisor, int socket, pid_t first, int first_pidfd)
+{
+	struct pollfd wait[] = {{.fd = supervisor, .events = POLLIN},
+				{.fd = first_pidfd, .events = POLLIN},
+				{.fd = socket, .events = POLLIN}};
+	int kept[SG_FD_PASS_MAX], status = 0;
+	size_t count;
+	char byte;
+
+	for (;;) {
+		if (poll(wait, SG_ARRAY_SIZE(wait), -1) < 0 && errno != EINTR)
+			break;
+		if ((wait[0].revents | wait[1].revents) != 0)
+			break;
+		/* The descriptors stay open, by number only, for as long as we live: that is their purpose. */
+		if (wait[2].revents != 0 && sg_fd_receive(socket, &byte, 1, kept, SG_FD_PASS_MAX, &count) <= 0)
+			break;
+	}
+	(void)kill(first, SIGKILL);
+	while (waitpid(first, &status, 0) < 0 && errno == EINTR)
+		continue;
+	(void)sg_fd_send(socket, &status, sizeof(status), NULL, 0);
+	_exit(0);
+}
+
+static SG_NORETURN void run_keeper(const struct sg_world_spec *spec, int supervisor, int socket, int report)
+{
+	struct sg_error error = SG_ERROR_INIT;
+	int go[2], first_pidfd = -1;
+	sigset_t all;
+	pid_t first;
+
+	(void)prctl(PR_SET_NAME, "sg-keeper", 0, 0, 0);
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, NULL);
+	if (pipe2(go, O_CLOEXEC) < 0) {
+		(void)sg_error_set_errno(&error, -errno, "pipe");
+		keeper_fail(report, &error);
+	}
+	first = clone_first(&first_pidfd);
+	if (first < 0) {
+		(void)sg_error_set_errno(&error, first, "cannot make the namespaces of the world");
+		keeper_fail(report, &error);
+	}
+	if (first == 0) {
+		sg_fd_close(go[1]);
+		sg_fd_close(socket);
+		sg_fd_close(supervisor);
+		sg_world_init(spec, go[0], report);
+	}
+	if (sg_identity_write_maps(spec->identity, first, true, &error) < 0) {
+		(void)kill(first, SIGKILL);
+		keeper_fail(report, &error);
+	}
+	(void)sg_fd_write_full(go[1], "", 1);
+	/* All else that we inherited is not ours to keep: only these four stay. */
+	int held[] = {supervisor, socket, first_pidfd};
+	for (int i = 0; i < 3; i++)
+		held[i] = sg_fd_move_above(held[i], 1000);
+	(void)close_range(0, 999, 0);
+	keep(held[0], held[1], first, held[2]);
+}
+
+static int open_pidfd(pid_t pid)
+{
+	long fd = syscall(SYS_pidfd_open, pid, 0);
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
+bool sg_world_is_listener(int fd)
+{
+	uint64_t id = 0;
+
+	return ioctl(fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) < 0 && errno == ENOENT;
+}
+
+/* Takes the listener out of a process that has said which number it will have, as soon as it is there. */
+static int fetch_listener(int pidfd, int number, int64_t deadline, struct sg_error *error)
+{
+	for (;;) {
+		long fd = syscall(SYS_pidfd_getfd, pidfd, number, 0);
+
+		if (fd >= 0 && sg_world_is_listener((int)fd))
+			return (int)fd;
+		if (fd >= 0)
+			sg_fd_close((int)fd);
+		else if (errno != EBADF)
+			return sg_error_set_errno(error, -errno, "cannot take the world's listener");
+		if (now_ms() > deadline)
+			return sg_error_set(error, -ETIMEDOUT, "the world's filter did not come up in time");
+		(void)sched_yield();
+	}
+}
+
+/* One report, with the sender's pid in our namespace. Returns 0 or a negative errno value. */
+static int receive_report(int socket, int64_t deadline, struct sg_world_report *ret, pid_t *ret_pid, int *ret_fd,
+			  struct sg_error *error)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct iovec vector = {.iov_base = ret, .iov_len = sizeof(*ret)};
+	struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = control.space,
+				 .msg_controllen = sizeof(control.space)};
+	struct pollfd wait = {.fd = socket, .events = POLLIN};
+	int64_t left = deadline - now_ms();
+	ssize_t size;
+
+	if (left <= 0 || poll(&wait, 1, (int)left) <= 0)
+		return sg_error_set(error, -ETIMEDOUT, "the world did not come up within %d seconds",
+				    SG_WORLD_START_SECONDS);
+	size = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+	if (size == 0)
+		return sg_error_set(error, -EPIPE, "the world ended before its command was started");
+	if (size != (ssize_t)sizeof(*ret) || (message.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) != 0)
+		return sg_error_set(error, -EPROTO, "a broken message from the world's first process");
+	ret->text[sizeof(ret->text) - 1] = '\0';
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c != NULL; c = CMSG_NXTHDR(&message, c)) {
+		struct ucred credentials;
+
+		if (c->cmsg_level != SOL_SOCKET)
+			continue;
+		if (c->cmsg_type == SCM_CREDENTIALS) {
+			memcpy(&credentials, CMSG_DATA(c), sizeof(credentials));
+			*ret_pid = credentials.pid;
+		} else if (c->cmsg_type == SCM_RIGHTS) {
+			memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
+		}
+	}
+	return 0;
+}
+
+static int take_report(struct sg_world *world, const struct sg_world_report *report, pid_t pid, int fd, int64_t deadline,
+		       struct sg_error *error)
+{
+	int *pidfd, *listener;
+
+	switch (report->kind) {
+	case SG_WORLD_REPORT_PTY:
+		world->pty_master = fd;
+		return fd < 0 ? sg_error_set(error, -EPROTO, "the world sent no terminal") : 0;
+	case SG_WORLD_REPORT_FIRST:
+		world->first = pid;
+		pidfd = &world->first_pidfd;
+		listener = &world->first_listener;
+		break;
+	case SG_WORLD_REPORT_COMMAND:
+		world->command = pid;
+		pidfd = &world->command_pidfd;
+		listener = &world->listener;
+		break;
+	case SG_WORLD_REPORT_FAILED:
+		return sg_error_set(error, report->number < 0 ? report->number : -EIO, "%s", report->text);
+	default:
+		return sg_error_set(error, -EPROTO, "an unknown message from the world's first process");
+	}
+	*pidfd = open_pidfd(pid);
+	if (*pidfd < 0)
+		return sg_error_set_errno(error, *pidfd, "cannot hold on to process %d of the world", (int)pid);
+	*listener = fetch_listener(*pidfd, report->number, deadline, error);
+	return *listener < 0 ? *listener : 0;
+}
+
+/* Answers the first process's calls until it has sealed itself. */
+static int await_seal(const struct sg_world *world, int64_t deadline, struct sg_error *error)
+{
+	uint64_t wanted = SG_WORLD_CALL_LISTENING;
+
+	while (wanted <= SG_WORLD_CALL_SEALED) {
+		struct pollfd wait = {.fd = world->first_listener, .events = POLLIN};
+		struct seccomp_notif call = {0};
+		struct seccomp_notif_resp answer = {0};
+		int64_t left = deadline - now_ms();
+
+		if (left <= 0 || poll(&wait, 1, (int)left) <= 0 || (wait.revents & POLLIN) == 0)
+			return sg_error_set(error, -ETIMEDOUT, "the world's first process did not seal itself");
+		if (ioctl(world->first_listener, SECCOMP_IOCTL_NOTIF_RECV, &call) < 0) {
+			if (errno == EINTR || errno == ENOENT)
+				continue;
+			return sg_error_set_errno(error, -errno, "the world's first process is gone");
+		}
+		answer.id = call.id;
+		if (call.data.nr != SG_WORLD_CALL || call.data.args[0] != wanted)
+			return sg_error_set(error, -EPROTO, "an unexpected call of the world's first process");
+		if (ioctl(world->first_listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) < 0)
+			return sg_error_set_errno(error, -errno, "the world's first process is gone");
+		wanted++;
+	}
+	return 0;
+}
+
+static int collect(struct sg_world *world, int report_socket, struct sg_error *error)
+{
+	int64_t deadline = now_ms() + SG_WORLD_START_SECONDS * 1000;
+	int status;
+
+	while (world->listener < 0 || world->first_listener < 0) {
+		struct sg_world_report report;
+		pid_t pid = 0;
+		int fd = -1;
+
+		status = receive_report(report_socket, deadline, &report, &pid, &fd, error);
+		if (status == 0)
+			status = take_report(world, &report, pid, fd, deadline, error);
+		if (status < 0)
+			return status;
+	}
+	status = await_seal(world, deadline, error);
+	if (status == 0) {
+		int listeners[] = {world->listener, world->first_listener};
+
+		status = sg_fd_send(world->keeper_socket, "", 1, listeners, 2);
+		if (status < 0)
+			(void)sg_error_set_errno(error, status, "the keeper is gone");
+	}
+	return status;
+}
+
+int sg_world_start(const struct sg_world_spec *spec, struct sg_world *ret, struct sg_error *error)
+{
+	SG_CLEANUP(sg_world_done) struct sg_world world = SG_WORLD_INIT;
+	int reports[2], keeper[2], one = 1, status;
+	SG_AUTO_FD int self = open_pidfd(getpid());
+
+	if (self < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, reports) < 0)
+		return sg_error_set_errno(error, -errno, "cannot prepare the world");
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, keeper) < 0 ||
+	    setsockopt(reports[0], SOL_SOCKET, SO_PASSCRED, &one, sizeof(one)) < 0) {
+		status = -errno;
+		sg_fd_close(reports[0]);
+		sg_fd_close(reports[1]);
+		return sg_error_set_errno(error, status, "cannot prepare the world");
+	}
+	world.keeper = fork();
+	if (world.keeper == 0) {
+		sg_fd_close(reports[0]);
+		sg_fd_close(keeper[0]);
+		run_keeper(spec, self, keeper[1], reports[1]);
+	}
+	status = world.keeper < 0 ? -errno : 0;
+	sg_fd_close(reports[1]);
+	sg_fd_close(keeper[1]);
+	world.keeper_socket = keeper[0];
+	if (status == 0)
+		status = collect(&world, reports[0], error);
+	sg_fd_close(reports[0]);
+	if (status < 0)
+		return sg_error_set_errno(error, status, "cannot start the world");
+	*ret = world;
+	world = SG_WORLD_INIT;
+	return 0;
+}
+
+void sg_world_done(struct sg_world *world)
+{
+	int *fds[] = {&world->first_pidfd,    &world->command_pidfd, &world->listener,
+		      &world->first_listener, &world->pty_master,    &world->keeper_socket};
+
+	/* The keeper kills and reaps the world when its socket to us is closed. */
+	for (size_t i = 0; i < SG_ARRAY_SIZE(fds); i++)
+		*fds[i] = sg_fd_close(*fds[i]);
+	if (world->keeper > 0) {
+		while (waitpid(world->keeper, NULL, 0) < 0 && errno == EINTR)
+			continue;
+		world->keeper = 0;
+	}
+}

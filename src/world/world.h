@@ -1,0 +1,96 @@
+/*
+ * A world, from its description to its first program.
+ *
+ *     supervisor (in the session's user namespace)
+ *       └─ keeper    holds a second copy of each listener; when the supervisor dies, it kills the world
+ *            └─ first process of the world (PID 1: reaps, reports stops, carries a filter of its own and no descriptors)
+ *                 └─ the command
+ *
+ * The keeper and the first process are killed by the kernel when their parent dies (PR_SET_PDEATHSIG), so that keeper and
+ * supervisor killed in the same instant leave nothing running either.
+ */
+#pragma once
+
+#include <linux/filter.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+#include <termios.h>
+
+#include "base/error.h"
+#include "world/identity.h"
+#include "world/mount.h"
+
+struct sg_world_limit {
+	int resource; /* RLIMIT_* */
+	rlim_t value;
+};
+
+/* What to build. Everything is borrowed and must live until sg_world_start returns. */
+struct sg_world_spec {
+	const struct sg_identity *identity;
+	struct sg_mount *mounts; /* in order (world/mount.h); `tree` descriptors are consumed */
+	size_t mount_count;
+	const struct sock_filter *filter; /* of the command and all that it starts */
+	unsigned short filter_length;
+	const struct sg_world_limit *limits;
+	size_t limit_count;
+	uint64_t capabilities; /* over the world's own user namespace, as a bit mask; 0 nearly always */
+	const char *hostname;
+	char *const *argv;        /* the command; argv[0] without a slash is looked for in PATH of `environment` */
+	char *const *environment; /* the whole environment of the command */
+	const char *directory;    /* working directory, a name in the world */
+	mode_t umask;
+	int stdio[3];             /* the world's ends of the relayed streams; -1: the pty if there is one, else /dev/null */
+	bool pty;                 /* make a pty inside the world for the streams that are -1 and not closed */
+	bool closed[3];           /* a stream that the caller did not have: /dev/null */
+	const struct termios *termios; /* initial state of the pty, or NULL */
+	const struct winsize *window;  /* initial size, or NULL */
+	bool open_mediation;      /* landlock inside would not bind what the supervisor opens: told to the filter's maker */
+};
+
+/* A started world, as the supervisor holds it. All descriptors are the holder's. */
+struct sg_world {
+	pid_t keeper;     /* a child of the supervisor */
+	pid_t first;      /* PID 1 of the world, seen from the supervisor's PID namespace */
+	pid_t command;    /* the command, likewise */
+	int first_pidfd;
+	int command_pidfd;
+	int keeper_socket; /* the keeper sends the first process's wait status (int) here, and nothing else */
+	int listener;      /* of the command's filter; its first notification is the command's execve, held back */
+	int first_listener; /* of the first process's filter: see SG_WORLD_CALL */
+	int pty_master;    /* or -1 */
+};
+
+#define SG_WORLD_INIT ((struct sg_world){.first_pidfd = -1, .command_pidfd = -1, .keeper_socket = -1, .listener = -1,      \
+					 .first_listener = -1, .pty_master = -1})
+
+/*
+ * The call number by which the first process speaks to the supervisor (arguments: enum sg_world_call, value). No kernel
+ * has it; the first process's filter notifies it, the command's filter answers ENOSYS.
+ */
+enum { SG_WORLD_CALL = 4000 };
+
+enum sg_world_call {
+	SG_WORLD_CALL_LISTENING = 1, /* the filter is on; answered once the supervisor holds the listener */
+	SG_WORLD_CALL_SEALED,        /* the first process can no longer be examined: the command may start */
+	SG_WORLD_CALL_STOPPED,       /* the command was stopped by the signal in the second argument */
+	SG_WORLD_CALL_CONTINUED,     /* the command goes on */
+};
+
+/*
+ * Builds the world and leaves its command waiting in its first execve. Called by a single-threaded process in the session's
+ * user namespace with all capabilities there. Blocks until the world stands or failed, at most SG_WORLD_START_SECONDS.
+ * Returns 0 and fills *ret (sg_world_done), or a negative errno value with context; then nothing is left running.
+ */
+int sg_world_start(const struct sg_world_spec *spec, struct sg_world *ret, struct sg_error *error);
+
+enum { SG_WORLD_START_SECONDS = 20 };
+
+/* Kills all that is left of the world and of the keeper, waits for both, and closes the descriptors. */
+void sg_world_done(struct sg_world *world);
+
+/* True if `fd` is a listener of seccomp notifications. */
+bool sg_world_is_listener(int fd);
