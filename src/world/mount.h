@@ -40,6 +40,13 @@ enum sg_mount_flag {
 	SG_MOUNT_OWNED = 1U << 3,    /* as root: host id 0 on disk is the world's 0 (an idmapped mount) */
 };
 
+/* A name within a read-only tree that the world may not reach, whatever happens to the name or its folders outside. */
+struct sg_mount_cover {
+	const char *name; /* relative to the tree */
+	bool hide;        /* it does not exist; else it is there, without contents, and may not be opened */
+	bool folder;
+};
+
 struct sg_mount {
 	enum sg_mount_kind kind;
 	unsigned int flags;  /* enum sg_mount_flag */

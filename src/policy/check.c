@@ -1,0 +1,93 @@
+/* Checks that look at several rules of a policy at once. */
+#include <string.h>
+
+#include "policy/compile_internal.h"
+
+static void complain_rule(struct sg_compiler *compiler, const struct sg_rule *rule, const char *hint, const char *format,
+			  const char *text)
+{
+	struct sg_statement place = {.source = rule->source, .span = rule->span};
+
+	sg_compile_complain(compiler, &place, hint, format, text);
+}
+
+/* In one file, a ReadOnly glob wholly inside a ReadWrite one forbids nothing, though it looks as if it did. */
+static void check_read_inside_write(struct sg_compiler *compiler)
+{
+	const struct sg_policy *policy = compiler->policy;
+
+	for (size_t i = 0; i < policy->rule_count; i++) {
+		const struct sg_rule *read = &policy->rules[i];
+
+		if (read->kind != SG_RULE_READ || read->flag != NULL || read->glob == NULL)
+			continue;
+		for (size_t j = 0; j < policy->rule_count; j++) {
+			const struct sg_rule *write = &policy->rules[j];
+
+			if (write->kind != SG_RULE_WRITE || write->flag != NULL || write->source != read->source ||
+			    write->glob == NULL || sg_glob_covers(write->glob, read->glob) != SG_GLOB_YES)
+				continue;
+			complain_rule(compiler, read, "to forbid writing there, name it under DenyWrite",
+				      "this ReadOnly glob lies wholly inside ReadWrite \"%s\", which allows writing all the same",
+				      write->written);
+			break;
+		}
+	}
+}
+
+static void check_users(struct sg_compiler *compiler)
+{
+	const struct sg_rule *first = NULL;
+
+	for (size_t i = 0; i < compiler->policy->rule_count; i++) {
+		const struct sg_rule *rule = &compiler->policy->rules[i];
+
+		if (rule->kind != SG_RULE_USER)
+			continue;
+		if (first != NULL && strcmp(first->text, rule->text) != 0)
+			complain_rule(compiler, rule, NULL, "two different users: \"%s\" is named elsewhere", first->text);
+		first = rule;
+	}
+}
+
+/* Never names labels that exist. */
+static void check_walls(struct sg_compiler *compiler)
+{
+	const struct sg_policy *policy = compiler->policy;
+
+	for (size_t i = 0; i < policy->rule_count; i++) {
+		bool known = false;
+
+		if (policy->rules[i].kind != SG_RULE_WALL)
+			continue;
+		for (size_t j = 0; j < policy->rule_count; j++)
+			known |= policy->rules[j].kind == SG_RULE_LABEL &&
+				 strcmp(policy->rules[j].text, policy->rules[i].text) == 0;
+		if (!known)
+			complain_rule(compiler, &policy->rules[i], "define it: [Label.NAME]", "there is no label \"%s\"",
+				      policy->rules[i].text);
+	}
+}
+
+static void check_private(struct sg_compiler *compiler)
+{
+	for (size_t i = 0; i < compiler->policy->rule_count; i++) {
+		const struct sg_rule *rule = &compiler->policy->rules[i];
+		size_t length;
+
+		if (rule->kind != SG_RULE_PRIVATE || rule->glob == NULL)
+			continue;
+		(void)sg_glob_prefix(rule->glob, &length);
+		if (!sg_glob_is_literal(rule->glob) || !sg_glob_may_match_directory(rule->glob))
+			complain_rule(compiler, rule, "name one folder, ending in /", "Private takes a folder, not \"%s\"",
+				      rule->written);
+	}
+}
+
+void sg_compile_check(struct sg_compiler *compiler)
+{
+	check_read_inside_write(compiler);
+	check_users(compiler);
+	check_walls(compiler);
+	check_private(compiler);
+}

@@ -1,0 +1,401 @@
+/*
+ * The compiler. Every statement of every profile becomes one rule, or several where it names a flag; then the rules are
+ * sorted and equal ones merged, so that neither order nor repetition nor the split over files shows in the result.
+ */
+#include "policy/compile.h"
+
+#include <errno.h>
+#include <sodium/crypto_hash_sha256.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "policy/builtin.h"
+#include "policy/compile_internal.h"
+
+void sg_compile_complain(struct sg_compiler *compiler, const struct sg_statement *statement, const char *hint,
+			 const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	sg_diagnostic_add_list(compiler->diagnostics, statement->source, statement->span, SG_SEVERITY_ERROR, hint, format,
+			       arguments);
+	va_end(arguments);
+}
+
+struct sg_rule *sg_compile_add(struct sg_compiler *compiler, enum sg_rule_kind kind, const struct sg_statement *statement,
+			       const char *flag)
+{
+	struct sg_policy *policy = compiler->policy;
+
+	if (policy->rule_count == compiler->capacity) {
+		size_t capacity = compiler->capacity == 0 ? 256 : compiler->capacity * 2;
+		struct sg_rule *grown;
+
+		if (capacity > SG_POLICY_RULES_MAX)
+			compiler->status = -E2BIG;
+		grown = compiler->status < 0 ? NULL : reallocarray(policy->rules, capacity, sizeof(*grown));
+		if (grown == NULL) {
+			compiler->status = compiler->status < 0 ? compiler->status : -ENOMEM;
+			return NULL;
+		}
+		policy->rules = grown;
+		compiler->capacity = capacity;
+	}
+	policy->rules[policy->rule_count] = (struct sg_rule){.kind = kind,
+							     .text = statement->text,
+							     .written = statement->text,
+							     .number = statement->number,
+							     .source = statement->source,
+							     .span = statement->span,
+							     .flag = flag};
+	return &policy->rules[policy->rule_count++];
+}
+
+static int add_profile(struct sg_compiler *compiler, struct sg_source *source, bool builtin)
+{
+	struct sg_policy *policy = compiler->policy;
+	struct sg_profile **grown = reallocarray(policy->profiles, policy->profile_count + 1, sizeof(*grown));
+	struct sg_profile *profile = NULL;
+	int status;
+
+	if (grown == NULL) {
+		sg_source_free(source);
+		return -ENOMEM;
+	}
+	policy->profiles = grown;
+	status = sg_profile_read(source, compiler->diagnostics, &profile);
+	if (status < 0)
+		return status;
+	policy->profiles[policy->profile_count++] = profile;
+	if (builtin && status != 0)
+		return -EINVAL; /* a built-in flag file that does not read: the diagnostics say where */
+	return 0;
+}
+
+/* Reads what the profiles extend, and what those do: each text once. The list grows while it is walked. */
+static int read_extended(struct sg_compiler *compiler, sg_profile_opener opener, void *data, size_t start)
+{
+	const struct sg_policy *policy = compiler->policy;
+
+	for (size_t i = start; i < policy->profile_count; i++) {
+		for (size_t j = 0; j < policy->profiles[i]->count; j++) {
+			const struct sg_statement statement = policy->profiles[i]->statements[j];
+			struct sg_error error = SG_ERROR_INIT;
+			struct sg_source *source = NULL;
+			bool known = false;
+			int status;
+
+			if (statement.kind != SG_RULE_EXTENDS)
+				continue;
+			if (policy->profile_count - start >= SG_POLICY_EXTENDS_MAX) {
+				sg_compile_complain(compiler, &statement, NULL, "more than %d profiles extend each other",
+						    SG_POLICY_EXTENDS_MAX);
+				return 0;
+			}
+			status = opener(data, statement.text, statement.source, &source, &error);
+			if (status < 0) {
+				sg_compile_complain(compiler, &statement, NULL, "%s", error.text);
+				continue;
+			}
+			for (size_t k = start; k < policy->profile_count; k++)
+				known |= strcmp(policy->profiles[k]->source->name, source->name) == 0;
+			if (known) {
+				/* Itself, or one above it: a circle. Named by two others: read once. */
+				if (strcmp(policy->profiles[i]->source->name, source->name) == 0)
+					sg_compile_complain(compiler, &statement, NULL, "a profile cannot extend itself");
+				sg_source_free(source);
+				continue;
+			}
+			status = add_profile(compiler, source, false);
+			if (status < 0)
+				return status;
+		}
+	}
+	return 0;
+}
+
+/* Fills in ${NAME} and a leading ~. Returns NULL if nothing had to be (the text stands), or the new text (owned). */
+static char *expand(struct sg_compiler *compiler, const struct sg_statement *statement, bool glob)
+{
+	const struct sg_variables *v = compiler->variables;
+	const struct {
+		const char *name, *value;
+	} table[] = {{"${CWD}", v->cwd}, {"${HOME}", v->home}, {"${USER}", v->user}, {"${UID}", v->uid},
+		     {"${RUNTIME}", v->runtime}};
+	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
+	const char *text = statement->text;
+
+	if (strstr(text, "${") == NULL && !(text[0] == '~' && (text[1] == '/' || text[1] == '\0')))
+		return NULL;
+	if (text[0] == '~' && (text[1] == '/' || text[1] == '\0')) {
+		sg_glob_quote(&out, v->home, strlen(v->home));
+		text++;
+	}
+	while (*text != '\0') {
+		const char *found = NULL;
+		size_t length = 0;
+
+		for (size_t i = 0; i < SG_ARRAY_SIZE(table); i++) {
+			if (strncmp(text, table[i].name, strlen(table[i].name)) == 0) {
+				found = table[i].value;
+				length = strlen(table[i].name);
+			}
+		}
+		if (found != NULL && glob)
+			sg_glob_quote(&out, found, strlen(found));
+		else if (found != NULL)
+			sg_buffer_append_text(&out, found);
+		else if (text[0] == '$' && text[1] == '{') {
+			sg_compile_complain(compiler, statement, "the variables are ${CWD}, ${HOME}, ${USER}, ${UID}, ${RUNTIME}",
+					    "unknown variable in \"%s\"", statement->text);
+			return NULL;
+		} else {
+			sg_buffer_append_byte(&out, *text);
+			length = 1;
+		}
+		text += length;
+	}
+	char *taken = sg_buffer_take(&out);
+	if (taken == NULL)
+		compiler->status = -ENOMEM;
+	return taken;
+}
+
+/* A writable working directory must not be everything: not /, the home, or a folder above the home. */
+static void check_writable_cwd(struct sg_compiler *compiler, const struct sg_statement *statement)
+{
+	const char *cwd = compiler->variables->cwd, *home = compiler->variables->home;
+	size_t length = strlen(cwd);
+
+	if (strstr(statement->text, "${CWD}") == NULL)
+		return;
+	if (strcmp(cwd, "/") == 0 || (strncmp(home, cwd, length) == 0 && (home[length] == '/' || home[length] == '\0')))
+		sg_compile_complain(compiler, statement, "go to a folder below it first (mkdir work && cd work)",
+				    "%s would be writable as a whole: it is %s", cwd,
+				    strcmp(cwd, "/") == 0      ? "the root of the file system"
+				    : strcmp(cwd, home) == 0 ? "the home folder"
+							     : "a folder above the home folder");
+}
+
+static void parse_glob(struct sg_compiler *compiler, const struct sg_statement *statement, struct sg_rule *rule)
+{
+	struct sg_glob_error error;
+	int status;
+
+	if (rule->text[0] == '@' || rule->text[0] != '/') {
+		sg_compile_complain(compiler, statement, "begin it with / or ~/ or ${CWD}/",
+				    "\"%s\" is not an absolute name", rule->text);
+		return;
+	}
+	status = sg_glob_parse(rule->text, strlen(rule->text), &error, &rule->glob);
+	if (status == -EINVAL) {
+		struct sg_statement exact = *statement;
+
+		/* The offset is one in the text only where the value is written plainly, without escapes or variables. */
+		if (rule->text == statement->text && statement->span.length == statement->size + 2) {
+			exact.span.offset += 1 + (uint32_t)error.offset;
+			exact.span.length = (uint32_t)error.length;
+		}
+		sg_compile_complain(compiler, &exact, error.suggestion[0] != '\0' ? error.suggestion : NULL, "%s",
+				    error.message);
+	} else if (status < 0) {
+		compiler->status = status;
+	}
+}
+
+void sg_compile_statement(struct sg_compiler *compiler, enum sg_rule_kind kind, const struct sg_statement *statement,
+			  const char *flag)
+{
+	enum sg_rule_what what = sg_rule_infos[kind].what;
+	struct sg_rule *rule = sg_compile_add(compiler, kind, statement, flag);
+
+	if (rule == NULL)
+		return;
+	if (what != SG_WHAT_GLOB && what != SG_WHAT_ADDRESS && kind != SG_RULE_DIRECTORY && kind != SG_RULE_ENVIRONMENT)
+		return;
+	rule->owned_text = expand(compiler, statement, what != SG_WHAT_TEXT);
+	if (rule->owned_text != NULL)
+		rule->text = rule->owned_text;
+	if (what == SG_WHAT_GLOB)
+		parse_glob(compiler, statement, rule);
+	if (kind == SG_RULE_WRITE)
+		check_writable_cwd(compiler, statement);
+}
+
+static int compare_rules(const void *left, const void *right)
+{
+	const struct sg_rule *a = left, *b = right;
+	int order;
+
+	if (a->kind != b->kind)
+		return a->kind < b->kind ? -1 : 1;
+	order = strcmp(a->text, b->text);
+	if (order != 0)
+		return order;
+	if (a->number != b->number)
+		return a->number < b->number ? -1 : 1;
+	/* A rule that stands in a profile explains more than one that came with a flag. */
+	if ((a->flag == NULL) != (b->flag == NULL))
+		return a->flag == NULL ? -1 : 1;
+	order = strcmp(a->source->name, b->source->name);
+	if (order != 0)
+		return order;
+	return a->span.offset < b->span.offset ? -1 : a->span.offset > b->span.offset;
+}
+
+/* Sorts; merges what says the same. Of limits the smallest wins: it is the first. */
+static void sort_rules(struct sg_policy *policy)
+{
+	size_t kept = 0;
+
+	if (policy->rule_count > 0)
+		qsort(policy->rules, policy->rule_count, sizeof(*policy->rules), compare_rules);
+	for (size_t i = 0; i < policy->rule_count; i++) {
+		struct sg_rule *rule = &policy->rules[i];
+
+		if (kept > 0 && policy->rules[kept - 1].kind == rule->kind &&
+		    strcmp(policy->rules[kept - 1].text, rule->text) == 0) {
+			sg_glob_free(rule->glob);
+			free(rule->owned_text);
+			continue;
+		}
+		policy->rules[kept++] = *rule;
+	}
+	policy->rule_count = kept;
+	for (size_t kind = 0, i = 0; kind <= SG_RULE_KINDS; kind++) {
+		while (i < kept && policy->rules[i].kind < kind)
+			i++;
+		policy->first[kind] = i;
+	}
+}
+
+/* What a policy means, in bytes: kind, text, number of each rule but those that are only words. */
+static void hash_policy(struct sg_policy *policy)
+{
+	crypto_hash_sha256_state state;
+
+	(void)crypto_hash_sha256_init(&state);
+	(void)crypto_hash_sha256_update(&state, (const unsigned char *)"shellguard-policy-1", 20);
+	for (size_t i = 0; i < policy->rule_count; i++) {
+		const struct sg_rule *rule = &policy->rules[i];
+		uint64_t header[3] = {rule->kind, rule->number, strlen(rule->text)};
+
+		if (rule->kind == SG_RULE_DESCRIPTION || rule->kind == SG_RULE_PROFILE_NAME ||
+		    rule->kind == SG_RULE_EXTENDS || rule->kind == SG_RULE_TEST || rule->kind == SG_RULE_CATEGORY)
+			continue;
+		(void)crypto_hash_sha256_update(&state, (const unsigned char *)header, sizeof(header));
+		(void)crypto_hash_sha256_update(&state, (const unsigned char *)rule->text, header[2]);
+	}
+	(void)crypto_hash_sha256_final(&state, policy->hash);
+}
+
+static int name_policy(struct sg_policy *policy, size_t start, size_t count)
+{
+	SG_AUTO_BUFFER struct sg_buffer name = SG_BUFFER_INIT;
+
+	for (size_t i = start; i < start + count && i < policy->profile_count; i++) {
+		const char *text = strrchr(policy->profiles[i]->source->name, '/');
+		const char *shown = text != NULL ? text + 1 : policy->profiles[i]->source->name;
+
+		for (size_t j = 0; j < policy->profiles[i]->count; j++)
+			if (policy->profiles[i]->statements[j].kind == SG_RULE_PROFILE_NAME)
+				shown = policy->profiles[i]->statements[j].text;
+		if (i > start)
+			sg_buffer_append_byte(&name, '+');
+		sg_buffer_append_text(&name, shown);
+	}
+	policy->name = sg_buffer_take(&name);
+	return policy->name == NULL ? -ENOMEM : 0;
+}
+
+/* The built-in flags first: their profiles are the first in the list. */
+static int read_builtin(struct sg_compiler *compiler)
+{
+	for (size_t i = 0; i < sg_builtin_flag_count; i++) {
+		struct sg_source *source;
+		int status = sg_source_new(sg_builtin_flags[i].name, sg_builtin_flags[i].text, sg_builtin_flags[i].size,
+					   &source);
+
+		if (status == 0)
+			status = add_profile(compiler, source, true);
+		if (status < 0)
+			return status;
+	}
+	return 0;
+}
+
+static int read_all(struct sg_compiler *compiler, struct sg_source **sources, size_t count, sg_profile_opener opener,
+		    void *data)
+{
+	int status = read_builtin(compiler);
+	size_t start = compiler->policy->profile_count, i = 0;
+
+	compiler->builtin_count = start;
+	for (; status == 0 && i < count; i++)
+		status = add_profile(compiler, sources[i], false);
+	for (; i < count; i++)
+		sg_source_free(sources[i]);
+	if (status == 0)
+		status = read_extended(compiler, opener, data, start);
+	if (status == 0)
+		status = name_policy(compiler->policy, start, count);
+	return status;
+}
+
+static void compile_all(struct sg_compiler *compiler)
+{
+	const struct sg_policy *policy = compiler->policy;
+
+	for (size_t i = compiler->builtin_count; i < policy->profile_count; i++) {
+		const struct sg_profile *profile = policy->profiles[i];
+
+		for (size_t j = 0; j < profile->count && compiler->status == 0; j++) {
+			const struct sg_statement *statement = &profile->statements[j];
+
+			if (statement->section == SG_SECTION_DEFINE)
+				continue; /* stated where the flag is used */
+			if (statement->kind == SG_RULE_FLAG || statement->kind == SG_RULE_DENY_FLAG)
+				sg_compile_flag(compiler, statement);
+			else
+				sg_compile_statement(compiler, statement->kind, statement, NULL);
+		}
+	}
+}
+
+int sg_policy_compile(struct sg_source **sources, size_t count, const struct sg_variables *variables,
+		      sg_profile_opener opener, void *opener_data, struct sg_diagnostics *diagnostics,
+		      struct sg_policy **ret, struct sg_error *error)
+{
+	SG_AUTO_POLICY struct sg_policy *policy = calloc(1, sizeof(*policy));
+	struct sg_compiler compiler = {.policy = policy, .variables = variables, .diagnostics = diagnostics};
+	size_t errors = diagnostics->found[SG_SEVERITY_ERROR];
+	int status;
+
+	if (policy == NULL) {
+		for (size_t i = 0; i < count; i++)
+			sg_source_free(sources[i]);
+		return sg_error_set_errno(error, -ENOMEM, "cannot compile the profiles");
+	}
+	status = read_all(&compiler, sources, count, opener, opener_data);
+	if (status == 0)
+		status = sg_compile_collect_flags(&compiler);
+	if (status == 0) {
+		compile_all(&compiler);
+		status = compiler.status;
+	}
+	if (status == 0 && diagnostics->found[SG_SEVERITY_ERROR] == errors)
+		sg_compile_check(&compiler);
+	free(compiler.definitions);
+	if (status < 0 && diagnostics->found[SG_SEVERITY_ERROR] == errors)
+		return sg_error_set_errno(error, status, "cannot compile the profiles");
+	if (diagnostics->found[SG_SEVERITY_ERROR] > errors) {
+		*ret = sg_take_pointer(policy);
+		return SG_POLICY_REFUSED;
+	}
+	sort_rules(policy);
+	hash_policy(policy);
+	*ret = sg_take_pointer(policy);
+	return 0;
+}

@@ -1,0 +1,46 @@
+/* What the files of the policy compiler share. */
+#pragma once
+
+#include "policy/compile.h"
+
+/* One [Define.x]. Its statements are statements[first] .. [first + count - 1] of `profile` (they stand together). */
+struct sg_definition {
+	const char *name;
+	const struct sg_profile *profile;
+	size_t first, count;
+	const char *category; /* the section that it belongs to, or NULL: any */
+	bool builtin;
+	bool granting, denying; /* being expanded: met again, it is a cycle */
+	bool granted, denied;   /* expanded */
+};
+
+struct sg_compiler {
+	struct sg_policy *policy;
+	size_t capacity; /* of policy->rules */
+	size_t builtin_count; /* the first profiles of the policy are the built-in flags */
+	const struct sg_variables *variables;
+	struct sg_diagnostics *diagnostics;
+	struct sg_definition *definitions; /* sorted by name */
+	size_t definition_count;
+	int status; /* a fault met on the way, as -ENOMEM */
+};
+
+void sg_compile_complain(struct sg_compiler *compiler, const struct sg_statement *statement, const char *hint,
+			 const char *format, ...) SG_PRINTF(4, 5);
+
+/* Appends a rule of that kind for a statement. NULL: compiler->status is set. Valid until the next one. */
+struct sg_rule *sg_compile_add(struct sg_compiler *compiler, enum sg_rule_kind kind, const struct sg_statement *statement,
+			       const char *flag);
+
+/* One statement as a rule of `kind`: variables filled in, globs parsed, checked by itself. */
+void sg_compile_statement(struct sg_compiler *compiler, enum sg_rule_kind kind, const struct sg_statement *statement,
+			  const char *flag);
+
+/* Gathers every [Define.x]; two that differ, or one that shadows a built-in flag, are errors. Returns 0 or -errno. */
+int sg_compile_collect_flags(struct sg_compiler *compiler);
+
+/* A statement of Flags or DenyFlags outside of definitions: the rules of the flag and of the flags in it. */
+void sg_compile_flag(struct sg_compiler *compiler, const struct sg_statement *statement);
+
+/* The checks that look at several rules at once. */
+void sg_compile_check(struct sg_compiler *compiler);

@@ -1,0 +1,247 @@
+/*
+ * Flags: a name for a purpose, defined by [Define.x] in the built-in files or in a profile.
+ *
+ * Granting a flag states what its definition states and grants the flags in it. Denying one refuses all of that, whatever
+ * else gives it. Definitions may name each other; a circle is an error, and each is expanded once for each direction.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "policy/compile_internal.h"
+
+static int compare_definitions(const void *left, const void *right)
+{
+	return strcmp(((const struct sg_definition *)left)->name, ((const struct sg_definition *)right)->name);
+}
+
+static struct sg_definition *find_definition(const struct sg_compiler *compiler, const char *name)
+{
+	const struct sg_definition key = {.name = name};
+
+	return compiler->definition_count == 0 ? NULL
+					       : bsearch(&key, compiler->definitions, compiler->definition_count,
+							 sizeof(key), compare_definitions);
+}
+
+static bool same_definition(const struct sg_definition *a, const struct sg_definition *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++) {
+		const struct sg_statement *x = &a->profile->statements[a->first + i];
+		const struct sg_statement *y = &b->profile->statements[b->first + i];
+
+		if (x->kind != y->kind || strcmp(x->text, y->text) != 0)
+			return false;
+	}
+	return true;
+}
+
+static struct sg_statement name_statement(const struct sg_definition *definition)
+{
+	struct sg_statement statement = definition->profile->statements[definition->first];
+
+	statement.span = statement.group_span;
+	return statement;
+}
+
+/* Sorted by name; of several with one name all must say the same, and none may bear a built-in's. */
+static void merge_definitions(struct sg_compiler *compiler)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < compiler->definition_count; i++) {
+		struct sg_definition *definition = &compiler->definitions[i];
+		struct sg_definition *last = kept > 0 ? &compiler->definitions[kept - 1] : NULL;
+		struct sg_statement place;
+
+		if (last == NULL || strcmp(last->name, definition->name) != 0) {
+			compiler->definitions[kept++] = *definition;
+			continue;
+		}
+		if (definition->builtin) { /* qsort does not keep the order: let the built-in one be the first */
+			struct sg_definition swap = *last;
+
+			*last = *definition;
+			*definition = swap;
+		}
+		place = name_statement(definition);
+		if (last->builtin)
+			sg_compile_complain(compiler, &place, "give it another name",
+					    "\"%s\" is a built-in flag and cannot be defined again", place.group);
+		else if (!same_definition(last, definition))
+			sg_compile_complain(compiler, &place, "give one of them another name",
+					    "two different definitions of the flag \"%s\"", place.group);
+	}
+	compiler->definition_count = kept;
+}
+
+static int add_definition(struct sg_compiler *compiler, size_t *capacity, const struct sg_definition *definition)
+{
+	if (compiler->definition_count == *capacity) {
+		size_t wanted = *capacity == 0 ? 128 : *capacity * 2;
+		struct sg_definition *grown = reallocarray(compiler->definitions, wanted, sizeof(*grown));
+
+		if (grown == NULL)
+			return -ENOMEM;
+		compiler->definitions = grown;
+		*capacity = wanted;
+	}
+	compiler->definitions[compiler->definition_count++] = *definition;
+	return 0;
+}
+
+int sg_compile_collect_flags(struct sg_compiler *compiler)
+{
+	size_t capacity = 0;
+
+	for (size_t i = 0; i < compiler->policy->profile_count; i++) {
+		const struct sg_profile *profile = compiler->policy->profiles[i];
+
+		for (size_t j = 0; j < profile->count;) {
+			const struct sg_statement *first = &profile->statements[j];
+			struct sg_definition definition = {.name = first->group, .profile = profile, .first = j,
+							   .builtin = i < compiler->builtin_count};
+
+			if (first->section != SG_SECTION_DEFINE) {
+				j++;
+				continue;
+			}
+			for (; j < profile->count && profile->statements[j].group == first->group; j++)
+				if (profile->statements[j].kind == SG_RULE_CATEGORY)
+					definition.category = profile->statements[j].text;
+			definition.count = j - definition.first;
+			if (add_definition(compiler, &capacity, &definition) < 0)
+				return -ENOMEM;
+		}
+	}
+	if (compiler->definition_count > 0)
+		qsort(compiler->definitions, compiler->definition_count, sizeof(*compiler->definitions),
+		      compare_definitions);
+	merge_definitions(compiler);
+	return 0;
+}
+
+static void complain_unknown(struct sg_compiler *compiler, const struct sg_statement *statement)
+{
+	SG_AUTO_FREE const char **names = calloc(compiler->definition_count + 1, sizeof(*names));
+	SG_AUTO_BUFFER struct sg_buffer hint = SG_BUFFER_INIT;
+	const char *nearest;
+
+	if (names == NULL) {
+		compiler->status = -ENOMEM;
+		return;
+	}
+	for (size_t i = 0; i < compiler->definition_count; i++)
+		names[i] = compiler->definitions[i].name;
+	nearest = sg_text_nearest(statement->text, names, compiler->definition_count);
+	if (nearest != NULL)
+		sg_buffer_printf(&hint, "did you mean \"%s\"?", nearest);
+	sg_compile_complain(compiler, statement, hint.size > 0 ? hint.data : NULL, "unknown flag \"%s\"",
+			    statement->text);
+}
+
+/* A built-in flag stands in the section of its purpose; those of OpenBSD's pledge, and a profile's own, anywhere. */
+static void check_section(struct sg_compiler *compiler, const struct sg_statement *statement,
+			  const struct sg_definition *definition)
+{
+	SG_AUTO_BUFFER struct sg_buffer hint = SG_BUFFER_INIT;
+
+	if (definition->category == NULL || statement->section == SG_SECTION_DEFINE ||
+	    strcmp(definition->category, "Pledge") == 0 ||
+	    strcmp(definition->category, sg_section_infos[statement->section].name) == 0)
+		return;
+	sg_buffer_printf(&hint, "write it under [%s]", definition->category);
+	sg_compile_complain(compiler, statement, hint.data, "the flag \"%s\" belongs in [%s], not in [%s]",
+			    statement->text, definition->category, sg_section_infos[statement->section].name);
+}
+
+/* What denying a statement of a definition means. SG_RULE_KINDS: nothing. */
+static enum sg_rule_kind denial_of(enum sg_rule_kind kind)
+{
+	switch (kind) {
+	case SG_RULE_READ:
+	case SG_RULE_WRITE:
+	case SG_RULE_EXECUTE:
+	case SG_RULE_MAP:
+	case SG_RULE_PRIVATE:
+		return SG_RULE_DENY;
+	case SG_RULE_ALLOW:
+	case SG_RULE_LISTEN:
+		return SG_RULE_DENY_ADDRESS;
+	case SG_RULE_SYSCALL:
+		return SG_RULE_DENY_SYSCALL;
+	case SG_RULE_CAPABILITY:
+		return SG_RULE_DENY_CAPABILITY;
+	default:
+		return SG_RULE_KINDS;
+	}
+}
+
+static void expand_flag(struct sg_compiler *compiler, const struct sg_statement *use, bool deny);
+
+static void expand_statements(struct sg_compiler *compiler, const struct sg_definition *definition, bool deny)
+{
+	/* The list does not move: definitions are complete before the first one is expanded. */
+	for (size_t i = 0; i < definition->count && compiler->status == 0; i++) {
+		const struct sg_statement *statement = &definition->profile->statements[definition->first + i];
+
+		if (statement->kind == SG_RULE_FLAG)
+			expand_flag(compiler, statement, deny);
+		else if (statement->kind == SG_RULE_DESCRIPTION || statement->kind == SG_RULE_CATEGORY)
+			continue;
+		else if (!deny)
+			sg_compile_statement(compiler, statement->kind, statement, definition->name);
+		else if (denial_of(statement->kind) != SG_RULE_KINDS)
+			sg_compile_statement(compiler, denial_of(statement->kind), statement, definition->name);
+	}
+}
+
+/*
+ * Recursion is as deep as the longest chain of definitions that name each other; a definition being expanded is not
+ * entered again, so the depth is at most the number of definitions, which SG_TOML_VALUES_MAX bounds; hostile chains are
+ * cut at DEPTH_MAX.
+ */
+enum { DEPTH_MAX = 64 };
+
+static void expand_flag(struct sg_compiler *compiler, const struct sg_statement *use, bool deny)
+{
+	static _Thread_local unsigned int depth;
+	struct sg_definition *definition = find_definition(compiler, use->text);
+	bool *expanding, *done;
+
+	if (definition == NULL) {
+		complain_unknown(compiler, use);
+		return;
+	}
+	expanding = deny ? &definition->denying : &definition->granting;
+	done = deny ? &definition->denied : &definition->granted;
+	if (*expanding) {
+		sg_compile_complain(compiler, use, NULL, "the definition of \"%s\" leads back to itself here", use->text);
+		return;
+	}
+	(void)sg_compile_add(compiler, deny ? SG_RULE_DENY_FLAG : SG_RULE_FLAG, use,
+			     use->section == SG_SECTION_DEFINE ? use->group : NULL);
+	if (*done)
+		return;
+	if (depth >= DEPTH_MAX) {
+		sg_compile_complain(compiler, use, NULL, "more than %d flags name each other in a row", DEPTH_MAX);
+		return;
+	}
+	*expanding = true;
+	depth++;
+	expand_statements(compiler, definition, deny);
+	depth--;
+	*expanding = false;
+	*done = true;
+}
+
+void sg_compile_flag(struct sg_compiler *compiler, const struct sg_statement *statement)
+{
+	const struct sg_definition *definition = find_definition(compiler, statement->text);
+
+	if (definition != NULL)
+		check_section(compiler, statement, definition);
+	expand_flag(compiler, statement, statement->kind == SG_RULE_DENY_FLAG);
+}

@@ -1,0 +1,338 @@
+#include "supervisor/resolve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+enum { LINKS_MAX = 40 }; /* as the kernel's MAXSYMLINKS */
+
+static int open_how(int dirfd, const char *path, uint64_t flags, uint64_t resolve)
+{
+	const struct open_how how = {.flags = flags | O_CLOEXEC, .resolve = resolve};
+	long fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
+static bool is_proc(int fd)
+{
+	struct statfs status;
+
+	return fstatfs(fd, &status) == 0 && status.f_type == PROC_SUPER_MAGIC;
+}
+
+/* The folder that relative names start from. Returns an owned descriptor or a negative errno value. */
+static int open_start(const struct sg_view *view, const struct sg_caller *caller, int dirfd, const char *path)
+{
+	char name[32];
+	int fd;
+
+	if (path[0] == '/')
+		return fcntl(view->root, F_DUPFD_CLOEXEC, 3);
+	if (dirfd == AT_FDCWD)
+		return sg_caller_open(caller, "cwd");
+	(void)snprintf(name, sizeof(name), "fd/%d", dirfd);
+	fd = sg_caller_open(caller, name);
+	return fd == -ENOENT ? -EBADF : fd;
+}
+
+/* One walk: what is left of the text, and where it has got to. */
+struct walk {
+	const struct sg_view *view;
+	struct sg_caller *caller;
+	int here;  /* owned */
+	int links;
+	bool magic;
+	char rest[2 * PATH_MAX];
+};
+
+/* Takes the first component off `rest`. Returns its length; 0 at the end. */
+static size_t next_component(struct walk *walk, char *component, bool *ret_last)
+{
+	char *rest = walk->rest;
+	size_t skip = strspn(rest, "/"), length = strcspn(rest + skip, "/"), after;
+
+	if (length == 0 || length > NAME_MAX)
+		return length;
+	memcpy(component, rest + skip, length);
+	component[length] = '\0';
+	after = skip + length;
+	*ret_last = rest[after + strspn(rest + after, "/")] == '\0';
+	memmove(rest, rest + after, strlen(rest + after) + 1);
+	return length;
+}
+
+static int push_link(struct walk *walk, const char *text)
+{
+	char joined[sizeof(walk->rest)];
+	int length = snprintf(joined, sizeof(joined), "%s%s", text, walk->rest);
+
+	if (length < 0 || (size_t)length >= sizeof(joined))
+		return -ENAMETOOLONG;
+	if (++walk->links > LINKS_MAX)
+		return -ELOOP;
+	memcpy(walk->rest, joined, (size_t)length + 1);
+	if (text[0] == '/') {
+		int root = fcntl(walk->view->root, F_DUPFD_CLOEXEC, 3);
+
+		if (root < 0)
+			return -errno;
+		sg_fd_close(walk->here);
+		walk->here = root;
+	}
+	return 0;
+}
+
+/*
+ * A symbolic link within /proc. "self" and "thread-self" mean the reader: put the caller's numbers there. The links below
+ * a process (fd/N, cwd, root, exe) are followed by the kernel: they give the object itself. The supervisor may follow more
+ * of them than the caller could (it may trace the whole world), but all processes there are the world's own.
+ */
+static int follow_in_proc(struct walk *walk, const char *component, int link)
+{
+	char text[64];
+	int status = sg_caller_status(walk->caller), target;
+	char target_text[PATH_MAX];
+	ssize_t length;
+
+	if (status < 0)
+		return status;
+	if (strcmp(component, "self") == 0) {
+		(void)snprintf(text, sizeof(text), "%d", (int)walk->caller->inner_pid);
+		return push_link(walk, text);
+	}
+	if (strcmp(component, "thread-self") == 0) {
+		(void)snprintf(text, sizeof(text), "%d/task/%d", (int)walk->caller->inner_pid,
+			       (int)walk->caller->inner_tid);
+		return push_link(walk, text);
+	}
+	/* "mounts", "net" and so on are plain links; a magic one is what openat2 refuses to follow. */
+	target = open_how(walk->here, component, O_PATH, RESOLVE_NO_MAGICLINKS);
+	if (target < 0 && target != -ELOOP) {
+		length = readlinkat(link, "", target_text, sizeof(target_text) - 1);
+		if (length < 0)
+			return -errno;
+		target_text[length] = '\0';
+		return push_link(walk, target_text);
+	}
+	if (target == -ELOOP) {
+		target = open_how(walk->here, component, O_PATH, 0);
+		walk->magic = true;
+	}
+	if (target < 0)
+		return target;
+	if (++walk->links > LINKS_MAX) {
+		sg_fd_close(target);
+		return -ELOOP;
+	}
+	sg_fd_close(walk->here);
+	walk->here = target;
+	return 0;
+}
+
+static int follow(struct walk *walk, const char *component, int link)
+{
+	char text[PATH_MAX];
+	ssize_t length;
+
+	if (is_proc(link))
+		return follow_in_proc(walk, component, link);
+	length = readlinkat(link, "", text, sizeof(text) - 1);
+	if (length < 0)
+		return -errno;
+	if (length == 0)
+		return -ENOENT;
+	text[length] = '\0';
+	return push_link(walk, text);
+}
+
+/*
+ * Steps through the text component by component. Stops before the last component if `parent`, and does not follow a link
+ * there if `no_follow`. On success walk->here is the object (or the parent, with `last` filled in).
+ */
+static int step(struct walk *walk, bool parent, bool no_follow, char *last)
+{
+	char component[NAME_MAX + 1];
+	bool is_last = false;
+	size_t length;
+
+	last[0] = '\0';
+	while ((length = next_component(walk, component, &is_last)) > 0) {
+		SG_AUTO_FD int next = -1;
+		bool slash = walk->rest[0] == '/';
+		struct stat status;
+
+		if (length > NAME_MAX)
+			return -ENAMETOOLONG;
+		if (parent && is_last && strcmp(component, "..") != 0 && strcmp(component, ".") != 0) {
+			(void)snprintf(last, NAME_MAX + 1, "%s", component);
+			return 0;
+		}
+		/* The world's root has no way up: ".." there stays, since the supervisor's root is the same folder. */
+		next = openat(walk->here, component, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		if (next < 0 || fstat(next, &status) < 0)
+			return -errno;
+		if (S_ISLNK(status.st_mode) && !(is_last && no_follow && !slash)) {
+			int followed = follow(walk, component, next);
+
+			if (followed < 0)
+				return followed;
+			continue;
+		}
+		if ((!is_last || slash) && !S_ISDIR(status.st_mode))
+			return -ENOTDIR;
+		sg_fd_close(walk->here);
+		walk->here = sg_fd_take(&next);
+	}
+	return 0;
+}
+
+/* Asks the kernel for the name of a pinned object, and puts it into the form that globs are matched against. */
+static int name_object(const struct sg_view *view, struct sg_resolved *resolved)
+{
+	char link[64];
+	ssize_t length;
+
+	if (fstat(resolved->fd, &resolved->status) < 0)
+		return -errno;
+	(void)snprintf(link, sizeof(link), "%d/fd/%d", (int)view->self, resolved->fd);
+	length = readlinkat(view->proc, link, resolved->name, PATH_MAX);
+	if (length < 0)
+		return -errno;
+	if (length >= PATH_MAX)
+		return -ENAMETOOLONG;
+	resolved->name[length] = '\0';
+	resolved->unnamed = resolved->name[0] != '/' ||
+			    (resolved->status.st_nlink == 0 && !S_ISDIR(resolved->status.st_mode)) ||
+			    (length > 10 && strcmp(resolved->name + length - 10, " (deleted)") == 0 &&
+			     faccessat(view->root, resolved->name, F_OK, AT_SYMLINK_NOFOLLOW) < 0);
+	if (S_ISDIR(resolved->status.st_mode) && resolved->name[length - 1] != '/') {
+		resolved->name[length++] = '/';
+		resolved->name[length] = '\0';
+	}
+	resolved->length = (size_t)length;
+	return 0;
+}
+
+/* With SG_RESOLVE_PARENT: the name of folder and last component, and whether the object exists. */
+static int name_child(const struct sg_view *view, struct sg_resolved *resolved)
+{
+	struct stat child;
+	size_t length;
+	int status = name_object(view, resolved);
+
+	if (status < 0)
+		return status;
+	if (!S_ISDIR(resolved->status.st_mode))
+		return -ENOTDIR;
+	resolved->exists = fstatat(resolved->fd, resolved->last, &child, AT_SYMLINK_NOFOLLOW) == 0;
+	if (!resolved->exists && errno != ENOENT)
+		return -errno;
+	length = resolved->length + strlen(resolved->last);
+	if (length >= PATH_MAX)
+		return -ENAMETOOLONG;
+	memcpy(resolved->name + resolved->length, resolved->last, strlen(resolved->last) + 1);
+	if (resolved->exists && S_ISDIR(child.st_mode)) {
+		resolved->name[length++] = '/';
+		resolved->name[length] = '\0';
+	}
+	resolved->length = length;
+	if (resolved->exists)
+		resolved->status = child;
+	return 0;
+}
+
+/* The kernel's own walk, where nothing of /proc is on the way. Returns 1 if the careful walk is needed. */
+static int walk_fast(int start, const char *path, bool no_follow, int *ret)
+{
+	int fd = open_how(start, path, O_PATH | (no_follow ? O_NOFOLLOW : 0), RESOLVE_NO_MAGICLINKS);
+
+	if (fd == -ENOENT || fd == -ELOOP || fd == -EACCES)
+		return 1;
+	if (fd < 0)
+		return fd;
+	if (is_proc(fd)) {
+		sg_fd_close(fd);
+		return 1;
+	}
+	*ret = fd;
+	return 0;
+}
+
+int sg_resolve(const struct sg_view *view, struct sg_caller *caller, int dirfd, const char *path, unsigned int flags,
+	       struct sg_resolved *ret)
+{
+	const bool parent = (flags & SG_RESOLVE_PARENT) != 0, no_follow = (flags & SG_RESOLVE_NO_FOLLOW) != 0;
+	SG_CLEANUP(sg_resolved_done) struct sg_resolved resolved = SG_RESOLVED_INIT;
+	struct walk walk = {.view = view, .caller = caller};
+	SG_AUTO_FD int start = -1;
+	size_t length = strlen(path);
+	int status = 1;
+
+	if (length == 0 && (flags & SG_RESOLVE_EMPTY) == 0)
+		return -ENOENT;
+	if (length >= PATH_MAX)
+		return -ENAMETOOLONG;
+	start = open_start(view, caller, dirfd, path);
+	if (start < 0)
+		return start;
+	if (length == 0) {
+		resolved.fd = sg_fd_take(&start);
+		status = 0;
+	} else if (!parent) {
+		status = walk_fast(start, path, no_follow, &resolved.fd);
+	}
+	if (status < 0)
+		return status;
+	if (status == 1) {
+		walk.here = sg_fd_take(&start);
+		memcpy(walk.rest, path, length + 1);
+		status = step(&walk, parent, no_follow, resolved.last);
+		resolved.fd = walk.here;
+		resolved.magic = walk.magic;
+		resolved.slash = path[length - 1] == '/';
+		if (status < 0)
+			return status;
+		if (walk.magic && (flags & SG_RESOLVE_NO_MAGIC) != 0)
+			return -ELOOP;
+	}
+	if (parent && resolved.last[0] != '\0') {
+		status = name_child(view, &resolved);
+	} else {
+		resolved.exists = true;
+		status = name_object(view, &resolved);
+	}
+	if (status < 0)
+		return status;
+	*ret = resolved;
+	resolved.fd = -1;
+	return 0;
+}
+
+int sg_resolve_descriptor(const struct sg_view *view, struct sg_caller *caller, int number, struct sg_resolved *ret)
+{
+	return sg_resolve(view, caller, number, "", SG_RESOLVE_EMPTY, ret);
+}
+
+void sg_resolved_done(struct sg_resolved *resolved)
+{
+	resolved->fd = sg_fd_close(resolved->fd);
+}
+
+int sg_reopen(const struct sg_view *view, int fd, int flags)
+{
+	char link[64];
+	int opened;
+
+	(void)snprintf(link, sizeof(link), "%d/fd/%d", (int)view->self, fd);
+	opened = openat(view->proc, link, flags | O_CLOEXEC);
+	return opened < 0 ? -errno : opened;
+}

@@ -1,0 +1,221 @@
+#include "world/plan.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "world/plan_internal.h"
+
+enum { LINKS_MAX = 40 };
+
+bool sg_plan_grow(struct sg_planner *planner, void *array_pointer, size_t count, size_t *capacity, size_t size)
+{
+	void **array = array_pointer, *grown;
+	size_t wanted = *capacity == 0 ? 32 : *capacity * 2;
+
+	if (count < *capacity)
+		return true;
+	grown = planner->status < 0 ? NULL : reallocarray(*array, wanted, size);
+	if (grown == NULL) {
+		planner->status = planner->status < 0 ? planner->status : -ENOMEM;
+		return false;
+	}
+	*array = grown;
+	*capacity = wanted;
+	return true;
+}
+
+const char *sg_plan_keep(struct sg_planner *planner, const char *text, size_t length)
+{
+	struct sg_plan *plan = planner->plan;
+	char *copy;
+
+	if (!sg_plan_grow(planner, &plan->strings, plan->string_count, &planner->string_capacity, sizeof(char *)))
+		return NULL;
+	copy = strndup(text, length);
+	if (copy == NULL) {
+		planner->status = -ENOMEM;
+		return NULL;
+	}
+	plan->strings[plan->string_count++] = copy;
+	return copy;
+}
+
+static bool add_link(struct sg_planner *planner, const char *target, const char *text)
+{
+	const char *kept_target, *kept_text;
+
+	for (size_t i = 0; i < planner->link_count; i++)
+		if (strcmp(planner->links[i].target, target) == 0)
+			return true;
+	kept_target = sg_plan_keep(planner, target, strlen(target));
+	kept_text = sg_plan_keep(planner, text, strlen(text));
+	if (kept_target == NULL || kept_text == NULL ||
+	    !sg_plan_grow(planner, &planner->links, planner->link_count, &planner->link_capacity,
+			  sizeof(*planner->links)))
+		return false;
+	planner->links[planner->link_count].target = kept_target;
+	planner->links[planner->link_count++].text = kept_text;
+	return true;
+}
+
+/* Takes the first component off `rest` and appends it to `here`. Returns 0, 1 at the end, or -ENAMETOOLONG. */
+static int take_component(char *here, char *rest)
+{
+	size_t skip = strspn(rest, "/"), length = strcspn(rest + skip, "/"), used = strlen(here);
+
+	if (length == 0)
+		return 1;
+	if (used + 1 + length >= PATH_MAX)
+		return -ENAMETOOLONG;
+	if (length == 2 && strncmp(rest + skip, "..", 2) == 0) {
+		char *slash = strrchr(here, '/');
+
+		if (slash != NULL)
+			*slash = '\0';
+	} else if (length != 1 || rest[skip] != '.') {
+		here[used] = '/';
+		memcpy(here + used + 1, rest + skip, length);
+		here[used + 1 + length] = '\0';
+	}
+	memmove(rest, rest + skip + length, strlen(rest + skip + length) + 1);
+	return 0;
+}
+
+int sg_plan_canonical(struct sg_planner *planner, const char *path, const char **ret)
+{
+	char here[PATH_MAX] = "", rest[2 * PATH_MAX], text[PATH_MAX];
+	int links = 0, status;
+
+	if (strlen(path) >= PATH_MAX)
+		return 1;
+	memcpy(rest, path, strlen(path) + 1);
+	while ((status = take_component(here, rest)) == 0) {
+		struct stat found;
+		ssize_t length;
+		char *slash;
+
+		if (here[0] == '\0')
+			continue;
+		if (lstat(here, &found) < 0)
+			return 1;
+		if (!S_ISLNK(found.st_mode))
+			continue;
+		length = readlink(here, text, sizeof(text) - 1);
+		if (length <= 0 || ++links > LINKS_MAX || (size_t)length + strlen(rest) >= sizeof(rest))
+			return 1;
+		text[length] = '\0';
+		/* Links below /proc and /dev are made by the world's own; others are links of the skeleton. */
+		if (strncmp(here, "/proc/", 6) != 0 && strncmp(here, "/dev/", 5) != 0 && !add_link(planner, here, text))
+			return 1;
+		memmove(rest + length, rest, strlen(rest) + 1);
+		memcpy(rest, text, (size_t)length);
+		slash = strrchr(here, '/');
+		*(text[0] == '/' ? here : slash) = '\0';
+	}
+	if (status < 0)
+		return 1;
+	*ret = sg_plan_keep(planner, here[0] == '\0' ? "/" : here, strlen(here[0] == '\0' ? "/" : here));
+	return *ret == NULL ? 1 : 0;
+}
+
+static const enum sg_placement default_placements[SG_RULE_KINDS] = {
+    [SG_RULE_EXECUTE] = SG_PLACED_EXEC,       [SG_RULE_DENY_EXECUTE] = SG_PLACED_EXEC,
+    [SG_RULE_FLAG] = SG_PLACED_FILTER,        [SG_RULE_DENY_FLAG] = SG_PLACED_FILTER,
+    [SG_RULE_SYSCALL] = SG_PLACED_FILTER,     [SG_RULE_DENY_SYSCALL] = SG_PLACED_FILTER,
+    [SG_RULE_ALLOW] = SG_PLACED_NETWORK,      [SG_RULE_DENY_ADDRESS] = SG_PLACED_NETWORK,
+    [SG_RULE_LISTEN] = SG_PLACED_NETWORK,     [SG_RULE_LIMIT] = SG_PLACED_PROCESS,
+    [SG_RULE_CAPABILITY] = SG_PLACED_PROCESS, [SG_RULE_DENY_CAPABILITY] = SG_PLACED_PROCESS,
+    [SG_RULE_ENVIRONMENT] = SG_PLACED_PROCESS, [SG_RULE_DIRECTORY] = SG_PLACED_PROCESS,
+    [SG_RULE_USER] = SG_PLACED_PROCESS,       [SG_RULE_PRIVATE] = SG_PLACED_MOUNT,
+};
+
+/* A label, a wall or a privileged action is never ignored: without the machinery for it, the profile does not run. */
+static int refuse_unheld(const struct sg_policy *policy, struct sg_error *error)
+{
+	static const enum sg_rule_kind unheld[] = {SG_RULE_LABEL, SG_RULE_WALL, SG_RULE_PRIVILEGED};
+
+	for (size_t i = 0; i < SG_ARRAY_SIZE(unheld); i++) {
+		size_t count;
+		const struct sg_rule *rule = sg_policy_rules(policy, unheld[i], &count);
+
+		if (count == 0)
+			continue;
+		(void)sg_error_set(error, -EOPNOTSUPP,
+				   "%s:%zu: this profile uses [%s], which this version checks but cannot hold yet; it does not run rather than run without it",
+				   rule->source->name, sg_source_line(rule->source, rule->span.offset),
+				   unheld[i] == SG_RULE_LABEL  ? "Label"
+				   : unheld[i] == SG_RULE_WALL ? "Walls"
+							       : "Privileged");
+		return SG_PLAN_REFUSED;
+	}
+	return 0;
+}
+
+static void decide_placements(struct sg_plan *plan)
+{
+	for (size_t i = 0; i < plan->policy->rule_count; i++) {
+		enum sg_rule_kind kind = plan->policy->rules[i].kind;
+
+		if (plan->placements[i] == SG_PLACED_NOWHERE)
+			plan->placements[i] = default_placements[kind];
+		if (kind == SG_RULE_LOG_READ || kind == SG_RULE_DENY_READ || kind == SG_RULE_DENY || kind == SG_RULE_HIDE)
+			if (plan->placements[i] == SG_PLACED_NOWHERE)
+				plan->placements[i] = plan->decide_reads ? SG_PLACED_OPENS : SG_PLACED_ABSENT;
+		if ((kind == SG_RULE_LOG_WRITE || kind == SG_RULE_DENY_WRITE) && plan->placements[i] == SG_PLACED_NOWHERE)
+			plan->placements[i] = SG_PLACED_WRITES;
+	}
+}
+
+int sg_plan_make(const struct sg_policy *policy, const struct sg_plan_options *options, struct sg_plan **ret,
+		 struct sg_error *error)
+{
+	SG_AUTO_PLAN struct sg_plan *plan = calloc(1, sizeof(*plan));
+	struct sg_planner planner = {.plan = plan, .options = options, .error = error};
+	int status = refuse_unheld(policy, error);
+
+	if (status != 0)
+		return status;
+	if (plan != NULL) {
+		plan->policy = policy;
+		plan->placements = calloc(policy->rule_count + 1, sizeof(*plan->placements));
+		plan->system_proc = sg_policy_has_flag(policy, "sysinfo");
+	}
+	if (plan == NULL || plan->placements == NULL)
+		return sg_error_set_errno(error, -ENOMEM, "cannot plan the world");
+	sg_plan_find_roots(&planner);
+	if (planner.status == 0)
+		sg_plan_make_names(&planner);
+	if (planner.status == 0)
+		sg_plan_settle_roots(&planner);
+	if (planner.status == 0)
+		sg_plan_make_mounts(&planner);
+	decide_placements(plan);
+	sg_matcher_free(planner.matcher);
+	free(planner.roots);
+	free(planner.links);
+	if (planner.status < 0)
+		return sg_error_set_errno(error, planner.status, "cannot plan the world");
+	if (planner.status > 0)
+		return planner.status;
+	*ret = sg_take_pointer(plan);
+	return 0;
+}
+
+void sg_plan_free(struct sg_plan *plan)
+{
+	if (plan == NULL)
+		return;
+	sg_mount_release(plan->mounts, plan->mount_count);
+	for (size_t i = 0; i < plan->mount_count; i++)
+		free((void *)(uintptr_t)plan->mounts[i].covers);
+	for (size_t i = 0; i < plan->string_count; i++)
+		free(plan->strings[i]);
+	free(plan->strings);
+	free(plan->mounts);
+	free(plan->placements);
+	sg_globset_free(plan->names);
+	free(plan);
+}

@@ -1,0 +1,58 @@
+/*
+ * From a policy to what this host must do for it: the cheapest sound place for every rule.
+ *
+ *   mount tree       whole folders and single files that exist; a literal Deny or Hide in a read-only tree (a cover)
+ *   flags of a call  openings that write are decided where only writes need it
+ *   every opening    file-name globs on reads, denies within writable trees, LogOnRead
+ *
+ * A plan is immutable once made. It belongs to one host, one caller and one moment; the policy does not.
+ */
+#pragma once
+
+#include "policy/decide.h"
+#include "world/mount.h"
+
+enum sg_placement {
+	SG_PLACED_NOWHERE,  /* not a rule that needs a place */
+	SG_PLACED_MOUNT,    /* held by the mount tree */
+	SG_PLACED_ABSENT,   /* what it names does not exist on this host (or the caller may not see it) */
+	SG_PLACED_COVER,    /* held by a cover over a read-only tree */
+	SG_PLACED_WRITES,   /* decided at openings that write, and at changes of names */
+	SG_PLACED_OPENS,    /* decided at every opening */
+	SG_PLACED_EXEC,     /* decided at execve */
+	SG_PLACED_FILTER,   /* held by the system call filter */
+	SG_PLACED_NETWORK,  /* decided at connect, bind and their like */
+	SG_PLACED_PROCESS,  /* held by the state of the process: limits, ids, environment */
+};
+
+struct sg_plan {
+	const struct sg_policy *policy; /* borrowed */
+	struct sg_mount *mounts;
+	size_t mount_count;
+	struct sg_globset *names;       /* rule numbers are indices into policy->rules */
+	bool decide_reads;              /* every opening is notified */
+	bool decide_changes;            /* openings that write, changes of the tree and of attributes are notified */
+	enum sg_placement *placements;  /* one for each rule of the policy */
+	char **strings;                 /* owned: names that the mounts point to */
+	size_t string_count;
+	bool system_proc;               /* /proc shows the machine too */
+};
+
+/* The policy cannot be held on this host: the error says which rule, and what is missing. */
+enum { SG_PLAN_REFUSED = 1 };
+
+struct sg_plan_options {
+	bool pty;         /* the world needs a devpts */
+	bool owned;       /* as root: writable trees are idmapped (SG_MOUNT_OWNED) */
+	const char *cwd;  /* the command's working directory, canonical: it must lie in the world */
+};
+
+/*
+ * Makes the plan. Reads the host's file system (symbolic links, kinds of files) and nothing else. Returns 0 with *ret
+ * (sg_plan_free); SG_PLAN_REFUSED with context; or a negative errno value with context.
+ */
+SG_MUST_USE int sg_plan_make(const struct sg_policy *policy, const struct sg_plan_options *options, struct sg_plan **ret,
+			     struct sg_error *error);
+void sg_plan_free(struct sg_plan *plan);
+SG_DEFINE_AUTO(struct sg_plan, plan, sg_plan_free)
+#define SG_AUTO_PLAN SG_CLEANUP(sg_auto_plan)

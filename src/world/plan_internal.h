@@ -1,0 +1,49 @@
+/* What the files of the planner share. */
+#pragma once
+
+#include "world/plan.h"
+
+/* A folder or file of the host that gets a mount of its own in the world. */
+struct sg_plan_root {
+	const char *path;   /* canonical, no '/' at the end; the same name in the world */
+	const struct sg_rule *rule; /* the first that asked for it */
+	bool folder;
+	bool private;       /* an empty tmpfs instead of the host's */
+	bool write, execute;
+	bool skip;          /* lies in another root that does the same */
+};
+
+struct sg_planner {
+	struct sg_plan *plan;
+	const struct sg_plan_options *options;
+	struct sg_plan_root *roots;
+	size_t root_count, root_capacity;
+	struct { const char *target, *text; } *links; /* symbolic links of the skeleton */
+	size_t link_count, link_capacity;
+	size_t mount_capacity, string_capacity;
+	struct sg_matcher *matcher;
+	struct sg_error *error;
+	int status;
+};
+
+/* Keeps a copy of `length` bytes with the plan. NULL: planner->status is set. */
+const char *sg_plan_keep(struct sg_planner *planner, const char *text, size_t length);
+
+/* Makes room for one more element. Returns false and sets planner->status when there is none. */
+bool sg_plan_grow(struct sg_planner *planner, void *array_pointer, size_t count, size_t *capacity, size_t size);
+
+/*
+ * Finds the canonical name of a host path, noting the symbolic links on the way as links of the skeleton. Returns 0 with
+ * *ret (kept by the plan), 1 if it does not exist or cannot be seen, or sets planner->status.
+ */
+int sg_plan_canonical(struct sg_planner *planner, const char *path, const char **ret);
+
+/* roots.c: which folders and files the rules name, sorted, without those that others hold already. */
+void sg_plan_find_roots(struct sg_planner *planner);
+void sg_plan_settle_roots(struct sg_planner *planner);
+
+/* names.c: the set of names, with the second names of literal prefixes that are symbolic links. */
+void sg_plan_make_names(struct sg_planner *planner);
+
+/* mounts.c: the operations, in order. */
+void sg_plan_make_mounts(struct sg_planner *planner);

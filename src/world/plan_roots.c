@@ -1,0 +1,221 @@
+/*
+ * Which folders and files of the host the world gets, and which rules the mounts hold by themselves.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "world/plan_internal.h"
+
+static bool below(const char *path, const char *folder)
+{
+	size_t length = strlen(folder);
+
+	if (strcmp(folder, "/") == 0)
+		return true;
+	return strncmp(path, folder, length) == 0 && (path[length] == '/' || path[length] == '\0');
+}
+
+/* The world has its own of these; what a rule says about names in them holds for those. */
+static bool is_own(const char *path)
+{
+	return below(path, "/proc") || below(path, "/dev");
+}
+
+static void add_root(struct sg_planner *planner, const struct sg_rule *rule, const char *canonical, bool private)
+{
+	struct stat status;
+
+	if (is_own(canonical) && !private)
+		return;
+	for (size_t i = 0; i < planner->root_count; i++) {
+		if (strcmp(planner->roots[i].path, canonical) == 0) {
+			planner->roots[i].private |= private;
+			return;
+		}
+	}
+	if (!private && stat(canonical, &status) < 0)
+		return;
+	if (!sg_plan_grow(planner, &planner->roots, planner->root_count, &planner->root_capacity,
+			  sizeof(*planner->roots)))
+		return;
+	planner->roots[planner->root_count++] = (struct sg_plan_root){
+	    .path = canonical, .rule = rule, .folder = private || S_ISDIR(status.st_mode), .private = private};
+}
+
+/* The root of the file system is not mounted as a whole: the world has a skeleton there. Each folder in it is. */
+static void add_whole_host(struct sg_planner *planner, const struct sg_rule *rule)
+{
+	DIR *listing = opendir("/");
+	const struct dirent *entry;
+
+	if (listing == NULL) {
+		planner->status = -errno;
+		return;
+	}
+	while ((entry = readdir(listing)) != NULL && planner->status == 0) {
+		char path[300] = "/";
+		const char *canonical;
+
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		memcpy(path + 1, entry->d_name, strlen(entry->d_name) + 1);
+		if (sg_plan_canonical(planner, path, &canonical) == 0)
+			add_root(planner, rule, canonical, false);
+	}
+	(void)closedir(listing);
+}
+
+/* One host name that a rule speaks of. Returns true if it exists. */
+static bool add_name(struct sg_planner *planner, const struct sg_rule *rule, const char *name, size_t length)
+{
+	const char *canonical, *kept;
+
+	while (length > 1 && name[length - 1] == '/')
+		length--;
+	if (length == 1) {
+		add_whole_host(planner, rule);
+		return true;
+	}
+	kept = sg_plan_keep(planner, name, length);
+	if (kept == NULL || sg_plan_canonical(planner, kept, &canonical) != 0)
+		return false;
+	add_root(planner, rule, canonical, false);
+	return true;
+}
+
+static bool add_names(struct sg_planner *planner, const struct sg_rule *rule, const struct sg_glob_names *names)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < names->count; i++)
+		found |= add_name(planner, rule, names->names[i], strlen(names->names[i]));
+	return found;
+}
+
+static bool add_rule(struct sg_planner *planner, const struct sg_rule *rule)
+{
+	SG_AUTO_GLOB_NAMES struct sg_glob_names names = {0};
+	size_t length;
+	const char *prefix = sg_glob_prefix(rule->glob, &length);
+	int status;
+
+	if (sg_glob_is_tree(rule->glob) || sg_glob_is_literal(rule->glob))
+		return add_name(planner, rule, prefix, length);
+	status = sg_glob_expand(rule->glob, SG_GLOB_NAMES_MAX, &names);
+	if (status == SG_GLOB_NOT_LITERAL || status == SG_GLOB_TOO_MANY)
+		status = sg_glob_folders(rule->glob, SG_GLOB_NAMES_MAX, &names);
+	if (status < 0) {
+		planner->status = status;
+		return false;
+	}
+	return add_names(planner, rule, &names);
+}
+
+static void add_private(struct sg_planner *planner, const struct sg_rule *rule)
+{
+	size_t length;
+	const char *prefix = sg_glob_prefix(rule->glob, &length), *canonical;
+	const char *kept = sg_plan_keep(planner, prefix, length > 1 ? length - 1 : length);
+
+	if (kept == NULL)
+		return;
+	if (sg_plan_canonical(planner, kept, &canonical) != 0)
+		canonical = kept;
+	if (planner->status == 0)
+		add_root(planner, rule, canonical, true);
+}
+
+static int compare_roots(const void *left, const void *right)
+{
+	return strcmp(((const struct sg_plan_root *)left)->path, ((const struct sg_plan_root *)right)->path);
+}
+
+void sg_plan_find_roots(struct sg_planner *planner)
+{
+	const struct sg_policy *policy = planner->plan->policy;
+
+	for (size_t i = 0; i < policy->rule_count && planner->status == 0; i++) {
+		const struct sg_rule *rule = &policy->rules[i];
+
+		if (rule->kind == SG_RULE_PRIVATE)
+			add_private(planner, rule);
+		else if (rule->glob != NULL && (SG_NAME_BIT(rule->kind) & SG_NAMES_ALLOW) != 0)
+			planner->plan->placements[i] = add_rule(planner, rule) ? SG_PLACED_MOUNT : SG_PLACED_ABSENT;
+	}
+	if (planner->root_count > 0)
+		qsort(planner->roots, planner->root_count, sizeof(*planner->roots), compare_roots);
+}
+
+static void question(struct sg_planner *planner, const struct sg_plan_root *root, struct sg_match_below *ret)
+{
+	char name[4097];
+	size_t length = strlen(root->path);
+	struct sg_match match;
+
+	memcpy(name, root->path, length + 1);
+	if (root->folder && length > 1) {
+		name[length++] = '/';
+		name[length] = '\0';
+	}
+	if (root->folder) {
+		(void)sg_matcher_below(planner->matcher, name, length, ret);
+		return;
+	}
+	(void)sg_matcher_match(planner->matcher, name, length, &match);
+	*ret = (struct sg_match_below){match.mask, match.mask};
+}
+
+/* The nearest root above that is mounted; NULL if none. Roots are sorted, so it stands before. */
+static const struct sg_plan_root *find_above(const struct sg_planner *planner, size_t index)
+{
+	const struct sg_plan_root *found = NULL;
+
+	for (size_t i = 0; i < index; i++)
+		if (!planner->roots[i].skip && planner->roots[i].folder &&
+		    below(planner->roots[index].path, planner->roots[i].path) &&
+		    (found == NULL || strlen(planner->roots[i].path) > strlen(found->path)))
+			found = &planner->roots[i];
+	return found;
+}
+
+/* What of the rules below a root its mount does not hold by itself. */
+static void settle_decisions(struct sg_planner *planner, const struct sg_plan_root *root, const struct sg_match_below *names)
+{
+	const uint64_t refuse_write = SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_WRITE) | SG_NAME_BIT(SG_RULE_HIDE);
+
+	if (root->private)
+		return;
+	if ((names->all & SG_NAMES_ALLOW) == 0 || (names->may & SG_NAME_BIT(SG_RULE_LOG_READ)) != 0)
+		planner->plan->decide_reads = true;
+	if ((names->may & SG_NAME_UNCOVERED) != 0 &&
+	    (names->may & (SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_READ) | SG_NAME_BIT(SG_RULE_HIDE))) != 0)
+		planner->plan->decide_reads = true;
+	if (root->write && ((names->all & SG_NAME_BIT(SG_RULE_WRITE)) == 0 || (names->may & refuse_write) != 0))
+		planner->plan->decide_changes = true;
+	if ((names->may & SG_NAME_BIT(SG_RULE_LOG_WRITE)) != 0)
+		planner->plan->decide_changes = true;
+}
+
+void sg_plan_settle_roots(struct sg_planner *planner)
+{
+	const uint64_t code = SG_NAME_BIT(SG_RULE_EXECUTE) | SG_NAME_BIT(SG_RULE_MAP);
+
+	for (size_t i = 0; i < planner->root_count; i++) {
+		struct sg_plan_root *root = &planner->roots[i];
+		const struct sg_plan_root *above;
+		struct sg_match_below names;
+
+		question(planner, root, &names);
+		root->write = root->private || (names.may & SG_NAME_BIT(SG_RULE_WRITE)) != 0;
+		root->execute = (names.may & code) != 0;
+		above = find_above(planner, i);
+		root->skip = above != NULL && !root->private && !above->private && above->write == root->write &&
+			     (above->execute || !root->execute);
+		settle_decisions(planner, root, &names);
+	}
+	/* Changes decided by name need openings that write to be decided too; reads decided, all of them. */
+	if (planner->plan->decide_reads)
+		planner->plan->decide_changes = true;
+}
