@@ -3,13 +3,8 @@
 
 #include "policy/compile_internal.h"
 
-static void complain_rule(struct sg_compiler *compiler, const struct sg_rule *rule, const char *hint, const char *format,
-			  const char *text)
-{
-	struct sg_statement place = {.source = rule->source, .span = rule->span};
-
-	sg_compile_complain(compiler, &place, hint, format, text);
-}
+#define complain_rule(compiler, rule, hint, ...)                                                                       \
+	sg_compile_complain(compiler, &(struct sg_statement){.source = (rule)->source, .span = (rule)->span}, hint, __VA_ARGS__)
 
 /* In one file, a ReadOnly glob wholly inside a ReadWrite one forbids nothing, though it looks as if it did. */
 static void check_read_inside_write(struct sg_compiler *compiler)

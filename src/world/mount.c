@@ -9,6 +9,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -163,21 +164,8 @@ static int attach(int root, int tree, const struct sg_mount *mount, struct sg_er
 	return sg_error_set_errno(error, -errno, "cannot mount %s", mount->target);
 }
 
-static int build_tree(int root, struct sg_mount *mount, struct sg_error *error)
-{
-	SG_AUTO_FD int tree = -1;
-
-	if (mount->tree >= 0)
-		tree = sg_fd_take(&mount->tree);
-	else
-		tree = clone_source(mount, -1, error);
-	if (tree < 0)
-		return (mount->flags & SG_MOUNT_OPTIONAL) != 0 ? 0 : tree;
-	return attach(root, tree, mount, error);
-}
-
 struct option {
-	const char *key, *value;
+	const char *key, *value; /* value NULL: a flag */
 };
 
 /* Makes a file system of `type` and returns it as a detached mount. */
@@ -190,13 +178,82 @@ static int make_filesystem(const char *type, const struct option *options, size_
 	if (context < 0)
 		return sg_error_set_errno(error, -errno, "cannot make a %s", type);
 	for (size_t i = 0; i < count; i++)
-		if (fsconfig(context, FSCONFIG_SET_STRING, options[i].key, options[i].value, 0) < 0)
-			return sg_error_set_errno(error, -errno, "%s refuses %s=%s", type, options[i].key,
-						  options[i].value);
+		if (fsconfig(context, options[i].value == NULL ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING, options[i].key,
+			     options[i].value, 0) < 0)
+			return sg_error_set_errno(error, -errno, "%s refuses the option %s", type, options[i].key);
 	if (fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return sg_error_set_errno(error, -errno, "cannot make a %s of the world's own", type);
 	mount = fsmount(context, FSMOUNT_CLOEXEC, (unsigned int)attr);
 	return mount < 0 ? sg_error_set_errno(error, -errno, "cannot mount a %s", type) : mount;
+}
+
+/*
+ * Covers: an overlay of two read-only layers over a tree, a tmpfs of ours above it. In the layer stands, for each name, a
+ * whiteout (the name does not exist) or an empty file or folder that nobody may open. An overlay looks names up by name
+ * each time, so a cover holds for the name, not for the file that bore it at the start: nothing that is renamed or made
+ * outside comes through under it. (A mount over the name would go with the file that was there.)
+ */
+static int make_cover(int layer, const struct sg_mount_cover *cover)
+{
+	int status = make_parents(layer, cover->name);
+
+	if (status < 0)
+		return status;
+	if (cover->hide)
+		return mknodat(layer, cover->name, S_IFCHR, 0) < 0 ? -errno : 0;
+	status = make_point(layer, cover->name, cover->folder, 0);
+	/*
+	 * The folder of the upper layer lends the merged one its mode: nobody without capabilities gets in. Where tmpfs has
+	 * user attributes (Linux 6.6) it is opaque as well: nothing of the host's folder is behind it.
+	 */
+	if (status == 0 && cover->folder) {
+		SG_AUTO_FD int folder = openat(layer, cover->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+		if (folder < 0 || (fsetxattr(folder, "user.overlay.opaque", "y", 1, 0) < 0 && errno != EOPNOTSUPP))
+			return -errno;
+	}
+	return status;
+}
+
+static int build_covers(int root, const struct sg_mount *mount, struct sg_error *error)
+{
+	SG_AUTO_FD int layer = -1, lower = -1, overlay = -1;
+	char layers[128];
+	int status = 0;
+
+	lower = openat(root, below_root(mount->target), O_PATH | O_DIRECTORY | O_CLOEXEC);
+	layer = make_filesystem("tmpfs", &(struct option){"mode", "0755"}, 1, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, error);
+	if (lower < 0 || layer < 0)
+		return sg_error_set_errno(error, lower < 0 ? -errno : layer, "cannot cover names in %s", mount->target);
+	for (size_t i = 0; i < mount->cover_count && status == 0; i++) {
+		status = make_cover(layer, &mount->covers[i]);
+		if (status < 0)
+			return sg_error_set_errno(error, status, "cannot cover %s in %s", mount->covers[i].name, mount->target);
+	}
+	/* A layer must be a mount of this namespace: it lies on the tree for a moment, and below the overlay for good. */
+	if (move_mount(layer, "", root, below_root(mount->target), MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return sg_error_set_errno(error, -errno, "cannot cover names in %s", mount->target);
+	(void)snprintf(layers, sizeof(layers), "/proc/self/fd/%d:/proc/self/fd/%d", layer, lower);
+	const struct option options[] = {{"lowerdir", layers}, {"userxattr", NULL}};
+	overlay = make_filesystem("overlay", options, 2, attributes(mount), error);
+	if (overlay < 0)
+		return overlay;
+	return attach(root, overlay, mount, error);
+}
+
+static int build_tree(int root, struct sg_mount *mount, struct sg_error *error)
+{
+	SG_AUTO_FD int tree = -1;
+	int status;
+
+	if (mount->tree >= 0)
+		tree = sg_fd_take(&mount->tree);
+	else
+		tree = clone_source(mount, -1, error);
+	if (tree < 0)
+		return (mount->flags & SG_MOUNT_OPTIONAL) != 0 ? 0 : tree;
+	status = attach(root, tree, mount, error);
+	return status == 0 && mount->cover_count > 0 ? build_covers(root, mount, error) : status;
 }
 
 static int attach_made(int root, int tree, const struct sg_mount *mount, struct sg_error *error)

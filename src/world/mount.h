@@ -53,6 +53,8 @@ struct sg_mount {
 	unsigned int mode;   /* of FOLDER, PRIVATE and TEXT; 0: 0755 (TEXT: 0444) */
 	const char *target;  /* absolute name in the world, normalised, without symbolic links */
 	const char *source;  /* see the kinds; NULL where there is none */
+	const struct sg_mount_cover *covers; /* over a TREE: names in it that the world may not reach; or NULL */
+	size_t cover_count;
 	int tree;            /* -1, or a detached clone of the source made by sg_mount_prepare (owned by the list) */
 };
 

@@ -10,7 +10,10 @@ struct sg_plan_root {
 	bool folder;
 	bool private;       /* an empty tmpfs instead of the host's */
 	bool write, execute;
-	bool skip;          /* lies in another root that does the same */
+	bool covered;       /* lies under a cover: a refusal holds for all of it */
+	bool skip;          /* lies in another root that does the same, or under a cover */
+	struct sg_mount_cover *covers; /* owned until the mounts are made */
+	size_t cover_count, cover_capacity;
 };
 
 struct sg_planner {
@@ -41,6 +44,12 @@ int sg_plan_canonical(struct sg_planner *planner, const char *path, const char *
 /* roots.c: which folders and files the rules name, sorted, without those that others hold already. */
 void sg_plan_find_roots(struct sg_planner *planner);
 void sg_plan_settle_roots(struct sg_planner *planner);
+
+/* covers.c: gives literal refusals in read-only trees to covers. Returns true if there is any. */
+bool sg_plan_find_covers(struct sg_planner *planner);
+
+/* The innermost mounted root that holds the canonical name `path`, or NULL. */
+struct sg_plan_root *sg_plan_root_of(const struct sg_planner *planner, const char *path);
 
 /* names.c: the set of names, with the second names of literal prefixes that are symbolic links. */
 void sg_plan_make_names(struct sg_planner *planner);

@@ -85,7 +85,7 @@ static bool links_into(const struct sg_planner *planner, const char *target)
 	return false;
 }
 
-static void add_root_mount(struct sg_planner *planner, const struct sg_plan_root *root)
+static void add_root_mount(struct sg_planner *planner, struct sg_plan_root *root)
 {
 	unsigned int flags = (root->write ? SG_MOUNT_WRITE : 0U) | (root->execute ? SG_MOUNT_EXECUTE : 0U);
 
@@ -98,6 +98,12 @@ static void add_root_mount(struct sg_planner *planner, const struct sg_plan_root
 	if (root->write && planner->options->owned)
 		flags |= SG_MOUNT_OWNED;
 	add_mount(planner, SG_MOUNT_TREE, flags, 0, root->path, root->path);
+	if (planner->status == 0) {
+		struct sg_mount *mount = &planner->plan->mounts[planner->plan->mount_count - 1];
+
+		mount->cover_count = root->cover_count;
+		mount->covers = sg_take_pointer(root->covers);
+	}
 }
 
 void sg_plan_make_mounts(struct sg_planner *planner)

@@ -115,9 +115,7 @@ void sg_plan_make_names(struct sg_planner *planner)
 {
 	const struct sg_policy *policy = planner->plan->policy;
 
-	if (planner->plan->names == NULL) {
-		planner->status = sg_globset_new(&planner->plan->names);
-	}
+	planner->status = sg_globset_new(&planner->plan->names);
 	for (size_t i = 0; i < policy->rule_count && planner->status == 0; i++) {
 		const struct sg_rule *rule = &policy->rules[i];
 		uint64_t mask = SG_NAME_BIT(rule->kind);

@@ -127,6 +127,17 @@ static void add_private(struct sg_planner *planner, const struct sg_rule *rule)
 		add_root(planner, rule, canonical, true);
 }
 
+struct sg_plan_root *sg_plan_root_of(const struct sg_planner *planner, const char *path)
+{
+	struct sg_plan_root *found = NULL;
+
+	for (size_t i = 0; i < planner->root_count; i++)
+		if (!planner->roots[i].skip && below(path, planner->roots[i].path) &&
+		    (found == NULL || strlen(planner->roots[i].path) > strlen(found->path)))
+			found = &planner->roots[i];
+	return found;
+}
+
 static int compare_roots(const void *left, const void *right)
 {
 	return strcmp(((const struct sg_plan_root *)left)->path, ((const struct sg_plan_root *)right)->path);
@@ -211,9 +222,11 @@ void sg_plan_settle_roots(struct sg_planner *planner)
 		root->write = root->private || (names.may & SG_NAME_BIT(SG_RULE_WRITE)) != 0;
 		root->execute = (names.may & code) != 0;
 		above = find_above(planner, i);
-		root->skip = above != NULL && !root->private && !above->private && above->write == root->write &&
-			     (above->execute || !root->execute);
-		settle_decisions(planner, root, &names);
+		root->skip = root->covered ||
+			     (above != NULL && !root->private && !above->private && above->write == root->write &&
+			     (above->execute || !root->execute));
+		if (!root->covered)
+			settle_decisions(planner, root, &names);
 	}
 	/* Changes decided by name need openings that write to be decided too; reads decided, all of them. */
 	if (planner->plan->decide_reads)

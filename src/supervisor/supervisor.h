@@ -1,0 +1,123 @@
+/*
+ * The supervisor of a session: the state that its files share.
+ *
+ * One thread receives every notification, decides and answers; what could block (the opening of a FIFO, a connection) is
+ * finished by a worker. The state has one owner, that thread; what workers share says so.
+ *
+ * What an adversary in the world controls: the number and arguments of each notified call, the memory behind pointers (at
+ * every moment), its descriptors, working directory, ids as far as its profile lets it change them, links and folders that
+ * it may write, signals, and timing. What it does not: our memory, the mount tree, the numbers and pidfds by which we know
+ * it. Each handler copies the arguments once, pins the object, decides on the pinned object's name, re-checks that the
+ * call is pending, and acts on the pinned object. Every error path ends in an error answer; a call that gets no answer
+ * since we die is ended by the keeper with the world.
+ */
+#pragma once
+
+#include <linux/seccomp.h>
+#include <stdatomic.h>
+
+#include "audit/writer.h"
+#include "policy/decide.h"
+#include "supervisor/resolve.h"
+#include "world/control.h"
+#include "world/plan.h"
+#include "world/world.h"
+
+enum { SG_OWN_DEVICES_MAX = 64, SG_TRACED_MAX = 256, SG_NOTICES_MAX = 64 };
+
+/* A thread on its way through execve (supervisor/exec.c). */
+struct sg_traced {
+	pid_t tid;              /* 0: free */
+	int program;            /* O_PATH of what must have been executed; owned */
+	dev_t device;
+	ino_t inode;
+	int64_t deadline_ms;    /* when to look whether the call failed */
+	bool interrupted;       /* PTRACE_INTERRUPT was sent: the next stop that is no exec ends the watch */
+	struct sg_decision decision;
+	char *name;             /* as named by the caller; owned */
+};
+
+struct sg_supervisor {
+	const struct sg_policy *policy;
+	const struct sg_plan *plan;
+	struct sg_matcher *names;      /* of the main thread */
+	struct sg_world world;
+	struct sg_view view;
+	struct sg_audit *audit;
+	int control;                   /* to the front end */
+	int epoll;
+	int signals;                   /* signalfd of SIGCHLD */
+	uid_t uid;                     /* the ids that the main thread acts with */
+	dev_t own_devices[SG_OWN_DEVICES_MAX]; /* file systems of the world's own */
+	size_t own_device_count;
+	struct sg_traced traced[SG_TRACED_MAX];
+	size_t traced_count;
+	atomic_uint generation;        /* bumped to make a cut: what was decided before is not given any more */
+	bool command_started;          /* the command's first execve was seen through */
+	bool sealed;                   /* the first process has sealed itself */
+	bool ended;
+	int exit_status;
+	char failure[256];             /* why the command could not be started */
+};
+
+/* One notified call while it is being handled. */
+struct sg_request {
+	struct sg_supervisor *supervisor;
+	struct seccomp_notif notification;
+	struct sg_caller caller;
+	unsigned int generation;       /* of the world when the call was received */
+	const char *operation;         /* "open", "exec": for the record */
+	bool answered;
+};
+
+/* --- answers (request.c); exactly one for each request --- */
+
+/* The call fails with `error` (positive errno value). */
+void sg_answer_error(struct sg_request *request, int error);
+
+/* The call returns `value`. Checked like a grant: a stale generation turns it into EINTR-safe EAGAIN... see request.c. */
+void sg_answer_value(struct sg_request *request, int64_t value);
+
+/* execve only: the kernel goes on with the call; a trace verifies what it did. */
+void sg_answer_continue(struct sg_request *request);
+
+/*
+ * The one function that gives descriptors. The call returns a new descriptor of the caller for `fd` (which stays ours):
+ * after the generation of the world was found unchanged. EMFILE of the caller, and every other failure, is an error answer.
+ */
+void sg_give_descriptor(struct sg_request *request, int fd, bool close_on_exec);
+
+/* --- records and notices (report.c) --- */
+
+/*
+ * Records a decision. `object` is the canonical name as used, `named` the caller's text (may be NULL). For a refusal the
+ * person at the terminal gets a line. Returns 0, or a negative errno value when the record could not be taken: then nothing
+ * may be granted.
+ */
+int sg_report(struct sg_request *request, const struct sg_decision *decision, const char *object, const char *named);
+
+/* Records that a program was executed: name, argv and working directory are read at the exec stop of thread `tid`. */
+int sg_report_exec(struct sg_supervisor *supervisor, pid_t tid, const char *program);
+
+/* Sends a line to the front end. Never blocks: dropped when the front end does not keep up. */
+void sg_notice(struct sg_supervisor *supervisor, const char *text, size_t size);
+
+/* --- handlers: one for each kind of call; each answers --- */
+void sg_handle_open(struct sg_request *request);
+void sg_handle_change(struct sg_request *request);
+void sg_handle_exec(struct sg_request *request);
+void sg_handle_network(struct sg_request *request);
+
+/* --- exec.c --- */
+void sg_exec_collect(struct sg_supervisor *supervisor);           /* stops of traced threads */
+int sg_exec_timeout(const struct sg_supervisor *supervisor);      /* ms until sg_exec_expire must run; -1: none */
+void sg_exec_expire(struct sg_supervisor *supervisor);            /* looks after calls that seem to have failed */
+
+/* True if the object of that status lies on a file system of the world's own. */
+bool sg_is_own(const struct sg_supervisor *supervisor, const struct stat *status);
+
+/*
+ * Runs the session of a started world until it has ended: the loop. `supervisor` is filled in but for what the loop makes.
+ * Returns the exit status of the session.
+ */
+int sg_supervise(struct sg_supervisor *supervisor);

@@ -1,0 +1,116 @@
+/*
+ * Covers: a literal Deny, DenyRead or Hide within a read-only tree is held by an overlay, by name, at no cost for the
+ * openings elsewhere (world/mount.c). What cannot be covered is decided at each opening.
+ */
+#include <string.h>
+#include <sys/stat.h>
+
+#include "world/plan_internal.h"
+
+/* The canonical place of a name whose last component need not exist. Returns false if its folder does not either. */
+static bool find_place(struct sg_planner *planner, const char *name, size_t length, const char **ret)
+{
+	SG_AUTO_BUFFER struct sg_buffer path = SG_BUFFER_INIT;
+	const char *folder, *kept, *last;
+	size_t end = length;
+
+	while (end > 1 && name[end - 1] == '/')
+		end--;
+	kept = sg_plan_keep(planner, name, end);
+	if (kept == NULL)
+		return false;
+	if (sg_plan_canonical(planner, kept, ret) == 0)
+		return true;
+	last = strrchr(kept, '/');
+	if (last == NULL || last == kept)
+		return false;
+	kept = sg_plan_keep(planner, kept, (size_t)(last - kept));
+	if (kept == NULL || sg_plan_canonical(planner, kept, &folder) != 0)
+		return false;
+	sg_buffer_printf(&path, "%s%s", strcmp(folder, "/") == 0 ? "" : folder, last);
+	*ret = sg_buffer_status(&path) < 0 ? NULL : sg_plan_keep(planner, path.data, path.size);
+	return *ret != NULL;
+}
+
+static bool is_coverable(const struct sg_rule *rule)
+{
+	return (rule->kind == SG_RULE_DENY || rule->kind == SG_RULE_DENY_READ || rule->kind == SG_RULE_HIDE) &&
+	       (sg_glob_is_literal(rule->glob) || sg_glob_is_tree(rule->glob));
+}
+
+static void add_cover(struct sg_planner *planner, struct sg_plan_root *root, const struct sg_rule *rule, const char *place)
+{
+	struct stat status;
+	bool exists = lstat(place, &status) == 0;
+
+	for (size_t i = 0; i < root->cover_count; i++) {
+		if (strcmp(root->covers[i].name, place + strlen(root->path) + 1) == 0) {
+			root->covers[i].hide |= rule->kind == SG_RULE_HIDE;
+			return;
+		}
+	}
+	if (!sg_plan_grow(planner, &root->covers, root->cover_count, &root->cover_capacity, sizeof(*root->covers)))
+		return;
+	/* What is not there now must not come into being readable: a whiteout holds for a later file too. */
+	root->covers[root->cover_count++] = (struct sg_mount_cover){
+	    .name = place + strlen(root->path) + 1,
+	    .hide = rule->kind == SG_RULE_HIDE || !exists,
+	    .folder = exists && S_ISDIR(status.st_mode),
+	};
+	for (size_t i = 0; i < planner->root_count; i++) {
+		size_t length = strlen(place);
+
+		if (strncmp(planner->roots[i].path, place, length) == 0 &&
+		    (planner->roots[i].path[length] == '/' || planner->roots[i].path[length] == '\0'))
+			planner->roots[i].covered = true;
+	}
+}
+
+/* A cover of `a` hides what a cover of `a/b` would: the overlay cannot have both. Drops the inner one. */
+static void drop_inner(struct sg_plan_root *root)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < root->cover_count; i++) {
+		bool inner = false;
+
+		for (size_t j = 0; j < root->cover_count; j++) {
+			size_t length = strlen(root->covers[j].name);
+
+			inner |= j != i && strncmp(root->covers[i].name, root->covers[j].name, length) == 0 &&
+				 root->covers[i].name[length] == '/';
+		}
+		if (!inner)
+			root->covers[kept++] = root->covers[i];
+	}
+	root->cover_count = kept;
+}
+
+bool sg_plan_find_covers(struct sg_planner *planner)
+{
+	const struct sg_policy *policy = planner->plan->policy;
+	bool any = false;
+
+	for (size_t i = 0; i < policy->rule_count && planner->status == 0; i++) {
+		const struct sg_rule *rule = &policy->rules[i];
+		struct sg_plan_root *root;
+		const char *place, *name;
+		size_t length;
+
+		if (rule->glob == NULL || !is_coverable(rule))
+			continue;
+		name = sg_glob_prefix(rule->glob, &length);
+		if (!find_place(planner, name, length, &place))
+			continue;
+		root = sg_plan_root_of(planner, place);
+		/* A root that is refused as a whole, and one that may be written, are decided at each opening. */
+		if (root == NULL || root->write || root->private || !root->folder || strlen(place) <= strlen(root->path))
+			continue;
+		add_cover(planner, root, rule, place);
+		planner->plan->placements[i] = SG_PLACED_COVER;
+		any = true;
+	}
+	for (size_t i = 0; i < planner->root_count; i++)
+		drop_inner(&planner->roots[i]);
+	return any;
+}
