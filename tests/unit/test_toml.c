@@ -435,8 +435,7 @@ static void test_floats(void **state)
 		"0e999999999999",
 		"0.000000000000000000000000000000000000000000000000000001e54",
 		"5e-324",
-		"17976931348623157081452742373170435679807056752584499659891747680315726078002853876058955863"
-		"2766878.0",
+		"1797693134862315708145274237317043567980705675258449965989174768031572607800285387.0",
 	};
 	char text[1200];
 	uint64_t seed = 88172645463325252U;
@@ -503,9 +502,9 @@ static void test_depth(void **state)
 			nest(rows[i].before, rows[i].open, rows[i].levels, rows[i].middle, rows[i].close);
 		SG_AUTO_SOURCE struct sg_source *deeper =
 			nest(rows[i].before, rows[i].open, rows[i].levels + 1, rows[i].middle, rows[i].close);
-		SG_AUTO_TOML struct sg_toml_document *document = accept_text(fits);
 		SG_AUTO_FREE char *rendered = refuse(deeper);
 
+		sg_toml_free(accept_text(fits));
 		assert_non_null(strstr(rendered, "nested too deep: at most 100 levels"));
 		assert_null(strstr(strstr(rendered, "error:") + 1, "error:"));
 	}
@@ -550,9 +549,9 @@ static void test_size(void **state)
 }
 
 /*
- * Texts of 10 MB, each made to be slow for a reader that looks at something twice. Reading takes a tenth of a
- * second or so; a quadratic reader would need hours, so that the bound tells them apart on any machine, under
- * sanitizers too.
+ * Texts of 1 MB, each made to be slow for a reader that looks at something twice. Reading takes some
+ * hundredths of a second; a quadratic reader needs minutes, so that the bound tells them apart on any
+ * machine, under sanitizers too.
  */
 static void test_hostile(void **state)
 {
@@ -610,7 +609,7 @@ static void test_hostile(void **state)
 		SG_AUTO_DIAGNOSTICS struct sg_diagnostics diagnostics = SG_DIAGNOSTICS_INIT;
 		SG_AUTO_BUFFER struct sg_buffer rendered = SG_BUFFER_INIT;
 		struct sg_toml_document *document = NULL;
-		size_t room = SG_TOML_TEXT_MAX - 64;
+		size_t room = 1 << 20;
 		clock_t before;
 		double taken;
 
@@ -623,7 +622,7 @@ static void test_hostile(void **state)
 			sg_toml_free(document);
 		sg_diagnostics_render(&diagnostics, &rendered);
 		taken = (double)(clock() - before) / CLOCKS_PER_SEC;
-		if (taken > 10)
+		if (taken > 3)
 			fail_msg("row %zu (%s): %.1f s", i, rows[i].repeated, taken);
 		worst = taken > worst ? taken : worst;
 		/* What is shown stays small as well. */
