@@ -1,0 +1,316 @@
+/* The builder's tables into the arrays that matching reads: lists by node, symbols, runs, and what lies
+ * ahead. */
+#include <errno.h>
+#include <string.h>
+
+#include "policy/glob_set_internal.h"
+
+enum edge_sort {
+	EDGE_LITERAL,
+	EDGE_WIDE,
+	EDGE_EPSILON,
+};
+
+static enum edge_sort sort_of(uint32_t label)
+{
+	if (label < 256)
+		return EDGE_LITERAL;
+	return label == SG_LABEL_STAR_ANY || label == SG_LABEL_TREE_ANY ? EDGE_EPSILON : EDGE_WIDE;
+}
+
+/* Turns counts in each node into the offsets of its lists. Before, nodes[i + 1] holds the counts of node i.
+ */
+static void sum_counts(struct sg_globset *set)
+{
+	for (size_t i = 1; i <= set->node_count; i++) {
+		struct sg_node *node = &set->nodes[i];
+
+		node->literal += node[-1].literal;
+		node->wide += node[-1].wide;
+		node->epsilon += node[-1].epsilon;
+		node->accept += node[-1].accept;
+	}
+}
+
+static int allocate(struct sg_globset *set, const struct sg_builder *builder)
+{
+	const struct sg_node *total;
+
+	set->node_count = builder->node_count;
+	set->nodes = calloc(set->node_count + 1, sizeof(*set->nodes));
+	set->accepts = calloc(set->node_count, sizeof(*set->accepts));
+	set->may = calloc(set->node_count, sizeof(*set->may));
+	set->runs = malloc(set->node_count);
+	if (set->nodes == NULL || set->accepts == NULL || set->may == NULL || set->runs == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < builder->edge_capacity; i++) {
+		const struct sg_build_edge *edge = &builder->edges[i];
+		struct sg_node *after = &set->nodes[edge->from + 1];
+
+		if (edge->to == SG_NODE_NONE)
+			continue;
+		after->literal += sort_of(edge->label) == EDGE_LITERAL;
+		after->wide += sort_of(edge->label) == EDGE_WIDE;
+		after->epsilon += sort_of(edge->label) == EDGE_EPSILON;
+	}
+	for (size_t i = 0; i < builder->epsilons.count; i += 2)
+		set->nodes[builder->epsilons.items[i] + 1].epsilon++;
+	for (size_t i = 0; i < builder->accept_count; i++)
+		set->nodes[builder->accepts[i].node + 1].accept++;
+	sum_counts(set);
+	total = &set->nodes[set->node_count];
+	set->literals = calloc(total->literal + 1u, sizeof(*set->literals));
+	set->wides = calloc(total->wide + 1u, sizeof(*set->wides));
+	set->epsilons = calloc(total->epsilon + 1u, sizeof(*set->epsilons));
+	set->rules = calloc(total->accept + 1u, sizeof(*set->rules));
+	set->classes = calloc(builder->class_count + 1, sizeof(*set->classes));
+	if (set->literals == NULL || set->wides == NULL || set->epsilons == NULL || set->rules == NULL ||
+	    set->classes == NULL)
+		return -ENOMEM;
+	return 0;
+}
+
+/* Places every edge in its node's list; `next` has four counters for each node, all 0. */
+static void fill_edges(struct sg_globset *set, const struct sg_builder *builder, uint32_t (*next)[4],
+		       uint32_t not_slash)
+{
+	for (size_t i = 0; i < builder->edge_capacity; i++) {
+		const struct sg_build_edge *edge = &builder->edges[i];
+		const struct sg_node *from = &set->nodes[edge->from];
+
+		if (edge->to == SG_NODE_NONE)
+			continue;
+		switch (sort_of(edge->label)) {
+		case EDGE_LITERAL:
+			set->literals[from->literal + next[edge->from][0]++] =
+				(struct sg_literal_edge){.to = edge->to, .byte = (uint8_t)edge->label};
+			break;
+		case EDGE_WIDE:
+			set->wides[from->wide + next[edge->from][1]++] = (struct sg_wide_edge){
+				.to = edge->to,
+				.class = edge->label >= SG_LABEL_CLASS ? edge->label - SG_LABEL_CLASS
+								       : not_slash,
+			};
+			break;
+		case EDGE_EPSILON:
+			set->epsilons[from->epsilon + next[edge->from][2]++] = edge->to;
+			break;
+		}
+	}
+	for (size_t i = 0; i < builder->epsilons.count; i += 2) {
+		uint32_t from = builder->epsilons.items[i];
+
+		set->epsilons[set->nodes[from].epsilon + next[from][2]++] = builder->epsilons.items[i + 1];
+	}
+	for (size_t i = 0; i < builder->accept_count; i++) {
+		const struct sg_accept *accept = &builder->accepts[i];
+
+		set->rules[set->nodes[accept->node].accept + next[accept->node][3]++] = *accept;
+		set->accepts[accept->node] |= accept->mask;
+	}
+}
+
+static int compare_literals(const void *a, const void *b)
+{
+	return ((const struct sg_literal_edge *)a)->byte - ((const struct sg_literal_edge *)b)->byte;
+}
+
+static int compare_rules(const void *a, const void *b)
+{
+	uint32_t x = ((const struct sg_accept *)a)->rule, y = ((const struct sg_accept *)b)->rule;
+
+	return (x > y) - (x < y);
+}
+
+static void sort_lists(struct sg_globset *set)
+{
+	for (size_t i = 0; i < set->node_count; i++) {
+		const struct sg_node *node = &set->nodes[i];
+
+		if (node[1].literal - node->literal > 1)
+			qsort(&set->literals[node->literal], node[1].literal - node->literal,
+			      sizeof(*set->literals), compare_literals);
+		if (node[1].accept - node->accept > 1)
+			qsort(&set->rules[node->accept], node[1].accept - node->accept, sizeof(*set->rules),
+			      compare_rules);
+	}
+}
+
+static int fill(struct sg_globset *set, const struct sg_builder *builder)
+{
+	uint32_t(*next)[4] = calloc(set->node_count, sizeof(*next));
+
+	if (next == NULL)
+		return -ENOMEM;
+	if (builder->class_count > 0)
+		memcpy(set->classes, builder->classes, builder->class_count * sizeof(*set->classes));
+	set->classes[builder->class_count] = sg_glob_class_all(false);
+	set->class_count = builder->class_count + 1;
+	fill_edges(set, builder, next, (uint32_t)builder->class_count);
+	free(next);
+	sort_lists(set);
+	set->rule_count = builder->accept_count;
+	for (size_t i = 0; i < set->node_count; i++) {
+		struct sg_node *node = &set->nodes[i];
+		bool leads = node[1].literal > node->literal || node[1].wide > node->wide;
+
+		node->loop = builder->loops[i];
+		node->useful = leads || node->loop != SG_LOOP_NONE || set->accepts[i] != 0;
+		node->sink = node->loop == SG_LOOP_TREE && set->accepts[i] != 0 && !leads &&
+			     node[1].epsilon == node->epsilon;
+	}
+	return 0;
+}
+
+/*
+ * What each node can still match. Edges lead upward, so one pass from the highest number down is enough;
+ * `here` and `ahead` are the same with all that the epsilon edges lead to.
+ */
+static int look_ahead(struct sg_globset *set)
+{
+	SG_AUTO_FREE uint64_t *here = calloc(set->node_count, sizeof(*here));
+	SG_AUTO_FREE uint64_t *ahead = calloc(set->node_count, sizeof(*ahead));
+
+	if (here == NULL || ahead == NULL)
+		return -ENOMEM;
+	for (size_t i = set->node_count; i-- > 0;) {
+		const struct sg_node *node = &set->nodes[i];
+		uint64_t may = 0;
+
+		for (uint32_t e = node->literal; e < node[1].literal; e++)
+			may |= here[set->literals[e].to] | ahead[set->literals[e].to];
+		for (uint32_t e = node->wide; e < node[1].wide; e++)
+			may |= here[set->wides[e].to] | ahead[set->wides[e].to];
+		here[i] = set->accepts[i];
+		ahead[i] = may;
+		for (uint32_t e = node->epsilon; e < node[1].epsilon; e++) {
+			here[i] |= here[set->epsilons[e]];
+			ahead[i] |= ahead[set->epsilons[e]];
+		}
+		if (node->loop != SG_LOOP_NONE) {
+			may |= here[i] | ahead[i];
+			ahead[i] |= may;
+		}
+		set->may[i] = may;
+	}
+	return 0;
+}
+
+/* Finds the nodes whose closure is one node, and lets edges lead to that one at once. */
+static int resolve(struct sg_globset *set)
+{
+	SG_AUTO_FREE uint32_t *alone = calloc(set->node_count, sizeof(*alone));
+
+	if (alone == NULL)
+		return -ENOMEM;
+	for (size_t i = set->node_count; i-- > 0;) {
+		struct sg_node *node = &set->nodes[i];
+		uint32_t count = node[1].epsilon - node->epsilon;
+
+		alone[i] = (uint32_t)i;
+		if (count == 1 && !node->useful)
+			alone[i] = alone[set->epsilons[node->epsilon]];
+		else
+			node->multiple = count > 0;
+	}
+	for (uint32_t e = 0; e < set->nodes[set->node_count].literal; e++)
+		set->literals[e].to = alone[set->literals[e].to];
+	for (uint32_t e = 0; e < set->nodes[set->node_count].wide; e++)
+		set->wides[e].to = alone[set->wides[e].to];
+	return 0;
+}
+
+/* True if the only way on from the node is one byte. */
+static bool is_plain(const struct sg_globset *set, uint32_t index)
+{
+	const struct sg_node *node = &set->nodes[index];
+
+	return !node->multiple && node->loop == SG_LOOP_NONE && node[1].literal - node->literal == 1 &&
+	       node[1].wide == node->wide && node[1].epsilon == node->epsilon;
+}
+
+static void find_runs(struct sg_globset *set)
+{
+	uint32_t used = 0;
+
+	for (uint32_t i = SG_NODE_ROOT; i < set->node_count; i++) {
+		uint32_t end = i, start = used;
+
+		/* A node that is in a run already ends this one. */
+		while (is_plain(set, end) && set->nodes[end].run_length == 0 && used - start < UINT16_MAX &&
+		       (end == i || set->accepts[end] == 0)) {
+			const struct sg_literal_edge *edge = &set->literals[set->nodes[end].literal];
+
+			set->nodes[end].run = used;
+			set->nodes[end].run_length = 1; /* made true below */
+			set->runs[used++] = (char)edge->byte;
+			end = edge->to;
+		}
+		for (uint32_t node = i; start < used; start++) {
+			set->nodes[node].run_length = (uint16_t)(used - start);
+			set->nodes[node].run_end = end;
+			node = set->literals[set->nodes[node].literal].to;
+		}
+	}
+}
+
+/* Splits the symbols that `class` does not treat alike. */
+static void refine(struct sg_globset *set, const struct sg_glob_class *class)
+{
+	bool inside[256] = {0}, outside[256] = {0};
+	uint8_t split[256] = {0};
+
+	for (unsigned int byte = 0; byte < 256; byte++) {
+		uint8_t symbol = set->symbol_of[byte];
+
+		if (sg_glob_class_has(class, byte))
+			inside[symbol] = true;
+		else
+			outside[symbol] = true;
+	}
+	for (size_t symbol = 0, count = set->symbol_count; symbol < count; symbol++)
+		if (inside[symbol] && outside[symbol])
+			split[symbol] = (uint8_t)set->symbol_count++;
+	for (unsigned int byte = 0; byte < 256; byte++)
+		if (sg_glob_class_has(class, byte) && split[set->symbol_of[byte]] != 0)
+			set->symbol_of[byte] = split[set->symbol_of[byte]];
+}
+
+static void find_symbols(struct sg_globset *set)
+{
+	bool alone[256] = {['\0'] = true, ['/'] = true, ['.'] = true};
+
+	for (uint32_t e = 0; e < set->nodes[set->node_count].literal; e++)
+		alone[set->literals[e].byte] = true;
+	set->symbol_count = 1;
+	for (unsigned int byte = 0; byte < 256; byte++) {
+		struct sg_glob_class class = {0};
+
+		sg_glob_class_add(&class, byte);
+		if (alone[byte])
+			refine(set, &class);
+	}
+	for (size_t i = 0; i < set->class_count && set->symbol_count < 256; i++)
+		refine(set, &set->classes[i]);
+	for (unsigned int byte = 0; byte < 256; byte++)
+		set->byte_of[set->symbol_of[byte]] = (uint8_t)byte;
+}
+
+int sg_globset_freeze(struct sg_globset *set)
+{
+	int r = allocate(set, set->builder);
+
+	if (r == 0)
+		r = fill(set, set->builder);
+	if (r == 0)
+		r = look_ahead(set);
+	if (r == 0)
+		r = resolve(set);
+	if (r < 0) {
+		set->status = r;
+		return r;
+	}
+	find_runs(set);
+	find_symbols(set);
+	return 0;
+}
