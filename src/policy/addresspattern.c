@@ -259,7 +259,9 @@ static int take_prefix(struct parser *parser, size_t start, size_t length, const
 	for (unsigned int i = 0; i < width / 8; i++) {
 		unsigned int left = prefix > i * 8 ? prefix - i * 8 : 0;
 
-		bytes[i] = left >= 8 ? address->bytes[i] : (uint8_t)(address->bytes[i] & (0xff00U >> left));
+		unsigned int mask = left >= 8 ? 0xffU : (0xff00U >> left) & 0xffU;
+
+		bytes[i] = (uint8_t)(address->bytes[i] & mask);
 	}
 	if (memcmp(bytes, address->bytes, width / 8) != 0) {
 		inet_ntop(address->family, bytes, network, sizeof(network));
