@@ -27,6 +27,7 @@ class Context:
         self.build = os.path.abspath(options.build)
         self.shellguard = os.path.abspath(options.shellguard or os.path.join(self.build, "src", "shellguard"))
         self.keep = options.keep
+        built = {name: self._built(name) for name in ("loops", "timer")}
         os.makedirs(options.workdir, exist_ok=True)
         self.work = tempfile.mkdtemp(prefix="shellguard-bench-", dir=os.path.realpath(options.workdir))
         self._server = None
@@ -34,8 +35,9 @@ class Context:
         self.left_behind = 0  # processes that the timer had to kill since this was last looked at
         for name in ("bin", "home", "tmp", "data"):
             os.mkdir(self.path(name))
-        self.loops = self._install("loops")
-        self.timer = self._install("timer")
+        # The programs are copied, so that a profile or a bind mount of the work folder reaches them.
+        self.loops = shutil.copy(built["loops"], self.path("bin"))
+        self.timer = shutil.copy(built["timer"], self.path("bin"))
         self.data_file = self.path("data", "plain.dat")
         with open(self.data_file, "wb") as stream:
             stream.write(b"x" * 4096)
@@ -49,14 +51,11 @@ class Context:
             "GIT_CONFIG_GLOBAL": self.path("home", "gitconfig"),
         }
 
-    def _install(self, name):
-        """The programs are copied, so that a profile or a bind mount of the work folder reaches them."""
+    def _built(self, name):
         built = os.path.join(self.build, "bench", name)
         if not os.access(built, os.X_OK):
             raise SystemExit(f"bench/run: {built} is missing: meson setup build && ninja -C build")
-        target = self.path("bin", name)
-        shutil.copy(built, target)
-        return target
+        return built
 
     def path(self, *parts):
         return os.path.join(self.work, *parts)

@@ -70,6 +70,8 @@ def pss_kib(pid):
             for line in stream:
                 if line.startswith("Pss:"):
                     return int(line.split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0  # it ended meanwhile
     except OSError as error:
         raise Impossible(f"cannot read smaps_rollup of a process of the runner "
                          f"({os.path.basename(argument_zero(pid) or 'gone')}): {error.strerror}") from None
@@ -83,6 +85,8 @@ def cpu_ns(pid):
         for thread in os.listdir(f"/proc/{pid}/task"):
             with open(f"/proc/{pid}/task/{thread}/schedstat", encoding="ascii") as stream:
                 total += int(stream.read().split()[0])
+    except (FileNotFoundError, ProcessLookupError):
+        pass  # it ended meanwhile: what it had used until then counts
     except OSError as error:
         raise Impossible(f"cannot read schedstat of a process of the runner: {error.strerror}") from None
     return total
