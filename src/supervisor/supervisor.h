@@ -75,7 +75,7 @@ struct sg_request {
 /* The call fails with `error` (positive errno value). */
 void sg_answer_error(struct sg_request *request, int error);
 
-/* The call returns `value`. Checked like a grant: a stale generation turns it into EINTR-safe EAGAIN... see request.c. */
+/* The call returns `value`. What it did was done before a cut or not at all: it is done on pinned objects at once. */
 void sg_answer_value(struct sg_request *request, int64_t value);
 
 /* execve only: the kernel goes on with the call; a trace verifies what it did. */

@@ -1,0 +1,333 @@
+/*
+ * execve and execveat.
+ *
+ * The call is decided on a pinned program (and, for a script, on each interpreter of the chain), then the kernel goes on
+ * with it, since nobody can execute for another. What the adversary can do meanwhile: put another path or argv there from
+ * a sibling thread, or swap the file behind the name. So the thread is seized by ptrace before it goes on, and stops in
+ * the exec stop, after the new program is in place and before its first instruction: there the program that was really
+ * executed is compared with the pinned one by device and inode, and argv is read from the new stack, where only the kernel
+ * has written. A difference is answered with SIGKILL. The seizing kills the thread if we die (EXITKILL).
+ *
+ * Behind that stands a kernel bound: what no Exec glob reaches lies on noexec mounts.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "supervisor/supervisor.h"
+
+enum { CHAIN_MAX = 5, LINE_MAX_BYTES = 256, PATIENCE_MS = 20, PATIENCE_INTERRUPTED_MS = 2000 };
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void free_traced(struct sg_supervisor *supervisor, struct sg_traced *traced)
+{
+	sg_fd_close(traced->program);
+	free(traced->name);
+	*traced = (struct sg_traced){0};
+	supervisor->traced_count--;
+}
+
+static struct sg_traced *find_traced(struct sg_supervisor *supervisor, pid_t tid)
+{
+	for (size_t i = 0; supervisor->traced_count > 0 && i < SG_TRACED_MAX; i++)
+		if (supervisor->traced[i].tid == tid)
+			return &supervisor->traced[i];
+	return NULL;
+}
+
+static struct sg_traced *find_free(struct sg_supervisor *supervisor)
+{
+	for (size_t i = 0; i < SG_TRACED_MAX; i++)
+		if (supervisor->traced[i].tid == 0)
+			return &supervisor->traced[i];
+	return NULL;
+}
+
+/*
+ * The interpreter that a script names. Returns 1 and its path, 0 if the file is no script, or a negative errno value. The
+ * supervisor reads the pinned file itself: what it says is used to decide, never to act.
+ */
+static int read_interpreter(const struct sg_view *view, int fd, char *path, size_t size)
+{
+	char line[LINE_MAX_BYTES + 1];
+	SG_AUTO_FD int file = sg_reopen(view, fd, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	ssize_t length;
+	size_t start, end;
+
+	if (file == -EACCES) /* executable and not readable: the kernel would read it, and no script is */
+		return 0;
+	if (file < 0)
+		return file;
+	length = pread(file, line, LINE_MAX_BYTES, 0);
+	if (length < 0)
+		return -errno;
+	line[length] = '\0';
+	if (length < 3 || line[0] != '#' || line[1] != '!')
+		return 0;
+	line[strcspn(line, "\n")] = '\0';
+	start = 2 + strspn(line + 2, " \t");
+	end = start + strcspn(line + start, " \t");
+	if (end == start || end - start >= size)
+		return -ENOEXEC;
+	memcpy(path, line + start, end - start);
+	path[end - start] = '\0';
+	return 1;
+}
+
+/*
+ * Decides about the program and the chain of its interpreters. On success *program is what will really be running. Returns
+ * 0 when allowed, 1 when decided otherwise (*decision), or a negative errno value that the call would give.
+ */
+static int decide_chain(struct sg_request *request, struct sg_resolved *program, struct sg_decision *decision, char *object)
+{
+	struct sg_supervisor *supervisor = request->supervisor;
+
+	for (int depth = 0; depth < CHAIN_MAX; depth++) {
+		char interpreter[LINE_MAX_BYTES + 1];
+		struct sg_resolved next = SG_RESOLVED_INIT;
+		int status;
+
+		(void)snprintf(object, sizeof(program->name), "%s", program->name);
+		if (!S_ISREG(program->status.st_mode))
+			return -EACCES;
+		if (program->unnamed) {
+			*decision = (struct sg_decision){SG_VERDICT_DENY, EACCES, NULL,
+							 "a program without a name in the world (a memfd, a deleted file)", false};
+			return 1;
+		}
+		sg_decide(supervisor->policy, supervisor->names, program->name, program->length, SG_ACCESS_EXECUTE,
+			  sg_is_own(supervisor, &program->status), decision);
+		if (decision->verdict != SG_VERDICT_ALLOW)
+			return 1;
+		status = read_interpreter(&supervisor->view, program->fd, interpreter, sizeof(interpreter));
+		if (status <= 0)
+			return status;
+		status = sg_resolve(&supervisor->view, &request->caller, AT_FDCWD, interpreter, 0, &next);
+		if (status < 0)
+			return status;
+		sg_resolved_done(program);
+		*program = next;
+	}
+	return -ELOOP;
+}
+
+static int read_path(struct sg_request *request, struct sg_resolved *ret, char *named)
+{
+	const struct seccomp_data *data = &request->notification.data;
+	const bool at = data->nr == SYS_execveat;
+	const unsigned int flags = at ? (unsigned int)data->args[4] : 0;
+	ssize_t length = sg_caller_read_string(&request->caller, data->args[at ? 1 : 0], named, PATH_MAX);
+
+	if (length < 0)
+		return (int)length;
+	if ((flags & ~(unsigned int)(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) != 0)
+		return -EINVAL;
+	if (length == 0 && (flags & AT_EMPTY_PATH) == 0)
+		return -ENOENT;
+	return sg_resolve(&request->supervisor->view, &request->caller, at ? (int)data->args[0] : AT_FDCWD, named,
+			  ((flags & AT_SYMLINK_NOFOLLOW) != 0 ? SG_RESOLVE_NO_FOLLOW : 0U) | SG_RESOLVE_EMPTY, ret);
+}
+
+/* Seizes the thread and lets it go on. */
+static void let_go(struct sg_request *request, struct sg_resolved *program, const struct sg_decision *decision,
+		   const char *named)
+{
+	struct sg_supervisor *supervisor = request->supervisor;
+	pid_t tid = request->caller.tid;
+	struct sg_traced *traced = find_traced(supervisor, tid);
+	const bool seized = traced != NULL;
+
+	/* Seized still: its last call failed, or it would not be in a new one. */
+	if (seized)
+		free_traced(supervisor, traced);
+	else
+		traced = find_free(supervisor);
+	if (traced == NULL) {
+		sg_answer_error(request, EAGAIN);
+		return;
+	}
+	if (!seized && ptrace(PTRACE_SEIZE, tid, 0, (void *)(uintptr_t)(PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL)) < 0) {
+		/* Traced inside already (a debugger): its exec could not be verified. */
+		struct sg_decision refused = *decision;
+
+		refused.verdict = SG_VERDICT_DENY;
+		refused.error = EPERM;
+		refused.reason = "a traced process may not execute programs: what it executes could not be verified";
+		(void)sg_report(request, &refused, program->name, named);
+		sg_answer_error(request, EPERM);
+		return;
+	}
+	*traced = (struct sg_traced){.tid = tid,
+				     .program = program->fd,
+				     .device = program->status.st_dev,
+				     .inode = program->status.st_ino,
+				     .deadline_ms = now_ms() + PATIENCE_MS,
+				     .decision = *decision,
+				     .name = strdup(program->name)};
+	supervisor->traced_count++;
+	program->fd = -1;
+	/* The seized thread is the caller only if the call is still pending: the number could have been given anew. */
+	if (traced->name == NULL || !sg_caller_valid(&request->caller) || !supervisor->sealed) {
+		(void)ptrace(PTRACE_INTERRUPT, tid, 0, 0);
+		traced->interrupted = true;
+		traced->deadline_ms = now_ms() + PATIENCE_INTERRUPTED_MS;
+		sg_answer_error(request, EAGAIN);
+		return;
+	}
+	sg_answer_continue(request);
+}
+
+void sg_handle_exec(struct sg_request *request)
+{
+	SG_CLEANUP(sg_resolved_done) struct sg_resolved program = SG_RESOLVED_INIT;
+	char named[PATH_MAX], object[sizeof(program.name)];
+	struct sg_decision decision;
+	int status;
+
+	request->operation = "execute";
+	status = read_path(request, &program, named);
+	if (status == 0)
+		status = decide_chain(request, &program, &decision, object);
+	if (status < 0) {
+		sg_answer_error(request, -status);
+		return;
+	}
+	if (!sg_caller_valid(&request->caller))
+		return;
+	if (status > 0) {
+		(void)sg_report(request, &decision, object, named);
+		sg_answer_error(request, decision.error);
+		return;
+	}
+	/* The record is written at the exec stop, of what was executed; nothing starts when none can be taken. */
+	if (sg_audit_alive(request->supervisor->audit) < 0) {
+		sg_answer_error(request, EIO);
+		return;
+	}
+	let_go(request, &program, &decision, named);
+}
+
+/* In the exec stop: is it what was decided? */
+static void verify(struct sg_supervisor *supervisor, struct sg_traced *traced, pid_t tid)
+{
+	char path[32], program[PATH_MAX];
+	SG_AUTO_FD int executed = -1;
+	struct stat status;
+	ssize_t length;
+	bool same;
+
+	(void)snprintf(path, sizeof(path), "%d/exe", (int)tid);
+	executed = openat(supervisor->view.proc, path, O_PATH | O_CLOEXEC);
+	same = executed >= 0 && fstat(executed, &status) == 0 && status.st_dev == traced->device &&
+	       status.st_ino == traced->inode;
+	length = readlinkat(supervisor->view.proc, path, program, sizeof(program) - 1);
+	program[length < 0 ? 0 : length] = '\0';
+	if (!same || sg_report_exec(supervisor, tid, program) < 0) {
+		static const char text[] = "a program was killed: what it executed was not what was decided, or could not be recorded";
+
+		(void)kill(tid, SIGKILL);
+		sg_notice(supervisor, text, sizeof(text) - 1);
+	}
+	if (tid == supervisor->world.command && !supervisor->command_started)
+		supervisor->command_started = true;
+	(void)ptrace(PTRACE_DETACH, tid, 0, 0);
+	free_traced(supervisor, traced);
+}
+
+/* A stop that is no exec: the call failed, or a signal came before it. Signals are passed on. */
+static void pass_stop(struct sg_supervisor *supervisor, struct sg_traced *traced, int status)
+{
+	const int event = status >> 16;
+
+	if (event == PTRACE_EVENT_STOP) {
+		/* Ours (PTRACE_INTERRUPT), or a group stop: either way the thread is out of the call. */
+		(void)ptrace(PTRACE_DETACH, traced->tid, 0, 0);
+		free_traced(supervisor, traced);
+		return;
+	}
+	(void)ptrace(PTRACE_DETACH, traced->tid, 0, (void *)(uintptr_t)WSTOPSIG(status));
+	free_traced(supervisor, traced);
+}
+
+void sg_exec_collect(struct sg_supervisor *supervisor)
+{
+	for (;;) {
+		int status;
+		pid_t tid = waitpid(-1, &status, __WALL | WNOHANG);
+		struct sg_traced *traced;
+
+		if (tid <= 0)
+			return;
+		traced = find_traced(supervisor, tid);
+		if (WIFSTOPPED(status) && status >> 8 == (SIGTRAP | PTRACE_EVENT_EXEC << 8)) {
+			unsigned long former = 0;
+
+			/* A thread that is not the leader takes the leader's number; it tells the one it had. */
+			if (ptrace(PTRACE_GETEVENTMSG, tid, 0, &former) == 0 && (pid_t)former != tid) {
+				struct sg_traced *other = find_traced(supervisor, (pid_t)former);
+
+				if (other != NULL && traced != NULL)
+					free_traced(supervisor, traced);
+				traced = other != NULL ? other : traced;
+			}
+			if (traced == NULL) { /* nothing was decided about it */
+				(void)kill(tid, SIGKILL);
+				(void)ptrace(PTRACE_DETACH, tid, 0, 0);
+				continue;
+			}
+			verify(supervisor, traced, tid);
+		} else if (WIFSTOPPED(status) && traced != NULL) {
+			pass_stop(supervisor, traced, status);
+		} else if (WIFSTOPPED(status)) {
+			(void)ptrace(PTRACE_DETACH, tid, 0, 0);
+		} else if (traced != NULL) {
+			free_traced(supervisor, traced); /* it has ended */
+		} else if (tid == supervisor->world.keeper) {
+			supervisor->world.keeper = 0;
+		}
+	}
+}
+
+int sg_exec_timeout(const struct sg_supervisor *supervisor)
+{
+	int64_t earliest = INT64_MAX, left;
+
+	for (size_t i = 0; supervisor->traced_count > 0 && i < SG_TRACED_MAX; i++)
+		if (supervisor->traced[i].tid != 0 && supervisor->traced[i].deadline_ms < earliest)
+			earliest = supervisor->traced[i].deadline_ms;
+	if (earliest == INT64_MAX)
+		return -1;
+	left = earliest - now_ms();
+	return left < 0 ? 0 : (int)left + 1;
+}
+
+void sg_exec_expire(struct sg_supervisor *supervisor)
+{
+	int64_t now = now_ms();
+
+	for (size_t i = 0; supervisor->traced_count > 0 && i < SG_TRACED_MAX; i++) {
+		struct sg_traced *traced = &supervisor->traced[i];
+
+		if (traced->tid == 0 || traced->deadline_ms > now)
+			continue;
+		/* The stop comes when the thread leaves the call; a slow exec reaches its exec stop before. */
+		(void)ptrace(PTRACE_INTERRUPT, traced->tid, 0, 0);
+		traced->interrupted = true;
+		traced->deadline_ms = now + PATIENCE_INTERRUPTED_MS;
+	}
+}

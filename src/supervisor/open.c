@@ -1,0 +1,409 @@
+/*
+ * open, openat, creat, openat2.
+ *
+ * The object is pinned through the caller's own root, working directory or descriptor, decided by its canonical name, and
+ * opened anew from the pin, through the mount that it was pinned on: a read-only mount stays one. A file is made in its
+ * pinned folder, under one component that no link can stand for (O_EXCL).
+ *
+ * The supervisor opens with the caller's ids and without any capability, but it is not the caller: what the kernel decides
+ * by who opens (the terminal of /dev/tty, processes in /proc) is decided here for the caller.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "supervisor/supervisor.h"
+
+enum { RETRIES_MAX = 8, WAITING_MAX = 32 };
+
+struct opening {
+	int dirfd;
+	uint64_t path;
+	unsigned int flags; /* of open(2), 32 bits as the kernel takes them */
+	unsigned int mode;
+	uint64_t resolve;   /* of openat2(2) */
+	char named[PATH_MAX];
+};
+
+/* The arguments, copied once. Returns 0 or the error (positive) of the call. */
+static int read_arguments(struct sg_request *request, struct opening *opening)
+{
+	const struct seccomp_data *data = &request->notification.data;
+	struct open_how how = {0};
+	ssize_t length;
+	int status;
+
+	*opening = (struct opening){.dirfd = AT_FDCWD, .path = data->args[0]};
+	switch (data->nr) {
+	case SYS_open:
+		opening->flags = (unsigned int)data->args[1];
+		opening->mode = (unsigned int)data->args[2];
+		break;
+	case SYS_creat:
+		opening->flags = O_CREAT | O_WRONLY | O_TRUNC;
+		opening->mode = (unsigned int)data->args[1];
+		break;
+	case SYS_openat:
+		opening->dirfd = (int)data->args[0];
+		opening->path = data->args[1];
+		opening->flags = (unsigned int)data->args[2];
+		opening->mode = (unsigned int)data->args[3];
+		break;
+	case SYS_openat2:
+		/* A larger structure is of a kernel we do not know; its fields may not be ignored. */
+		if (data->args[3] != sizeof(how))
+			return data->args[3] < sizeof(how) ? EINVAL : E2BIG;
+		status = sg_caller_read(&request->caller, data->args[2], &how, sizeof(how));
+		if (status < 0)
+			return -status;
+		if (how.flags > UINT32_MAX || (how.flags & O_PATH) != 0)
+			return ENOSYS; /* callers fall back to openat, whose flags the filter can see */
+		if ((how.resolve & ~(uint64_t)(RESOLVE_NO_MAGICLINKS | RESOLVE_CACHED)) != 0)
+			return ENOSYS;
+		if ((how.flags & (O_CREAT | __O_TMPFILE)) == 0 && how.mode != 0)
+			return EINVAL;
+		opening->dirfd = (int)data->args[0];
+		opening->path = data->args[1];
+		opening->flags = (unsigned int)how.flags;
+		opening->mode = (unsigned int)how.mode;
+		opening->resolve = how.resolve;
+		break;
+	default:
+		return ENOSYS;
+	}
+	if ((opening->flags & O_CREAT) != 0 && (opening->mode & 06000) != 0)
+		return EPERM; /* nosuid inside does not bind the host, where the file stays */
+	if ((opening->flags & O_PATH) != 0)
+		return ENOSYS; /* never notified: it gives no contents */
+	length = sg_caller_read_string(&request->caller, opening->path, opening->named, sizeof(opening->named));
+	return length < 0 ? (int)-length : 0;
+}
+
+static unsigned int access_of(unsigned int flags)
+{
+	unsigned int mode = flags & O_ACCMODE, access = 0;
+
+	if (mode == O_RDONLY || mode == O_RDWR || mode == O_ACCMODE)
+		access |= SG_ACCESS_READ;
+	if (mode != O_RDONLY || (flags & O_TRUNC) != 0)
+		access |= SG_ACCESS_WRITE;
+	return access;
+}
+
+/* The world's own terminal, for /dev/tty: the device that the kernel says is the caller's. */
+static int open_terminal(struct sg_request *request, int flags)
+{
+	char path[64], text[1024];
+	const char *at;
+	SG_AUTO_FD int stat_fd = -1;
+	ssize_t size;
+	int number = 0, fd;
+
+	(void)snprintf(path, sizeof(path), "%d/stat", (int)request->caller.tid);
+	stat_fd = openat(request->supervisor->view.proc, path, O_RDONLY | O_CLOEXEC);
+	if (stat_fd < 0 || (size = sg_fd_read_full(stat_fd, text, sizeof(text) - 1)) <= 0)
+		return -ESRCH;
+	text[size] = '\0';
+	at = strrchr(text, ')'); /* ") state ppid pgrp session tty_nr" */
+	if (at == NULL || sscanf(at + 1, " %*c %*d %*d %*d %d", &number) != 1)
+		return -EIO;
+	if (number == 0 || major((dev_t)number) < 136 || major((dev_t)number) > 143)
+		return -ENXIO;
+	(void)snprintf(path, sizeof(path), "dev/pts/%u",
+		       (major((dev_t)number) - 136) * 256 + minor((dev_t)number));
+	fd = openat(request->supervisor->view.root, path, flags | O_NOCTTY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/*
+ * Files of /proc that the kernel gives by who opens them. Of another process's only what anybody may read; of the
+ * caller's own, writing just where it concerns itself.
+ */
+static int check_proc(struct sg_request *request, const struct sg_resolved *object, unsigned int access)
+{
+	static const char *const writable[] = {"comm", "oom_score_adj", "coredump_filter", "timerslack_ns", "oom_adj"};
+	const char *last = strrchr(object->name, '/');
+	struct statfs system;
+	int status = sg_caller_status(&request->caller);
+
+	if (status < 0)
+		return status;
+	if (fstatfs(object->fd, &system) < 0 || system.f_type != PROC_SUPER_MAGIC || S_ISDIR(object->status.st_mode))
+		return 0;
+	if ((access & SG_ACCESS_WRITE) != 0) {
+		for (size_t i = 0; i < SG_ARRAY_SIZE(writable); i++)
+			if (strcmp(last + 1, writable[i]) == 0 && object->status.st_uid == request->caller.uid)
+				return 0;
+		return -EACCES;
+	}
+	/* The kernel gives the files of a process that may not be examined to root. */
+	if (object->status.st_uid != request->caller.uid && strncmp(object->name, "/proc/", 6) == 0 &&
+	    object->name[6] >= '0' && object->name[6] <= '9')
+		return -EACCES;
+	return strcmp(last, "/mem") == 0 || strcmp(last, "/syscall") == 0 ? -EACCES : 0;
+}
+
+/* An object without a name in the world may be opened anew only if it is one of the world's making. */
+static bool may_open_unnamed(const struct sg_supervisor *supervisor, const struct sg_resolved *object)
+{
+	struct statfs system;
+
+	if (!object->magic || fstatfs(object->fd, &system) < 0)
+		return false;
+	return S_ISFIFO(object->status.st_mode) ? system.f_type == PIPEFS_MAGIC || sg_is_own(supervisor, &object->status)
+						: sg_is_own(supervisor, &object->status) ||
+						      (system.f_type == TMPFS_MAGIC &&
+						       strncmp(object->name, "/memfd:", 7) == 0);
+}
+
+static void decide_object(struct sg_request *request, const struct sg_resolved *object, unsigned int access,
+			  struct sg_decision *decision)
+{
+	struct sg_supervisor *supervisor = request->supervisor;
+
+	if (object->unnamed) {
+		*decision = (struct sg_decision){.verdict = SG_VERDICT_DENY, .error = EACCES,
+						 .reason = "it has no name in the world"};
+		if (may_open_unnamed(supervisor, object))
+			*decision = (struct sg_decision){.verdict = SG_VERDICT_ALLOW, .reason = "it is the world's own"};
+		return;
+	}
+	sg_decide(supervisor->policy, supervisor->names, object->name, object->length, access,
+		  sg_is_own(supervisor, &object->status), decision);
+	/* Nodes of the host that are no files: a name that may be read is no leave to speak to who sits behind it. */
+	if (decision->verdict == SG_VERDICT_ALLOW && S_ISFIFO(object->status.st_mode) &&
+	    !sg_is_own(supervisor, &object->status) && (access & SG_ACCESS_WRITE) == 0 && decision->rule != NULL &&
+	    decision->rule->kind != SG_RULE_WRITE) {
+		decision->verdict = SG_VERDICT_DENY;
+		decision->error = EACCES;
+		decision->reason = "a FIFO of the host needs a ReadWrite rule";
+	}
+}
+
+/* Gives what was opened, once the record is taken. `fd` is ours or a negative errno value. */
+static void finish(struct sg_request *request, const struct opening *opening, const struct sg_decision *decision,
+		   const char *object, int fd)
+{
+	if (fd < 0) {
+		sg_answer_error(request, -fd);
+		return;
+	}
+	if (sg_report(request, decision, object, opening->named) < 0)
+		sg_answer_error(request, EIO);
+	else
+		sg_give_descriptor(request, fd, (opening->flags & O_CLOEXEC) != 0);
+	sg_fd_close(fd);
+}
+
+/* --- openings that wait for somebody: done by a thread of their own --- */
+
+static atomic_int waiting;
+
+struct waiter {
+	struct sg_view view;
+	int listener, fd, flags;
+	uint64_t id;
+	bool close_on_exec;
+};
+
+static void *wait_for_peer(void *data)
+{
+	struct waiter *waiter = data;
+	SG_AUTO_FD int opened = sg_reopen(&waiter->view, waiter->fd, waiter->flags);
+	struct seccomp_notif_resp answer = {.id = waiter->id, .error = opened};
+	struct seccomp_notif_addfd give = {.id = waiter->id, .flags = SECCOMP_ADDFD_FLAG_SEND, .srcfd = (uint32_t)opened,
+					   .newfd_flags = waiter->close_on_exec ? O_CLOEXEC : 0};
+
+	if (opened >= 0 && ioctl(waiter->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &give) < 0)
+		answer.error = -errno;
+	if (answer.error < 0)
+		(void)ioctl(waiter->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+	sg_fd_close(waiter->fd);
+	free(waiter);
+	atomic_fetch_sub(&waiting, 1);
+	return NULL;
+}
+
+/* A FIFO waits for its other end. The record is written before: the grant is certain, only its moment is not. */
+static void open_later(struct sg_request *request, const struct opening *opening, const struct sg_decision *decision,
+		       struct sg_resolved *object, int flags)
+{
+	struct waiter *waiter = malloc(sizeof(*waiter));
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	if (waiter == NULL || atomic_fetch_add(&waiting, 1) >= WAITING_MAX ||
+	    sg_report(request, decision, object->name, opening->named) < 0) {
+		free(waiter);
+		atomic_fetch_sub(&waiting, waiter == NULL ? 0 : 1);
+		sg_answer_error(request, EAGAIN);
+		return;
+	}
+	*waiter = (struct waiter){.view = request->supervisor->view, .listener = request->supervisor->world.listener,
+				  .fd = sg_fd_take(&object->fd), .flags = flags, .id = request->notification.id,
+				  .close_on_exec = (opening->flags & O_CLOEXEC) != 0};
+	(void)pthread_attr_init(&attributes);
+	(void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	(void)pthread_attr_setstacksize(&attributes, 64 * 1024);
+	if (pthread_create(&thread, &attributes, wait_for_peer, waiter) != 0) {
+		sg_fd_close(waiter->fd);
+		free(waiter);
+		atomic_fetch_sub(&waiting, 1);
+		sg_answer_error(request, EAGAIN);
+	} else {
+		request->answered = true;
+	}
+	(void)pthread_attr_destroy(&attributes);
+}
+
+static void open_existing(struct sg_request *request, const struct opening *opening, struct sg_resolved *object)
+{
+	const unsigned int kept = O_ACCMODE | O_APPEND | O_NONBLOCK | O_DIRECTORY | O_TRUNC | O_NOATIME | O_SYNC | O_DSYNC |
+				  O_DIRECT | O_ASYNC | O_LARGEFILE | O_NOFOLLOW;
+	const int flags = (int)(opening->flags & kept & ~(unsigned int)O_NOFOLLOW) | O_NOCTTY;
+	struct sg_decision decision;
+	int fd;
+
+	if (S_ISLNK(object->status.st_mode)) {
+		sg_answer_error(request, ELOOP);
+		return;
+	}
+	decide_object(request, object, access_of(opening->flags), &decision);
+	if (decision.verdict == SG_VERDICT_ALLOW) {
+		int status = check_proc(request, object, access_of(opening->flags));
+
+		if (status < 0)
+			decision = (struct sg_decision){.verdict = SG_VERDICT_DENY, .error = -status,
+							.reason = "it says or changes something of another process"};
+	}
+	if (!sg_caller_valid(&request->caller))
+		return;
+	if (decision.verdict != SG_VERDICT_ALLOW) {
+		(void)sg_report(request, &decision, object->name, opening->named);
+		sg_answer_error(request, decision.error);
+		return;
+	}
+	if (S_ISCHR(object->status.st_mode) && object->status.st_rdev == makedev(5, 0))
+		fd = open_terminal(request, flags & (O_ACCMODE | O_NONBLOCK));
+	else if (S_ISFIFO(object->status.st_mode) && (flags & O_NONBLOCK) == 0 && (flags & O_ACCMODE) != O_RDWR) {
+		open_later(request, opening, &decision, object, flags);
+		return;
+	} else
+		fd = sg_reopen(&request->supervisor->view, object->fd, flags);
+	finish(request, opening, &decision, object->name, fd);
+}
+
+/* Makes the file in its pinned folder. Returns 1 if somebody else made one meanwhile. */
+static int open_new(struct sg_request *request, const struct opening *opening, const struct sg_resolved *place)
+{
+	const unsigned int kept = O_ACCMODE | O_APPEND | O_NONBLOCK | O_SYNC | O_DSYNC | O_DIRECT | O_NOATIME | O_LARGEFILE;
+	struct sg_supervisor *supervisor = request->supervisor;
+	struct sg_decision decision;
+	struct stat folder;
+	int fd, status = sg_caller_status(&request->caller);
+	mode_t umask_before;
+
+	if (status < 0 || fstat(place->fd, &folder) < 0) {
+		sg_answer_error(request, status < 0 ? -status : errno);
+		return 0;
+	}
+	sg_decide(supervisor->policy, supervisor->names, place->name, place->length,
+		  access_of(opening->flags) | SG_ACCESS_CHANGE, sg_is_own(supervisor, &folder), &decision);
+	if (!sg_caller_valid(&request->caller))
+		return 0;
+	if (decision.verdict != SG_VERDICT_ALLOW) {
+		(void)sg_report(request, &decision, place->name, opening->named);
+		sg_answer_error(request, decision.error);
+		return 0;
+	}
+	umask_before = umask(request->caller.umask);
+	fd = openat(place->fd, place->last, (int)(opening->flags & kept) | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC,
+		    opening->mode & 01777);
+	status = fd < 0 ? -errno : 0;
+	(void)umask(umask_before);
+	if (status == -EEXIST && (opening->flags & O_EXCL) == 0)
+		return 1;
+	finish(request, opening, &decision, place->name, status < 0 ? status : fd);
+	return 0;
+}
+
+/* A file without a name: it can get one by linkat, so it must be allowed any name in the folder. */
+static void open_unnamed(struct sg_request *request, const struct opening *opening, const struct sg_resolved *folder)
+{
+	struct sg_match_below below = {0};
+	struct sg_supervisor *supervisor = request->supervisor;
+	bool own = sg_is_own(supervisor, &folder->status);
+	struct sg_decision decision = {.verdict = SG_VERDICT_ALLOW, .reason = "all of the folder may be written"};
+	int fd, status = sg_caller_status(&request->caller);
+	mode_t before;
+
+	(void)sg_matcher_below(supervisor->names, folder->name, folder->length, &below);
+	if (!S_ISDIR(folder->status.st_mode))
+		status = -ENOTDIR;
+	else if (status == 0 && ((below.may & SG_NAMES_REFUSE) != 0 ||
+				 (!own && (below.all & SG_NAME_BIT(SG_RULE_WRITE)) == 0)))
+		status = -EOPNOTSUPP; /* programs make a named file then */
+	if (status < 0) {
+		sg_answer_error(request, -status);
+		return;
+	}
+	before = umask(request->caller.umask);
+	fd = sg_reopen(&supervisor->view, folder->fd, (int)(opening->flags & (O_ACCMODE | O_EXCL | O_APPEND)) | O_TMPFILE);
+	status = fd < 0 ? fd : 0;
+	(void)umask(before);
+	if (status == 0 && fchmod(fd, opening->mode & 01777 & ~request->caller.umask) < 0)
+		status = -errno;
+	finish(request, opening, &decision, folder->name, status < 0 ? status : fd);
+}
+
+void sg_handle_open(struct sg_request *request)
+{
+	struct opening opening;
+	int error;
+
+	request->operation = "open";
+	error = read_arguments(request, &opening);
+	for (int attempt = 0; error == 0 && !request->answered && attempt < RETRIES_MAX; attempt++) {
+		SG_CLEANUP(sg_resolved_done) struct sg_resolved object = SG_RESOLVED_INIT;
+		const bool exclusive = (opening.flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
+		unsigned int flags = (opening.resolve & RESOLVE_NO_MAGICLINKS) != 0 ? SG_RESOLVE_NO_MAGIC : 0U;
+		int status;
+
+		if ((opening.flags & O_NOFOLLOW) != 0 || exclusive)
+			flags |= SG_RESOLVE_NO_FOLLOW;
+		status = sg_resolve(&request->supervisor->view, &request->caller, opening.dirfd, opening.named, flags, &object);
+		if (status == 0 && exclusive) {
+			error = EEXIST;
+		} else if (status == 0 && (opening.flags & __O_TMPFILE) != 0) {
+			open_unnamed(request, &opening, &object);
+		} else if (status == 0) {
+			open_existing(request, &opening, &object);
+		} else if (status == -ENOENT && (opening.flags & O_CREAT) != 0) {
+			status = sg_resolve(&request->supervisor->view, &request->caller, opening.dirfd, opening.named,
+					    flags | SG_RESOLVE_PARENT, &object);
+			if (status == 0 && object.slash)
+				error = EISDIR;
+			else if (status == 0 && object.exists && S_ISLNK(object.status.st_mode))
+				error = ENOENT; /* a dangling link: nothing is made through it */
+			else if (status == 0 && open_new(request, &opening, &object) == 1)
+				continue;
+		}
+		if (status < 0)
+			error = -status;
+		else if (error == 0)
+			break;
+	}
+	/* EAGAIN: a name that changes faster than it can be pinned. A caller that is gone needs no answer. */
+	if (!request->answered)
+		sg_answer_error(request, error != 0 ? error : EAGAIN);
+}

@@ -1,0 +1,34 @@
+/*
+ * What the record says of a process: kept for a while, since reading it anew for each call would cost more than the call.
+ *
+ * An entry is pinned by a descriptor of /proc/TID, through which the kernel answers ESRCH or ENOENT once that thread is
+ * gone, whatever thread has its number by then. Owned by the main thread.
+ */
+#pragma once
+
+#include <limits.h>
+#include <sys/types.h>
+
+#include "audit/record.h"
+
+enum { SG_PROCESS_CACHE = 256, SG_PROCESS_PARENTS_MAX = 8, SG_PROCESS_NAME_MAX = 512 };
+
+struct sg_process {
+	pid_t tid;  /* 0: free */
+	int folder; /* O_PATH of /proc/TID */
+	pid_t pid;
+	uid_t uid;
+	char program[SG_PROCESS_NAME_MAX];
+	size_t parent_count;
+	struct sg_record_ancestor parents[SG_PROCESS_PARENTS_MAX];
+	char parent_names[SG_PROCESS_PARENTS_MAX][SG_PROCESS_NAME_MAX];
+};
+
+/*
+ * The entry of thread `tid`, seen through `proc`, a descriptor of /proc; `top` is the first process of the world, at which
+ * the list of parents ends. NULL if the thread is gone. Valid until the next call.
+ */
+const struct sg_process *sg_process_find(int proc, pid_t tid, pid_t top);
+
+/* Forgets what is kept of a thread, after it has executed a program. */
+void sg_process_forget(pid_t tid);

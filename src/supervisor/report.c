@@ -1,0 +1,140 @@
+/* Records of decisions, and the line that a person at the terminal sees at a refusal. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "supervisor/process.h"
+#include "supervisor/supervisor.h"
+
+void sg_notice(struct sg_supervisor *supervisor, const char *text, size_t size)
+{
+	struct sg_control_message message = {.kind = SG_CONTROL_NOTICE};
+
+	if (size > SG_CONTROL_TEXT_MAX)
+		size = SG_CONTROL_TEXT_MAX;
+	message.text_size = (uint32_t)size;
+	memcpy(message.text, text, size);
+	(void)send(supervisor->control, &message, offsetof(struct sg_control_message, text) + size,
+		   MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void fill_rule(struct sg_record *record, const struct sg_rule *rule)
+{
+	struct sg_position position;
+
+	if (rule == NULL)
+		return;
+	position = sg_source_locate(rule->source, rule->span.offset);
+	record->rule_file = sg_record_text(rule->source->name);
+	record->rule_line = position.line;
+	record->rule_column = position.column;
+	record->rule_text = sg_record_text(rule->written);
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash == NULL || slash[1] == '\0' ? path : slash + 1;
+}
+
+/* "git may not open /etc/shadow: a rule denies it (developer.toml:12:9)" */
+static void notice_refusal(struct sg_request *request, const struct sg_decision *decision, const char *program,
+			   const char *shown)
+{
+	SG_AUTO_BUFFER struct sg_buffer line = SG_BUFFER_INIT;
+
+	sg_buffer_append_text(&line, "refused: ");
+	sg_buffer_append_escaped(&line, base_name(program), strlen(base_name(program)));
+	sg_buffer_printf(&line, " may not %s ", request->operation);
+	sg_buffer_append_escaped(&line, shown, strlen(shown));
+	sg_buffer_printf(&line, ": %s", decision->reason);
+	if (decision->rule != NULL) {
+		struct sg_position position = sg_source_locate(decision->rule->source, decision->rule->span.offset);
+
+		sg_buffer_append_text(&line, " (");
+		sg_buffer_append_escaped(&line, decision->rule->source->name, strlen(decision->rule->source->name));
+		sg_buffer_printf(&line, ":%zu:%zu)", position.line, position.column);
+	}
+	if (sg_buffer_status(&line) == 0)
+		sg_notice(request->supervisor, line.data, line.size);
+}
+
+int sg_report(struct sg_request *request, const struct sg_decision *decision, const char *object, const char *named)
+{
+	struct sg_supervisor *supervisor = request->supervisor;
+	const bool granted = decision->verdict == SG_VERDICT_ALLOW;
+	const struct sg_process *process;
+	struct sg_record record = {
+	    .kind = granted ? SG_RECORD_GRANT : SG_RECORD_REFUSAL,
+	    .world = 1,
+	    .audience = sg_record_text("owner"),
+	    .operation = sg_record_text(request->operation),
+	    .object = sg_record_text(object),
+	    .named = sg_record_text(named),
+	    .verdict = granted ? SG_RECORD_VERDICT_ALLOW : SG_RECORD_VERDICT_DENY,
+	    .error = granted ? 0 : decision->error,
+	    .reason = sg_record_text(decision->reason),
+	    .tid = (uint64_t)request->caller.tid,
+	};
+	int status;
+
+	process = sg_process_find(supervisor->view.proc, request->caller.tid, supervisor->world.first);
+	if (process != NULL) {
+		record.pid = (uint64_t)process->pid;
+		record.uid = process->uid;
+		record.program = sg_record_text(process->program);
+		record.parents = (struct sg_record_ancestors){process->parents, process->parent_count};
+	}
+	fill_rule(&record, decision->rule);
+	status = sg_audit_append(supervisor->audit, &record, NULL);
+	/* What is hidden is not spoken of where the world could read it back from its terminal. */
+	if (!granted && decision->verdict != SG_VERDICT_HIDE)
+		notice_refusal(request, decision, process != NULL ? process->program : "?", object != NULL ? object : named);
+	return status;
+}
+
+enum { ARGV_BYTES_MAX = 128 * 1024, ARGV_ITEMS_MAX = 4096 };
+
+int sg_report_exec(struct sg_supervisor *supervisor, pid_t tid, const char *program)
+{
+	static char text[ARGV_BYTES_MAX];
+	static struct sg_record_text items[ARGV_ITEMS_MAX];
+	struct sg_record record = {.kind = SG_RECORD_EXEC, .world = 1, .audience = sg_record_text("owner"),
+				   .operation = sg_record_text("exec"), .tid = (uint64_t)tid};
+	char path[32], cwd[4096];
+	const struct sg_process *process;
+	SG_AUTO_FD int fd = -1;
+	ssize_t size = 0, length;
+	size_t count = 0;
+
+	sg_process_forget(tid);
+	process = sg_process_find(supervisor->view.proc, tid, supervisor->world.first);
+	if (process == NULL)
+		return -ESRCH;
+	(void)snprintf(path, sizeof(path), "%d/cmdline", (int)tid);
+	fd = openat(supervisor->view.proc, path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		size = sg_fd_read_full(fd, text, sizeof(text) - 1);
+	if (fd < 0 || size < 0)
+		return -ESRCH;
+	text[size] = '\0';
+	for (char *at = text; at < text + size && count < ARGV_ITEMS_MAX; count++) {
+		items[count] = (struct sg_record_text){at, strlen(at)};
+		at += items[count].size + 1;
+	}
+	(void)snprintf(path, sizeof(path), "%d/cwd", (int)tid);
+	length = readlinkat(supervisor->view.proc, path, cwd, sizeof(cwd) - 1);
+	cwd[length < 0 ? 0 : length] = '\0';
+	record.pid = (uint64_t)process->pid;
+	record.uid = process->uid;
+	record.program = sg_record_text(program);
+	record.parents = (struct sg_record_ancestors){process->parents, process->parent_count};
+	record.argv = (struct sg_record_list){items, count};
+	record.cwd = sg_record_text(cwd);
+	return sg_audit_append(supervisor->audit, &record, NULL);
+}
