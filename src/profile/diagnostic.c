@@ -193,8 +193,9 @@ static struct sg_position locate_next(const struct sg_diagnostics *list, const s
 {
 	const struct sg_diagnostic *last = list->count > 0 ? &list->items[list->count - 1] : NULL;
 
+	/* Column 1 is left to sg_source_locate(), which knows of a byte-order mark there. */
 	if (last == NULL || last->source != source || last->span.offset > offset || offset > source->size ||
-	    last->position.line != sg_source_line(source, offset))
+	    last->position.column == 1 || last->position.line != sg_source_line(source, offset))
 		return sg_source_locate(source, offset);
 	return (struct sg_position){
 		last->position.line,

@@ -17,8 +17,7 @@
 enum {
 	SG_TOML_TEXT_MAX = 10 << 20,  /* bytes of a text */
 	SG_TOML_VALUES_MAX = 1 << 20, /* keys and values, and the tables that headers and dotted keys make */
-	SG_TOML_DEPTH_MAX =
-		100, /* a value in the root table has depth 1; so a reader of the tree may recurse */
+	SG_TOML_DEPTH_MAX = 100,      /* levels of values; the root table's are at 1. So a user may recurse */
 };
 
 enum sg_toml_type {
@@ -54,8 +53,11 @@ struct sg_toml_datetime {
 
 struct sg_toml_value {
 	enum sg_toml_type type;
-	struct sg_span span; /* of an array of tables, or a table that a header or a dotted key made: what
-				made it first */
+	/*
+	 * Its text. For a table or array of tables that a header defines: the (first) header with its
+	 * brackets; for a table that was merely named on the way to another one: that part of the key.
+	 */
+	struct sg_span span;
 	union {
 		struct sg_toml_string string;
 		int64_t integer;
