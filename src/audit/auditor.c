@@ -189,7 +189,8 @@ static void heed(struct state *state, const struct pollfd *polled)
 	if (polled[1].revents != 0 && read(state->with->socket, &byte, sizeof(byte)) <= 0 &&
 	    state->ended_at == 0)
 		state->ended_at = sg_ring_now();
-	if (polled[2].revents != 0) {
+	/* Both ends of the socket gone, not only shut down: that is no orderly end either. */
+	if (polled[2].revents != 0 || (polled[1].revents & POLLHUP) != 0) {
 		state->writer_died = true;
 		if (state->ended_at == 0)
 			state->ended_at = sg_ring_now();

@@ -14,8 +14,7 @@
 struct slot {
 	const char *data; /* NULL: not there */
 	uint32_t size;
-	uint64_t cut_bytes;
-	uint64_t cut_items;
+	struct sg_record_cut cut;
 };
 
 static void append_number(struct sg_buffer *out, uint64_t value)
@@ -97,13 +96,19 @@ static int decode(const char *data, size_t size, struct sg_record_header *ret_he
 		memcpy(&field, data + at, sizeof(field));
 		at += sizeof(field);
 		space = ((size_t)field.size + 7) & ~(size_t)7;
-		if (field.field >= SG_RECORD_FIELDS_ || field.field <= previous || field.reserved != 0 ||
+		if (field.field >= SG_RECORD_FIELDS_ || field.field <= previous || field.cut > 1 ||
 		    space > size - at || field.size > sg_record_fields[field.field].limit ||
 		    (sg_record_fields[field.field].kinds & (1U << ret_header->kind)) == 0)
 			return -EBADMSG;
-		slots[field.field] = (struct slot){data + at, field.size, field.cut_bytes, field.cut_items};
+		slots[field.field] = (struct slot){.data = data + at, .size = field.size};
 		previous = field.field;
 		at += space;
+		if (field.cut == 0)
+			continue;
+		if (size - at < sizeof(struct sg_record_cut))
+			return -EBADMSG;
+		memcpy(&slots[field.field].cut, data + at, sizeof(struct sg_record_cut));
+		at += sizeof(struct sg_record_cut);
 	}
 	return at == size ? 0 : -EBADMSG;
 }
@@ -252,16 +257,16 @@ static void emit_cuts(const struct slot *slots, struct sg_buffer *out)
 	for (size_t i = 0; i < SG_RECORD_FIELDS_; i++) {
 		const struct sg_record_field_entry *field = &sg_record_fields[i];
 
-		if (slots[i].data == NULL || (slots[i].cut_bytes == 0 && slots[i].cut_items == 0))
+		if (slots[i].data == NULL || (slots[i].cut.bytes == 0 && slots[i].cut.items == 0))
 			continue;
 		sg_buffer_append_text(out, any ? ",{\"field\":\"" : ",\"cut\":[{\"field\":\"");
 		sg_buffer_append_text(out, field->group);
 		sg_buffer_append_text(out, field->group[0] == '\0' ? "" : ".");
 		sg_buffer_append_text(out, field->name);
 		sg_buffer_append_text(out, "\",\"items\":");
-		append_number(out, slots[i].cut_items);
+		append_number(out, slots[i].cut.items);
 		sg_buffer_append_text(out, ",\"bytes\":");
-		append_number(out, slots[i].cut_bytes);
+		append_number(out, slots[i].cut.bytes);
 		sg_buffer_append_byte(out, '}');
 		any = true;
 	}

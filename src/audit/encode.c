@@ -89,7 +89,8 @@ static size_t value_bound(const struct sg_record *record, const struct sg_record
 	default:
 		return 8;
 	}
-	return size < field->limit ? size : field->limit;
+	/* At the limit it may be that something is cut. */
+	return size < field->limit ? padded(size) : padded(field->limit) + sizeof(struct sg_record_cut);
 }
 
 size_t sg_record_bound(const struct sg_record *record)
@@ -102,108 +103,109 @@ size_t sg_record_bound(const struct sg_record *record)
 		const struct sg_record_field_entry *field = &sg_record_fields[i];
 
 		if ((field->kinds & (1U << record->kind)) != 0 && (field->always || is_set(record, field)))
-			total += sizeof(struct sg_record_field_header) + padded(value_bound(record, field));
+			total += sizeof(struct sg_record_field_header) + value_bound(record, field);
 	}
 	return total;
 }
 
-/* Appends to the value at `out`, which has `*size` bytes so far, what of `data` fits below `limit`; counts
- * what does not. */
-static void put(char *out, size_t limit, const void *data, size_t length,
-		struct sg_record_field_header *header)
+/* A field while it is written. */
+struct value {
+	char *out;
+	size_t limit;
+	size_t size;
+	struct sg_record_cut cut;
+};
+
+/* Adds what of `data` fits below `limit`; counts what does not. */
+static void put(struct value *value, size_t limit, const void *data, size_t length)
 {
-	size_t room = limit - header->size, kept = length < room ? length : room;
+	size_t room = limit - value->size, kept = length < room ? length : room;
 
 	if (kept > 0)
-		memcpy(out + header->size, data, kept);
-	header->size += (uint32_t)kept;
-	header->cut_bytes += length - kept;
+		memcpy(value->out + value->size, data, kept);
+	value->size += kept;
+	value->cut.bytes += length - kept;
 }
 
-/* One entry of a list: `prefix` (8 bytes or none), length, bytes. Returns false when nothing of it fits any
- * more. */
-static bool put_item(char *out, size_t limit, const void *prefix, size_t prefix_size,
-		     const struct sg_record_text *item, struct sg_record_field_header *header)
+/* One entry of a list: `prefix` (8 bytes or none), length, bytes. Once one did not fit, all that follow are
+ * cut. */
+static bool put_item(struct value *value, const void *prefix, size_t prefix_size,
+		     const struct sg_record_text *item)
 {
-	size_t room = limit - header->size;
+	size_t room = value->limit - value->size, before = prefix_size + sizeof(uint32_t);
 	uint32_t length;
 
-	if (room < prefix_size + sizeof(length) || (room == prefix_size + sizeof(length) && item->size > 0))
+	if (value->cut.items > 0 || room < before || (room == before && item->size > 0)) {
+		value->cut.items++;
+		value->cut.bytes += item->size;
 		return false;
-	room -= prefix_size + sizeof(length);
-	length = (uint32_t)(item->size < room ? item->size : room);
-	put(out, limit, prefix, prefix_size, header);
-	put(out, limit, &length, sizeof(length), header);
-	put(out, header->size + length, item->data, item->size, header);
+	}
+	length = (uint32_t)(item->size < room - before ? item->size : room - before);
+	put(value, value->limit, prefix, prefix_size);
+	put(value, value->limit, &length, sizeof(length));
+	put(value, value->size + length, item->data, item->size);
 	return true;
 }
 
-static void put_list(const struct sg_record_list *list, size_t limit, char *out,
-		     struct sg_record_field_header *header)
+static void put_list(struct value *value, const struct sg_record_list *list)
 {
 	uint32_t count = 0;
 
-	header->size = sizeof(count);
-	for (size_t i = 0; i < list->count; i++) {
-		if (header->cut_items == 0 && count < SG_RECORD_ITEMS_MAX &&
-		    put_item(out, limit, NULL, 0, &list->items[i], header)) {
-			count++;
-		} else {
-			header->cut_items++;
-			header->cut_bytes += list->items[i].size;
-		}
-	}
-	memcpy(out, &count, sizeof(count));
+	value->size = sizeof(count);
+	for (size_t i = 0; i < list->count; i++)
+		count += put_item(value, NULL, 0, &list->items[i]) ? 1 : 0;
+	memcpy(value->out, &count, sizeof(count));
 }
 
-static void put_ancestors(const struct sg_record_ancestors *list, size_t limit, char *out,
-			  struct sg_record_field_header *header)
+static void put_ancestors(struct value *value, const struct sg_record_ancestors *list)
 {
 	uint32_t count = 0;
 
-	header->size = sizeof(count);
+	value->size = sizeof(count);
 	for (size_t i = 0; i < list->count; i++) {
 		const struct sg_record_ancestor *item = &list->items[i];
 
-		if (header->cut_items == 0 && count < SG_RECORD_ITEMS_MAX &&
-		    put_item(out, limit, &item->pid, sizeof(item->pid), &item->program, header)) {
-			count++;
-		} else {
-			header->cut_items++;
-			header->cut_bytes += item->program.size;
-		}
+		count += put_item(value, &item->pid, sizeof(item->pid), &item->program) ? 1 : 0;
 	}
-	memcpy(out, &count, sizeof(count));
+	memcpy(value->out, &count, sizeof(count));
 }
 
-/* Writes one field; returns its size with header and padding. */
+/* Writes one field; returns its size with everything that belongs to it. */
 static size_t put_field(const struct sg_record *record, size_t index, char *out)
 {
 	const struct sg_record_field_entry *field = &sg_record_fields[index];
 	struct sg_record_field_header header = {.field = (uint16_t)index};
+	struct value value = {.out = out + sizeof(header), .limit = field->limit};
 	const void *at = member(record, field);
-	char *value = out + sizeof(header);
+	const struct sg_record_text *text = at;
 	uint64_t fixed;
+	size_t used;
 
 	switch (field->type) {
 	case SG_RECORD_TYPE_TEXT:
-		put(value, field->limit, ((const struct sg_record_text *)at)->data,
-		    ((const struct sg_record_text *)at)->size, &header);
+		put(&value, value.limit, text->data, text->size);
 		break;
 	case SG_RECORD_TYPE_LIST:
-		put_list(at, field->limit, value, &header);
+		put_list(&value, at);
 		break;
 	case SG_RECORD_TYPE_ANCESTORS:
-		put_ancestors(at, field->limit, value, &header);
+		put_ancestors(&value, at);
 		break;
 	default:
 		fixed = number(record, field);
-		put(value, sizeof(fixed), &fixed, sizeof(fixed), &header);
+		put(&value, sizeof(fixed), &fixed, sizeof(fixed));
 		break;
 	}
+	header.cut = value.cut.bytes > 0 || value.cut.items > 0 ? 1 : 0;
+	header.size = (uint32_t)value.size;
 	memcpy(out, &header, sizeof(header));
-	memset(value + header.size, 0, padded(header.size) - header.size);
-	return sizeof(header) + padded(header.size);
+	used = padded(value.size);
+	memset(value.out + value.size, 0, used - value.size);
+	if (header.cut != 0) {
+		memcpy(value.out + used, &value.cut, sizeof(value.cut));
+		used += sizeof(value.cut);
+	}
+	return sizeof(header) + used;
 }
 
 size_t sg_record_encode(const struct sg_record *record, uint64_t sequence, uint64_t time, void *out)

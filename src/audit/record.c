@@ -59,13 +59,14 @@ static const struct {
 enum {
 	LIMITS_TOTAL = sizeof(struct sg_record_header)
 #define SG_RECORD_FIELD(member, type, group, name, kinds, presence, limit, ...)                              \
-	+(limit) + 16 + (int)sizeof(struct sg_record_field_header)
+	+(limit) + 16 + (int)sizeof(struct sg_record_field_header) + (int)sizeof(struct sg_record_cut)
 #include "audit/records.def"
 };
 _Static_assert((int)LIMITS_TOTAL <= (int)SG_RECORD_BOUND,
 	       "a record with every field at its limit exceeds the bound");
 _Static_assert(sizeof(struct sg_record_header) == 32, "the header's layout is documented");
-_Static_assert(sizeof(struct sg_record_field_header) == 24, "the field header's layout is documented");
+_Static_assert(sizeof(struct sg_record_field_header) == 8 && sizeof(struct sg_record_cut) == 16,
+	       "the field header's layout is documented");
 _Static_assert(SG_RECORD_KINDS_ < 32, "kinds are bits of 32");
 _Static_assert(SG_RECORD_FIELDS_ <= 64, "fields are bits of 64");
 

@@ -76,7 +76,6 @@ struct sg_record {
 enum {
 	SG_RECORD_BOUND =
 		512 * 1024, /* no encoded record is larger; the sum of the fields' limits is below it */
-	SG_RECORD_ITEMS_MAX = 65536, /* entries kept of a list; the rest is cut and counted */
 	SG_RECORD_VERSION = 1,       /* of the binary form */
 };
 
@@ -92,13 +91,19 @@ struct sg_record_header {
 	uint32_t reserved; /* 0 */
 };
 
-/* Before each field's bytes; they are padded with zeros to a multiple of 8. */
+/*
+ * Before each field's bytes, which are padded with zeros to a multiple of 8. If `cut` is 1, a struct
+ * sg_record_cut follows the padding.
+ */
 struct sg_record_field_header {
-	uint16_t field;     /* enum sg_record_field; ascending */
-	uint16_t reserved;  /* 0 */
-	uint32_t size;      /* bytes that follow, without the padding */
-	uint64_t cut_bytes; /* bytes of the value that were left out since the field's limit was reached */
-	uint64_t cut_items; /* whole entries of a list that were left out */
+	uint16_t field; /* enum sg_record_field; ascending */
+	uint16_t cut;   /* 1: the value was longer than the field's limit; else 0 */
+	uint32_t size;  /* bytes that follow, without the padding */
+};
+
+struct sg_record_cut {
+	uint64_t bytes; /* bytes of the value that were left out */
+	uint64_t items; /* whole entries of a list that were left out */
 };
 
 /* What the log says of every record, beside its fields. */

@@ -224,6 +224,14 @@ int sg_audit_start(const struct sg_audit_options *options, struct sg_audit **ret
 	return 0;
 }
 
+/* Why the auditor is gone: the fault that it left, if it ended by itself. */
+static int why_gone(const struct sg_audit *audit)
+{
+	uint32_t fault = atomic_load(&audit->ring.control->fault);
+
+	return fault != 0 && fault <= 4095 ? -(int)fault : -EPIPE;
+}
+
 /* Under the lock. 0 if the auditor is there and writes, and *ret_free is the room in the ring; else why not.
  */
 static int check(struct sg_audit *audit, uint64_t now, uint64_t *ret_free)
@@ -235,7 +243,7 @@ static int check(struct sg_audit *audit, uint64_t now, uint64_t *ret_free)
 	if (fault != 0)
 		return fault <= 4095 ? -(int)fault : -EPROTO;
 	if (sg_ring_orphaned(&audit->ring))
-		return -EPIPE;
+		return why_gone(audit);
 	if (audit->head - tail > audit->ring.size || tail < audit->seen_tail)
 		return -EPROTO;
 	if (tail != audit->seen_tail || tail == audit->head) {
@@ -304,7 +312,7 @@ static int try_append(struct sg_audit *audit, const struct sg_record *record, si
 	publish(audit, old_head);
 	/* It may have died between the first look and the publication: then nobody will read what was just
 	 * written. */
-	return sg_ring_orphaned(&audit->ring) ? -EPIPE : 0;
+	return sg_ring_orphaned(&audit->ring) ? why_gone(audit) : 0;
 }
 
 /* Under the lock, which is given up meanwhile. Waits for room until `deadline` and tries again. */
