@@ -1,7 +1,10 @@
 /* Checks that look at several rules of a policy at once. */
 #include <string.h>
 
+#include "base/text.h"
 #include "policy/compile_internal.h"
+#include "tables/capabilities.h"
+#include "tables/syscalls.h"
 
 #define complain_rule(compiler, rule, hint, ...)                                                                       \
 	sg_compile_complain(compiler, &(struct sg_statement){.source = (rule)->source, .span = (rule)->span}, hint, __VA_ARGS__)
@@ -79,10 +82,42 @@ static void check_private(struct sg_compiler *compiler)
 	}
 }
 
+static void check_syscall(struct sg_compiler *compiler, const struct sg_rule *rule)
+{
+	const struct sg_syscall *call = sg_syscall_by_name(rule->text, strlen(rule->text));
+
+	if (call == NULL) {
+		const char *names[SG_SYSCALL_LIMIT], *nearest;
+		size_t count = 0;
+
+		for (unsigned int i = 0; i < SG_SYSCALL_LIMIT; i++)
+			if (sg_syscall_by_number(i) != NULL)
+				names[count++] = sg_syscall_by_number(i)->name;
+		nearest = sg_text_nearest(rule->text, names, count);
+		complain_rule(compiler, rule, nearest, "there is no system call \"%s\"", rule->text);
+	} else if (rule->kind == SG_RULE_SYSCALL && call->class == SG_CLASS_NEVER) {
+		complain_rule(compiler, rule, NULL, "no flag may give \"%s\": %s", rule->text, call->reason);
+	}
+}
+
+static void check_tables(struct sg_compiler *compiler)
+{
+	for (size_t i = 0; i < compiler->policy->rule_count; i++) {
+		const struct sg_rule *rule = &compiler->policy->rules[i];
+
+		if (sg_rule_infos[rule->kind].what == SG_WHAT_SYSCALL)
+			check_syscall(compiler, rule);
+		else if (sg_rule_infos[rule->kind].what == SG_WHAT_CAPABILITY && sg_capability_find(rule->text) < 0)
+			complain_rule(compiler, rule, sg_text_nearest(rule->text, sg_capability_names, sg_capability_count),
+				      "there is no capability \"%s\"", rule->text);
+	}
+}
+
 void sg_compile_check(struct sg_compiler *compiler)
 {
 	check_read_inside_write(compiler);
 	check_users(compiler);
 	check_walls(compiler);
 	check_private(compiler);
+	check_tables(compiler);
 }

@@ -1,0 +1,195 @@
+/* Finding, reading and compiling profiles, and saying what is wrong with them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "cli/cli.h"
+
+enum { FOLDERS_MAX = 8 };
+
+const struct sg_variables *sg_variables_of_caller(void)
+{
+	static char cwd[PATH_MAX], home[PATH_MAX], user[256], uid[16], runtime[PATH_MAX];
+	static struct sg_variables variables;
+	const struct passwd *entry = getpwuid(getuid());
+	const char *named = getenv("XDG_RUNTIME_DIR");
+
+	if (variables.cwd != NULL)
+		return &variables;
+	if (getcwd(cwd, sizeof(cwd)) == NULL || cwd[0] != '/')
+		return NULL;
+	/* The user database, not $HOME: what a profile calls the home must not be somebody else's choice. */
+	(void)snprintf(home, sizeof(home), "%s", entry != NULL ? entry->pw_dir : "/nonexistent");
+	(void)snprintf(user, sizeof(user), "%s", entry != NULL ? entry->pw_name : "nobody");
+	(void)snprintf(uid, sizeof(uid), "%u", getuid());
+	if (named != NULL && named[0] == '/')
+		(void)snprintf(runtime, sizeof(runtime), "%s", named);
+	else
+		(void)snprintf(runtime, sizeof(runtime), "/run/user/%s", uid);
+	variables = (struct sg_variables){cwd, home, user, uid, runtime};
+	return &variables;
+}
+
+const char *const *sg_profile_folders(void)
+{
+	static char user[PATH_MAX], beside[PATH_MAX + 64], installed[PATH_MAX + 64];
+	static const char *folders[FOLDERS_MAX];
+	const char *config = getenv("XDG_CONFIG_HOME");
+	char program[PATH_MAX];
+	size_t count = 0;
+	ssize_t length;
+	char *slash;
+
+	if (folders[0] != NULL)
+		return folders;
+	if (config != NULL && config[0] == '/')
+		(void)snprintf(user, sizeof(user), "%.4000s/shellguard/profiles", config);
+	else
+		(void)snprintf(user, sizeof(user), "%.4000s/.config/shellguard/profiles", sg_variables_of_caller() != NULL ? sg_variables_of_caller()->home : "");
+	folders[count++] = user;
+	folders[count++] = "/etc/shellguard/profiles";
+	length = readlink("/proc/self/exe", program, sizeof(program) - 1);
+	if (length > 0) {
+		program[length] = '\0';
+		slash = strrchr(program, '/');
+		if (slash != NULL)
+			*slash = '\0';
+		(void)snprintf(installed, sizeof(installed), "%s/../share/shellguard/profiles", program);
+		(void)snprintf(beside, sizeof(beside), "%s/../profiles", program);
+		folders[count++] = installed;
+		folders[count++] = beside;
+	}
+	folders[count] = NULL;
+	return folders;
+}
+
+static int read_profile(const char *path, const char *shown, struct sg_source **ret, struct sg_error *error)
+{
+	/* O_NONBLOCK: a FIFO must not make us wait; it is refused below. */
+	SG_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat status;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &status) < 0)
+		return sg_error_set_errno(error, -errno, "cannot read the profile %s", shown);
+	if (!S_ISREG(status.st_mode))
+		return sg_error_set(error, -EINVAL, "the profile %s is not a regular file", shown);
+	return sg_source_read(fd, shown, SG_TOML_TEXT_MAX, error, ret);
+}
+
+int sg_profile_open(void *data, const char *name, const struct sg_source *from, struct sg_source **ret,
+		    struct sg_error *error)
+{
+	const char *const *folders = sg_profile_folders();
+	char path[2 * PATH_MAX];
+	int status;
+
+	(void)data;
+	if (strchr(name, '/') != NULL) {
+		const char *slash = from != NULL ? strrchr(from->name, '/') : NULL;
+
+		/* What a profile extends by a relative path lies beside it. */
+		if (name[0] != '/' && slash != NULL)
+			(void)snprintf(path, sizeof(path), "%.*s/%s", (int)(slash - from->name), from->name, name);
+		else
+			(void)snprintf(path, sizeof(path), "%s", name);
+		status = read_profile(path, path, ret, error);
+		return status < 0 ? sg_error_set_errno(error, status, "cannot open the profile %s", path) : 0;
+	}
+	for (size_t i = 0; folders[i] != NULL; i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s.toml", folders[i], name);
+		status = read_profile(path, path, ret, error);
+		if (status != -ENOENT && status != -ENOTDIR && status != -EACCES)
+			return status < 0 ? sg_error_set_errno(error, status, "cannot open the profile %s", path) : 0;
+	}
+	return sg_error_set(error, -ENOENT, "there is no profile \"%s\" (\"shellguard profiles\" lists them; a path has a slash: ./%s)",
+			    name, name);
+}
+
+static void print_diagnostics(struct sg_diagnostics *diagnostics)
+{
+	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
+
+	sg_diagnostics_render(diagnostics, &out);
+	if (sg_buffer_status(&out) == 0 && out.size > 0)
+		(void)sg_print(STDERR_FILENO, out.data, out.size);
+}
+
+/* The texts, in order; on failure none is left. Returns 0 or an exit status. */
+static int open_all(const char *const *names, size_t count, const char *extra, struct sg_source **sources)
+{
+	struct sg_error error = SG_ERROR_INIT;
+	size_t done = 0;
+	int status = 0;
+
+	for (; done < count && status == 0; done++)
+		status = sg_profile_open(NULL, names[done], NULL, &sources[done], &error);
+	if (status == 0 && extra != NULL)
+		status = sg_source_new("command line", extra, strlen(extra), &sources[done++]);
+	if (status == 0)
+		return 0;
+	for (size_t i = 0; i + 1 < done; i++)
+		sg_source_free(sources[i]);
+	sg_complain("%s", error.text);
+	return SG_EXIT_FAILED;
+}
+
+int sg_load_policy(const char *const *names, size_t count, const char *extra, const struct sg_variables *variables,
+		   struct sg_policy **ret)
+{
+	SG_AUTO_FREE struct sg_source **sources = calloc(count + 1, sizeof(struct sg_source *));
+	SG_AUTO_DIAGNOSTICS struct sg_diagnostics diagnostics = SG_DIAGNOSTICS_INIT;
+	SG_AUTO_POLICY struct sg_policy *policy = NULL;
+	struct sg_error error = SG_ERROR_INIT;
+	int status;
+
+	if (sources == NULL)
+		return SG_EXIT_FAILED;
+	status = open_all(names, count, extra, sources);
+	if (status != 0)
+		return status;
+	status = sg_policy_compile(sources, count + (extra != NULL ? 1 : 0), variables, sg_profile_open, NULL, &diagnostics,
+				   &policy, &error);
+	print_diagnostics(&diagnostics);
+	if (status < 0) {
+		sg_complain("%s", error.text);
+		return SG_EXIT_FAILED;
+	}
+	if (status == SG_POLICY_REFUSED)
+		return SG_EXIT_NO;
+	*ret = sg_take_pointer(policy);
+	return 0;
+}
+
+int sg_command_check(int argc, char **argv)
+{
+	const struct sg_variables *variables = sg_variables_of_caller();
+	SG_AUTO_POLICY struct sg_policy *policy = NULL;
+	char line[256];
+	int status;
+
+	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+		static const char text[] = "usage: shellguard check PROFILE...\n\n"
+					   "Compiles the profiles together and shows every error at once, with the line that has it.\n"
+					   "Exit status: 0 without errors, 1 with errors.\n";
+
+		(void)sg_print(argc < 2 ? STDERR_FILENO : STDOUT_FILENO, text, sizeof(text) - 1);
+		return argc < 2 ? SG_EXIT_USAGE : SG_EXIT_OK;
+	}
+	if (variables == NULL) {
+		sg_complain("the working directory is gone");
+		return SG_EXIT_FAILED;
+	}
+	status = sg_load_policy((const char *const *)(argv + 1), (size_t)argc - 1, NULL, variables, &policy);
+	if (status != 0)
+		return status;
+	(void)snprintf(line, sizeof(line), "%.200s: no errors\n", policy->name);
+	return sg_print(STDOUT_FILENO, line, strlen(line)) == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
+}

@@ -1,0 +1,274 @@
+/* shellguard run: from options to a session, and the front end of it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "audit/log.h"
+#include "base/fd.h"
+#include "cli/options.h"
+#include "cli/relay.h"
+#include "supervisor/session.h"
+#include "world/environment.h"
+#include "world/grants.h"
+
+extern char **environ;
+
+/* Everything that a session is made of, until its end. */
+struct run {
+	struct sg_run_options options;
+	struct sg_policy *policy;
+	struct sg_plan *plan;
+	struct sg_identity identity;
+	struct sg_filter_program *filter;
+	struct sg_stdio stdio;
+	struct sg_stdio_pipes pipes;
+	struct sg_world_limit limits[32];
+	char session[SG_LOG_SESSION_SIZE];
+	char **environment, *log_path;
+	char *default_command[2];
+	int log;
+};
+
+static int print_help(void)
+{
+	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
+
+	sg_buffer_append_text(&out, "usage: shellguard run [-p PROFILE]... [OPTION]... [--] [COMMAND ...]\n\n"
+				    "Runs COMMAND (default: $SHELL) in a world that holds what the profiles name, and nothing else.\n\n");
+	sg_options_help(&out);
+	sg_buffer_append_text(&out, "\nExit status: the command's (128+n for signal n); 125: our own failure; 126: refused or not\n"
+				    "executable; 127: not found.\n");
+	return sg_buffer_status(&out) == 0 && sg_print(STDOUT_FILENO, out.data, out.size) == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
+}
+
+static void find_limits(struct run *run, struct sg_world_spec *world)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < sg_limit_count && count < SG_ARRAY_SIZE(run->limits); i++) {
+		uint64_t value = sg_policy_limit(run->policy, sg_limit_infos[i].name, NULL);
+
+		if (value != 0 && sg_limit_infos[i].resource != SG_LIMIT_GROUP)
+			run->limits[count++] = (struct sg_world_limit){sg_limit_infos[i].resource, (rlim_t)value};
+	}
+	world->limits = run->limits;
+	world->limit_count = count;
+}
+
+/* A profile that gives nothing cannot start anything: say what it takes. */
+static int check_can_start(const struct run *run)
+{
+	size_t executable;
+
+	(void)sg_policy_rules(run->policy, SG_RULE_EXECUTE, &executable);
+	if (sg_policy_has_flag(run->policy, "start") && executable > 0)
+		return 0;
+	sg_complain("the profile \"%s\" allows nothing to start; the least that a program needs is:\n\n"
+		    "    [Runtime]\n    Flags = [\"start\"]\n    [Filesystem]\n    Exec = [\"/usr/bin/PROGRAM\"]\n",
+		    run->policy->name);
+	return SG_EXIT_FAILED;
+}
+
+static int make_filter(struct run *run, struct sg_error *error)
+{
+	struct sg_filter_grants grants;
+	struct sg_filter_plan plan;
+
+	run->filter = malloc(sizeof(*run->filter));
+	if (run->filter == NULL)
+		return -ENOMEM;
+	sg_grants_find(run->policy, &grants);
+	sg_grants_plan(run->plan, &plan);
+	return sg_filter_build(&grants, &plan, run->filter, error);
+}
+
+static const char *working_directory(const struct run *run, const struct sg_variables *variables)
+{
+	size_t count;
+	const struct sg_rule *rules = sg_policy_rules(run->policy, SG_RULE_DIRECTORY, &count);
+
+	return count > 0 ? rules[0].text : variables->cwd;
+}
+
+static int prepare(struct run *run, const struct sg_variables *variables, struct sg_error *error)
+{
+	struct sg_plan_options options = {.pty = run->stdio.wants_pty, .cwd = working_directory(run, variables)};
+	size_t count;
+	const struct sg_rule *users = sg_policy_rules(run->policy, SG_RULE_USER, &count);
+	int status = sg_identity_find(count > 0 ? users[0].text : NULL, &run->identity, error);
+
+	options.owned = run->identity.mapped;
+	if (status == 0)
+		status = sg_plan_make(run->policy, &options, &run->plan, error);
+	if (status == 0)
+		status = make_filter(run, error);
+	if (status == 0)
+		status = sg_log_new_session(run->session);
+	if (status == 0)
+		status = sg_environment_make(run->policy, environ, run->session, variables->home, variables->user,
+					     &run->environment);
+	return status;
+}
+
+static void describe_world(struct run *run, const struct sg_variables *variables, struct sg_world_spec *world)
+{
+	mode_t mask = umask(0);
+
+	(void)umask(mask);
+	*world = (struct sg_world_spec){
+	    .identity = &run->identity,
+	    .mounts = run->plan->mounts,
+	    .mount_count = run->plan->mount_count,
+	    .filter = run->filter->code,
+	    .filter_length = run->filter->count,
+	    .capabilities = sg_grants_capabilities(run->policy),
+	    .hostname = "world",
+	    .argv = run->options.command,
+	    .environment = run->environment,
+	    .directory = working_directory(run, variables),
+	    .umask = mask,
+	    .pty = run->stdio.wants_pty,
+	    .termios = run->stdio.wants_pty ? &run->stdio.termios : NULL,
+	    .window = run->stdio.wants_pty ? &run->stdio.window : NULL,
+	};
+	find_limits(run, world);
+	for (int i = 0; i < 3; i++) {
+		world->stdio[i] = run->pipes.world[i];
+		world->closed[i] = run->stdio.of[i].kind == SG_STDIO_CLOSED;
+	}
+}
+
+/* Signals to us reach the command through the relay, so the supervisor must not be killed by the terminal's. */
+static pid_t fork_supervisor(struct sg_session_spec *spec, int control[2], struct run *run)
+{
+	struct clone_args arguments = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
+	long pid = syscall(SYS_clone3, &arguments, sizeof(arguments));
+
+	if (pid != 0)
+		return pid < 0 ? -errno : (pid_t)pid;
+	sg_fd_close(control[0]);
+	sg_stdio_pipes_close_front(&run->pipes);
+	sg_session_run(spec);
+}
+
+/* As root: the supervisor cannot write its own maps, nor clone trees that its ids cannot reach. */
+static int map_identity(const struct run *run, pid_t supervisor, int ready, struct sg_error *error)
+{
+	int status = sg_identity_write_maps(&run->identity, supervisor, false, error);
+
+	return status == 0 ? sg_fd_write_full(ready, "", 1) : status;
+}
+
+static int run_session(struct run *run, const struct sg_variables *variables)
+{
+	struct sg_session_spec spec = {.policy = run->policy, .plan = run->plan, .identity = &run->identity,
+				       .session = run->session, .log = run->log, .namespace_ready = -1};
+	struct sg_relay relay = {.stdio = &run->stdio, .pipes = &run->pipes, .quiet = run->options.quiet};
+	struct sg_error error = SG_ERROR_INIT;
+	int control[2] = {-1, -1}, ready[2] = {-1, -1}, status, result = SG_EXIT_FAILED;
+	pid_t supervisor = -1;
+
+	status = sg_stdio_make_pipes(&run->stdio, &run->pipes, &error);
+	if (status == 0 && (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0 || pipe2(ready, O_CLOEXEC) < 0))
+		status = sg_error_set_errno(&error, -errno, "cannot prepare the session");
+	if (status == 0) {
+		describe_world(run, variables, &spec.world);
+		spec.control = control[1];
+		if (run->identity.mapped)
+			spec.namespace_ready = ready[0];
+		supervisor = fork_supervisor(&spec, control, run);
+		if (supervisor < 0)
+			status = sg_error_set_errno(&error, supervisor, "cannot make a user namespace (\"shellguard doctor\" says why)");
+	}
+	if (status == 0 && run->identity.mapped)
+		status = map_identity(run, supervisor, ready[1], &error);
+	sg_stdio_pipes_close_world(&run->pipes);
+	sg_fd_close(control[1]);
+	sg_fd_close(ready[0]);
+	sg_fd_close(ready[1]);
+	if (status == 0) {
+		relay.control = control[0];
+		status = sg_relay_run(&relay, &result, &error);
+	}
+	sg_fd_close(control[0]);
+	if (supervisor > 0)
+		while (waitpid(supervisor, NULL, 0) < 0 && errno == EINTR)
+			continue;
+	if (status < 0) {
+		sg_complain("%s", error.code != 0 ? error.text : "the session failed");
+		return SG_EXIT_FAILED;
+	}
+	return result;
+}
+
+static int run_all(struct run *run)
+{
+	const struct sg_variables *variables = sg_variables_of_caller();
+	static const char *const fallback[] = {"developer"};
+	struct sg_error error = SG_ERROR_INIT;
+	const char *shell = getenv("SHELL");
+	int status;
+
+	if (variables == NULL) {
+		sg_complain("the working directory is gone, or lies outside of what we see");
+		return SG_EXIT_FAILED;
+	}
+	if (run->options.command[0] == NULL) {
+		run->default_command[0] = (char *)(uintptr_t)(shell != NULL && shell[0] == '/' ? shell : "/bin/sh");
+		run->options.command = run->default_command;
+	}
+	if (sg_stdio_inspect(&run->stdio, &error) < 0) {
+		sg_complain("%s", error.text);
+		return SG_EXIT_FAILED;
+	}
+	status = sg_load_policy(run->options.profile_count > 0 ? run->options.profiles : fallback,
+				run->options.profile_count > 0 ? run->options.profile_count : 1,
+				run->options.lines.size > 0 ? run->options.lines.data : NULL, variables, &run->policy);
+	if (status != 0)
+		return SG_EXIT_FAILED;
+	status = check_can_start(run);
+	if (status != 0)
+		return status;
+	if (prepare(run, variables, &error) != 0) {
+		sg_complain("%s", error.code != 0 ? error.text : "cannot prepare the session");
+		return SG_EXIT_FAILED;
+	}
+	if (run->options.dry_run)
+		return SG_EXIT_OK;
+	if (sg_log_create(run->options.record, run->session, &run->log, &run->log_path, &error) < 0) {
+		sg_complain("%s; without a record nothing is started", error.text);
+		return SG_EXIT_FAILED;
+	}
+	return run_session(run, variables);
+}
+
+int sg_command_run(int argc, char **argv)
+{
+	struct run run = {.pipes = SG_STDIO_PIPES_INIT, .log = -1};
+	int status;
+
+	if (sg_options_read(argc, argv, &run.options) < 0)
+		status = SG_EXIT_FAILED;
+	else if (run.options.help)
+		status = print_help();
+	else
+		status = run_all(&run);
+	sg_options_done(&run.options);
+	sg_plan_free(run.plan);
+	sg_policy_free(run.policy);
+	free(run.filter);
+	free(run.environment);
+	free(run.log_path);
+	sg_fd_close(run.log);
+	return status;
+}

@@ -1,0 +1,203 @@
+/* The supervisor's loop: calls of the world, calls of its first process, messages of the front end, ends of processes. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "supervisor/supervisor.h"
+#include "tables/syscalls.h"
+
+static void tell(struct sg_supervisor *supervisor, enum sg_control_kind kind, int value, int fd)
+{
+	struct sg_control_message message = {.kind = (uint32_t)kind, .value = value};
+
+	(void)sg_fd_send(supervisor->control, &message, offsetof(struct sg_control_message, text), &fd, fd >= 0 ? 1 : 0);
+}
+
+/* A call that no flag of the profile gives: refused, and recorded by its name. */
+static void refuse_call(struct sg_request *request, const struct sg_syscall *call)
+{
+	struct sg_decision decision = {.verdict = SG_VERDICT_DENY, .error = EPERM,
+				       .reason = "no flag of the profile gives this system call, or not with these arguments"};
+
+	request->operation = "call";
+	if (call != NULL && call->class == SG_CLASS_NEVER) {
+		decision.reason = call->reason;
+		decision.error = call->error != 0 ? call->error : EPERM;
+	}
+	(void)sg_report(request, &decision, call != NULL ? call->name : "an unknown system call", NULL);
+	sg_answer_error(request, decision.error);
+}
+
+static bool is_given(const struct sg_supervisor *supervisor, const struct sg_syscall *call)
+{
+	return sg_policy_find(supervisor->policy, SG_RULE_SYSCALL, call->name) != NULL &&
+	       sg_policy_find(supervisor->policy, SG_RULE_DENY_SYSCALL, call->name) == NULL;
+}
+
+static void handle(struct sg_request *request)
+{
+	struct sg_supervisor *supervisor = request->supervisor;
+	const struct sg_syscall *call = sg_syscall_by_number((unsigned int)request->notification.data.nr);
+	const bool first = !supervisor->command_started && request->caller.tid == supervisor->world.command;
+
+	if (call == NULL || (!is_given(supervisor, call) && !(call->class == SG_CLASS_EXEC && first))) {
+		refuse_call(request, call);
+		return;
+	}
+	switch ((enum sg_syscall_class)call->class) {
+	case SG_CLASS_FILE_OPEN:
+		sg_handle_open(request);
+		break;
+	case SG_CLASS_EXEC:
+		sg_handle_exec(request);
+		break;
+	case SG_CLASS_FILE_CHANGE:
+	case SG_CLASS_FD_CHANGE:
+		sg_handle_change(request);
+		break;
+	case SG_CLASS_NET_NAME:
+		sg_handle_network(request);
+		break;
+	default:
+		refuse_call(request, call);
+		break;
+	}
+}
+
+static void receive_call(struct sg_supervisor *supervisor)
+{
+	struct sg_request request = {.supervisor = supervisor, .operation = "call"};
+
+	if (ioctl(supervisor->world.listener, SECCOMP_IOCTL_NOTIF_RECV, &request.notification) < 0)
+		return; /* ENOENT, EINTR: the caller went away before it was received */
+	request.generation = atomic_load(&supervisor->generation);
+	request.caller = (struct sg_caller){.listener = supervisor->world.listener,
+					    .id = request.notification.id,
+					    .tid = (pid_t)request.notification.pid,
+					    .proc = supervisor->view.proc};
+	handle(&request);
+	/* A handler that found the caller gone has not answered; if it was wrong, the caller gets an error. */
+	if (!request.answered)
+		sg_answer_error(&request, EINTR);
+}
+
+/* The first process of the world tells what became of the command. */
+static void receive_first(struct sg_supervisor *supervisor)
+{
+	struct seccomp_notif call = {0};
+	struct seccomp_notif_resp answer = {0};
+
+	if (ioctl(supervisor->world.first_listener, SECCOMP_IOCTL_NOTIF_RECV, &call) < 0)
+		return;
+	answer.id = call.id;
+	if (call.data.nr == SG_WORLD_CALL && call.data.args[0] == SG_WORLD_CALL_STOPPED)
+		tell(supervisor, SG_CONTROL_STOPPED, (int)call.data.args[1], -1);
+	(void)ioctl(supervisor->world.first_listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+}
+
+/* Job-control and keyboard signals are for the command's process group, the others for the command itself. */
+static void deliver(const struct sg_supervisor *supervisor, int number)
+{
+	const pid_t command = supervisor->world.command;
+	const bool group = number == SIGINT || number == SIGQUIT || number == SIGTSTP || number == SIGCONT;
+
+	if (number <= 0 || number >= NSIG || command <= 0)
+		return;
+	if (kill(group ? -command : command, number) < 0 && group)
+		(void)kill(command, number);
+}
+
+static void receive_control(struct sg_supervisor *supervisor)
+{
+	struct sg_control_message message;
+	size_t count;
+	ssize_t size = sg_fd_receive(supervisor->control, &message, sizeof(message), NULL, 0, &count);
+
+	if (size <= 0) { /* the front end is gone, and with it whoever wanted the session */
+		supervisor->ended = true;
+		supervisor->exit_status = 125;
+	} else if ((size_t)size >= offsetof(struct sg_control_message, text) && message.kind == SG_CONTROL_SIGNAL) {
+		deliver(supervisor, message.value);
+	}
+}
+
+/* The keeper says how the first process ended; its end without a word is the end of the world too. */
+static void receive_keeper(struct sg_supervisor *supervisor)
+{
+	int status;
+
+	supervisor->ended = true;
+	supervisor->exit_status = 125;
+	if (sg_fd_read_full(supervisor->world.keeper_socket, &status, sizeof(status)) != sizeof(status))
+		return;
+	supervisor->exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : WIFSIGNALED(status) ? 128 + WTERMSIG(status) : 125;
+}
+
+static int make_signals(struct sg_supervisor *supervisor)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGCHLD);
+	supervisor->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return supervisor->signals < 0 ? -errno : 0;
+}
+
+static void drain_signals(struct sg_supervisor *supervisor)
+{
+	struct signalfd_siginfo info[8];
+
+	while (read(supervisor->signals, info, sizeof(info)) == (ssize_t)sizeof(info))
+		continue;
+	sg_exec_collect(supervisor);
+}
+
+int sg_supervise(struct sg_supervisor *supervisor)
+{
+	bool announced = false;
+
+	supervisor->sealed = true; /* sg_world_start returns only then */
+	if (make_signals(supervisor) < 0)
+		return 125;
+	while (!supervisor->ended) {
+		struct pollfd wait[] = {
+		    {.fd = supervisor->world.listener, .events = POLLIN},
+		    {.fd = supervisor->signals, .events = POLLIN},
+		    {.fd = supervisor->world.keeper_socket, .events = POLLIN},
+		    {.fd = supervisor->control, .events = POLLIN},
+		    {.fd = supervisor->world.first_listener, .events = POLLIN},
+		};
+
+		if (poll(wait, SG_ARRAY_SIZE(wait), sg_exec_timeout(supervisor)) < 0 && errno != EINTR)
+			return 125;
+		if ((wait[1].revents & POLLIN) != 0)
+			drain_signals(supervisor);
+		if ((wait[0].revents & POLLIN) != 0)
+			receive_call(supervisor);
+		else if ((wait[0].revents & (POLLHUP | POLLERR)) != 0) /* no filtered process is left */
+			supervisor->world.listener = sg_fd_close(supervisor->world.listener);
+		if ((wait[4].revents & POLLIN) != 0)
+			receive_first(supervisor);
+		else if ((wait[4].revents & (POLLHUP | POLLERR)) != 0)
+			supervisor->world.first_listener = sg_fd_close(supervisor->world.first_listener);
+		if (supervisor->command_started && !announced) {
+			announced = true;
+			tell(supervisor, SG_CONTROL_STARTED, 0, supervisor->world.pty_master);
+			supervisor->world.pty_master = sg_fd_close(supervisor->world.pty_master);
+		}
+		if (wait[3].revents != 0)
+			receive_control(supervisor);
+		if (wait[2].revents != 0)
+			receive_keeper(supervisor);
+		sg_exec_expire(supervisor);
+	}
+	return supervisor->exit_status;
+}

@@ -1,0 +1,210 @@
+/*
+ * How the supervisor comes into being, and what it gives up on the way.
+ *
+ * It starts as a copy of the front end in a user namespace of the session's own, takes the identity of the world's user
+ * there (as root: an id that is nobody's on the host, so nothing of root's remains), starts the auditor and the world, and
+ * then moves into the world's mount tree: from then on it cannot reach a file of the host but through the world's mounts.
+ * It keeps CAP_SYS_PTRACE (to read callers that are not dumpable, and to trace execve) and CAP_KILL, both over the session's
+ * namespace only; without CAP_DAC_OVERRIDE and its like, what it opens for a caller is opened with the caller's rights.
+ */
+#include "supervisor/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "supervisor/supervisor.h"
+
+/* Linux 6.6 */
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
+#endif
+
+enum { STOP_TIMEOUT_MS = 15000 };
+
+static void send_control(int control, enum sg_control_kind kind, int value, const char *text, int fd)
+{
+	struct sg_control_message message = {.kind = (uint32_t)kind, .value = value};
+	size_t size = strnlen(text, SG_CONTROL_TEXT_MAX);
+
+	message.text_size = (uint32_t)size;
+	memcpy(message.text, text, size);
+	(void)sg_fd_send(control, &message, offsetof(struct sg_control_message, text) + size, &fd, fd >= 0 ? 1 : 0);
+}
+
+static SG_NORETURN void fail(const struct sg_session_spec *spec, const struct sg_error *error)
+{
+	send_control(spec->control, SG_CONTROL_FAILED, 125, error->text, -1);
+	_exit(125);
+}
+
+static int take_identity(const struct sg_session_spec *spec, struct sg_error *error)
+{
+	char byte;
+
+	if (spec->namespace_ready < 0) {
+		int status = sg_identity_write_maps(spec->identity, 0, false, error);
+
+		if (status < 0)
+			return status;
+	} else if (sg_fd_read_full(spec->namespace_ready, &byte, 1) != 1) {
+		return sg_error_set(error, -EPIPE, "the ids of the session were not mapped");
+	}
+	return sg_identity_take(spec->identity, error);
+}
+
+/* Descriptors 0-2 are the user's: what is written to them here would not pass through the relay. */
+static int leave_streams(struct sg_error *error)
+{
+	SG_AUTO_FD int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int i = 0; i < 3; i++)
+		if (null < 0 || dup2(null, i) < 0)
+			return sg_error_set_errno(error, -errno, "cannot leave the user's descriptors");
+	return 0;
+}
+
+static int drop_capabilities(struct sg_error *error)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	const uint32_t kept = 1U << CAP_SYS_PTRACE | 1U << CAP_KILL;
+	struct __user_cap_data_struct data[2] = {{kept, kept, 0}, {0, 0, 0}};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || syscall(SYS_capset, &header, data) < 0)
+		return sg_error_set_errno(error, -errno, "cannot drop the supervisor's capabilities");
+	return 0;
+}
+
+static void add_own(struct sg_supervisor *supervisor, const char *path)
+{
+	struct stat status;
+
+	if (stat(path, &status) == 0 && supervisor->own_device_count < SG_OWN_DEVICES_MAX)
+		supervisor->own_devices[supervisor->own_device_count++] = status.st_dev;
+}
+
+/* Moves into the world's mount tree, and notes which file systems in it are the world's own. */
+static int enter_world(struct sg_supervisor *supervisor, struct sg_error *error)
+{
+	static const enum sg_mount_kind own[] = {SG_MOUNT_PRIVATE, SG_MOUNT_PROC, SG_MOUNT_PROC_SYSTEM, SG_MOUNT_PTS};
+
+	supervisor->view.self = getpid();
+	supervisor->view.proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (supervisor->view.proc < 0)
+		return sg_error_set_errno(error, -errno, "cannot open /proc");
+	if (setns(supervisor->world.first_pidfd, CLONE_NEWNS) < 0)
+		return sg_error_set_errno(error, -errno, "cannot enter the world's mount tree");
+	supervisor->view.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (supervisor->view.root < 0)
+		return sg_error_set_errno(error, -errno, "cannot open the world's root");
+	add_own(supervisor, "/");
+	for (size_t i = 0; i < supervisor->plan->mount_count; i++)
+		for (size_t j = 0; j < SG_ARRAY_SIZE(own); j++)
+			if (supervisor->plan->mounts[i].kind == own[j])
+				add_own(supervisor, supervisor->plan->mounts[i].target);
+	return 0;
+}
+
+static int record_start(const struct sg_session_spec *spec, struct sg_audit *audit)
+{
+	char hash[2 * SG_POLICY_HASH_SIZE + 1];
+	struct sg_record_text argv[256], profile = sg_record_text(spec->policy->name);
+	struct utsname host;
+	struct sg_record record = {.kind = SG_RECORD_SESSION_START, .audience = sg_record_text("owner"),
+				   .policy_hash = sg_record_text(hash), .policy_profiles = {&profile, 1},
+				   .user_uid = spec->identity->uid};
+	size_t count = 0;
+
+	sg_policy_hash_text(spec->policy, hash);
+	for (; count < SG_ARRAY_SIZE(argv) && spec->world.argv[count] != NULL; count++)
+		argv[count] = sg_record_text(spec->world.argv[count]);
+	record.command = (struct sg_record_list){argv, count};
+	if (uname(&host) == 0) {
+		record.host_kernel = sg_record_text(host.release);
+		record.host_name = sg_record_text(host.nodename);
+	}
+	return sg_audit_append(audit, &record, NULL);
+}
+
+static int start(struct sg_session_spec *spec, struct sg_supervisor *supervisor, struct sg_error *error)
+{
+	const struct sg_audit_options audit = {.session = spec->session, .log = spec->log};
+	uint64_t sync = SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP;
+	int status = leave_streams(error);
+
+	if (status == 0)
+		status = take_identity(spec, error);
+	if (status == 0)
+		status = sg_audit_start(&audit, &supervisor->audit, error);
+	if (status == 0) {
+		status = record_start(spec, supervisor->audit);
+		if (status < 0)
+			(void)sg_error_set_errno(error, status, "cannot record the start of the session");
+	}
+	if (status == 0)
+		status = sg_matcher_new(supervisor->plan->names, SG_MATCHER_MEMORY, &supervisor->names);
+	if (status == 0)
+		status = sg_world_start(&spec->world, &supervisor->world, error);
+	for (int i = 0; i < 3; i++)
+		sg_fd_close(spec->world.stdio[i]);
+	if (status == 0)
+		status = enter_world(supervisor, error);
+	if (status == 0)
+		status = drop_capabilities(error);
+	if (status == 0)
+		(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	/* Answers wake the caller on this CPU at once; before Linux 6.6 they are just slower. */
+	if (status == 0)
+		(void)ioctl(supervisor->world.listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, sync);
+	return status < 0 ? sg_error_set_errno(error, status, "cannot start the session") : 0;
+}
+
+static void end(struct sg_session_spec *spec, struct sg_supervisor *supervisor, int status)
+{
+	struct sg_record record = {.kind = SG_RECORD_SESSION_END, .audience = sg_record_text("owner"), .exit_status = status};
+	struct sg_audit_result result;
+	bool started = supervisor->command_started;
+
+	sg_world_done(&supervisor->world);
+	(void)sg_audit_stop(supervisor->audit, &record, STOP_TIMEOUT_MS, &result);
+	if (!started && supervisor->failure[0] != '\0')
+		send_control(spec->control, SG_CONTROL_FAILED, status, supervisor->failure, -1);
+	else
+		send_control(spec->control, SG_CONTROL_ENDED, status, "", -1);
+}
+
+void sg_session_run(struct sg_session_spec *spec)
+{
+	static struct sg_supervisor supervisor;
+	struct sg_error error = SG_ERROR_INIT;
+	sigset_t all;
+	int status;
+
+	(void)prctl(PR_SET_NAME, "sg-supervisor", 0, 0, 0);
+	(void)setsid();
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, NULL);
+	supervisor.policy = spec->policy;
+	supervisor.plan = spec->plan;
+	supervisor.world = SG_WORLD_INIT;
+	supervisor.control = spec->control;
+	supervisor.uid = spec->identity->uid;
+	if (start(spec, &supervisor, &error) < 0)
+		fail(spec, &error);
+	status = sg_supervise(&supervisor);
+	end(spec, &supervisor, status);
+	_exit(0);
+}

@@ -1,0 +1,29 @@
+/*
+ * The supervisor process of a session, from the fork by the front end to its exit.
+ */
+#pragma once
+
+#include "policy/policy.h"
+#include "world/filter.h"
+#include "world/plan.h"
+#include "world/world.h"
+
+/* What the front end hands over; all borrowed, all in memory that the fork copies. */
+struct sg_session_spec {
+	const struct sg_policy *policy;
+	const struct sg_plan *plan;
+	const struct sg_identity *identity;
+	struct sg_world_spec world;   /* complete but for the mounts, which are the plan's */
+	const char *session;          /* session id */
+	int log;                      /* open for appending */
+	int control;                  /* our end of the socket to the front end */
+	int namespace_ready;          /* -1, or a pipe: a byte comes when the parent has written the maps */
+	const char *command_text;     /* the command as a person typed it, for messages */
+};
+
+/*
+ * Runs the session and exits with 0. Called in a fresh child of the front end that has been put into a new user namespace
+ * (CLONE_NEWUSER); with `namespace_ready` -1 it writes its own maps. Everything that goes wrong is told to the front end as
+ * SG_CONTROL_FAILED.
+ */
+SG_NORETURN void sg_session_run(struct sg_session_spec *spec);

@@ -1,0 +1,26 @@
+#include "tables/capabilities.h"
+
+#include <strings.h>
+
+#include "base/attr.h"
+
+const char *const sg_capability_names[] = {
+    "CAP_CHOWN",          "CAP_DAC_OVERRIDE",     "CAP_DAC_READ_SEARCH", "CAP_FOWNER",      "CAP_FSETID",
+    "CAP_KILL",           "CAP_SETGID",           "CAP_SETUID",          "CAP_SETPCAP",     "CAP_LINUX_IMMUTABLE",
+    "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST",  "CAP_NET_ADMIN",       "CAP_NET_RAW",     "CAP_IPC_LOCK",
+    "CAP_IPC_OWNER",      "CAP_SYS_MODULE",       "CAP_SYS_RAWIO",       "CAP_SYS_CHROOT",  "CAP_SYS_PTRACE",
+    "CAP_SYS_PACCT",      "CAP_SYS_ADMIN",        "CAP_SYS_BOOT",        "CAP_SYS_NICE",    "CAP_SYS_RESOURCE",
+    "CAP_SYS_TIME",       "CAP_SYS_TTY_CONFIG",   "CAP_MKNOD",           "CAP_LEASE",       "CAP_AUDIT_WRITE",
+    "CAP_AUDIT_CONTROL",  "CAP_SETFCAP",          "CAP_MAC_OVERRIDE",    "CAP_MAC_ADMIN",   "CAP_SYSLOG",
+    "CAP_WAKE_ALARM",     "CAP_BLOCK_SUSPEND",    "CAP_AUDIT_READ",      "CAP_PERFMON",     "CAP_BPF",
+    "CAP_CHECKPOINT_RESTORE",
+};
+const size_t sg_capability_count = SG_ARRAY_SIZE(sg_capability_names);
+
+int sg_capability_find(const char *name)
+{
+	for (size_t i = 0; i < sg_capability_count; i++)
+		if (strcasecmp(name, sg_capability_names[i]) == 0 || strcasecmp(name, sg_capability_names[i] + 4) == 0)
+			return (int)i;
+	return -1;
+}

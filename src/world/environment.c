@@ -1,0 +1,107 @@
+#include "world/environment.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What tells a program about the person's screen and language, and nothing else about the host. */
+const char *const sg_environment_passed[] = {"TERM",    "COLORTERM", "LANG",  "LANGUAGE", "LC_*",   "TZ",     "NO_COLOR",
+					     "COLUMNS", "LINES",     "EDITOR", "VISUAL",  "PAGER",  "SSH_TTY", "SHELL", NULL};
+
+enum { VARIABLES_MAX = 512 };
+
+struct list {
+	const char *items[VARIABLES_MAX]; /* "NAME=value" */
+	size_t count;
+};
+
+static bool name_passes(const char *entry)
+{
+	size_t length = strcspn(entry, "=");
+
+	for (size_t i = 0; sg_environment_passed[i] != NULL; i++) {
+		const char *name = sg_environment_passed[i];
+		size_t wanted = strlen(name);
+
+		if (name[wanted - 1] == '*' ? strncmp(entry, name, wanted - 1) == 0
+					    : wanted == length && strncmp(entry, name, length) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Sets one entry; a later one of the same name replaces an earlier one. */
+static void set(struct list *list, const char *entry)
+{
+	size_t length = strcspn(entry, "=");
+
+	for (size_t i = 0; i < list->count; i++) {
+		if (strncmp(list->items[i], entry, length + 1) == 0) {
+			list->items[i] = entry;
+			return;
+		}
+	}
+	if (list->count < VARIABLES_MAX)
+		list->items[list->count++] = entry;
+}
+
+static const char *find(char *const *outer, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (size_t i = 0; outer[i] != NULL; i++)
+		if (strncmp(outer[i], name, length) == 0 && outer[i][length] == '=')
+			return outer[i];
+	return NULL;
+}
+
+static int pack(const struct list *list, char ***ret)
+{
+	size_t size = (list->count + 1) * sizeof(char *);
+	char **array, *text;
+
+	for (size_t i = 0; i < list->count; i++)
+		size += strlen(list->items[i]) + 1;
+	array = malloc(size);
+	if (array == NULL)
+		return -ENOMEM;
+	text = (char *)(array + list->count + 1);
+	for (size_t i = 0; i < list->count; i++) {
+		size_t length = strlen(list->items[i]) + 1;
+
+		array[i] = memcpy(text, list->items[i], length);
+		text += length;
+	}
+	array[list->count] = NULL;
+	*ret = array;
+	return 0;
+}
+
+int sg_environment_make(const struct sg_policy *policy, char *const *outer, const char *session, const char *home,
+			const char *user, char ***ret)
+{
+	struct list list = {.count = 0};
+	char texts[5][4200];
+	const struct sg_rule *rules;
+	size_t count;
+
+	(void)snprintf(texts[0], sizeof(texts[0]), "PATH=%s", "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin");
+	(void)snprintf(texts[1], sizeof(texts[1]), "HOME=%s", home);
+	(void)snprintf(texts[2], sizeof(texts[2]), "USER=%s", user);
+	(void)snprintf(texts[3], sizeof(texts[3]), "LOGNAME=%s", user);
+	(void)snprintf(texts[4], sizeof(texts[4]), "SHELLGUARD_SESSION=%s", session);
+	for (size_t i = 0; i < 4; i++)
+		set(&list, texts[i]);
+	for (size_t i = 0; outer[i] != NULL; i++)
+		if (name_passes(outer[i]))
+			set(&list, outer[i]);
+	rules = sg_policy_rules(policy, SG_RULE_ENVIRONMENT, &count);
+	for (size_t i = 0; i < count; i++) {
+		const char *entry = strchr(rules[i].text, '=') != NULL ? rules[i].text : find(outer, rules[i].text);
+
+		if (entry != NULL)
+			set(&list, entry);
+	}
+	set(&list, texts[4]);
+	return pack(&list, ret);
+}

@@ -1,0 +1,59 @@
+#include "world/grants.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "tables/capabilities.h"
+
+void sg_grants_find(const struct sg_policy *policy, struct sg_filter_grants *ret)
+{
+	const struct sg_rule *rules;
+	size_t count;
+
+	memset(ret, 0, sizeof(*ret));
+	rules = sg_policy_rules(policy, SG_RULE_SYSCALL, &count);
+	for (size_t i = 0; i < count; i++) {
+		const struct sg_syscall *call = sg_syscall_by_name(rules[i].text, strlen(rules[i].text));
+
+		if (call != NULL && sg_policy_find(policy, SG_RULE_DENY_SYSCALL, rules[i].text) == NULL)
+			sg_syscall_set_add(&ret->calls, call->number);
+	}
+	rules = sg_policy_rules(policy, SG_RULE_FLAG, &count);
+	for (size_t i = 0; i < count; i++) {
+		enum sg_flag flag = sg_flag_find(rules[i].text, strlen(rules[i].text));
+
+		if (flag != SG_FLAG_NONE_ && sg_policy_find(policy, SG_RULE_DENY_FLAG, rules[i].text) == NULL)
+			sg_flag_set_add(&ret->flags, flag);
+	}
+}
+
+void sg_grants_plan(const struct sg_plan *plan, struct sg_filter_plan *ret)
+{
+	*ret = (struct sg_filter_plan){
+	    .opens = plan->decide_reads ? SG_FILTER_OPENS_ALL : SG_FILTER_OPENS_WRITING,
+	    .looks = SG_FILTER_NATIVE,
+	    .changes = plan->decide_changes ? SG_FILTER_NOTIFIED : SG_FILTER_NATIVE,
+	    .fd_changes = plan->decide_changes ? SG_FILTER_NOTIFIED : SG_FILTER_NATIVE,
+	    .messages = SG_FILTER_NOTIFIED,
+	    .listens = SG_FILTER_NOTIFIED,
+	    .notify_refusals = true,
+	    .first_exec = true,
+	};
+}
+
+uint64_t sg_grants_capabilities(const struct sg_policy *policy)
+{
+	const struct sg_rule *rules;
+	uint64_t mask = 0;
+	size_t count;
+
+	rules = sg_policy_rules(policy, SG_RULE_CAPABILITY, &count);
+	for (size_t i = 0; i < count; i++)
+		if (sg_capability_find(rules[i].text) >= 0)
+			mask |= UINT64_C(1) << sg_capability_find(rules[i].text);
+	rules = sg_policy_rules(policy, SG_RULE_DENY_CAPABILITY, &count);
+	for (size_t i = 0; i < count; i++)
+		if (sg_capability_find(rules[i].text) >= 0)
+			mask &= ~(UINT64_C(1) << sg_capability_find(rules[i].text));
+	return mask;
+}
