@@ -27,10 +27,12 @@
 #endif
 
 /* The sanitizers' run-time makes calls of its own, of which there is no list. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { FILTERED = 0 };
+#if defined(__has_feature)
+#define SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
 #else
-enum { FILTERED = 1 };
+#define SANITIZED 0
 #endif
 
 /*
@@ -204,7 +206,7 @@ int sg_auditor_confine(struct sg_auditor *auditor, struct sg_error *error)
 	result = sg_ring_own(&auditor->ring);
 	if (result < 0)
 		return sg_error_set_errno(error, result, "set_robust_list");
-	result = FILTERED ? filter_calls() : 0;
+	result = SANITIZED ? 0 : filter_calls();
 	if (result < 0)
 		return sg_error_set_errno(error, result, "the auditor's seccomp filter");
 	return 0;

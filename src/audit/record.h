@@ -75,8 +75,8 @@ struct sg_record {
 
 enum {
 	SG_RECORD_BOUND =
-		512 * 1024, /* no encoded record is larger; the sum of the fields' limits is below it */
-	SG_RECORD_VERSION = 1,       /* of the binary form */
+		512 * 1024,    /* no encoded record is larger; the sum of the fields' limits is below it */
+	SG_RECORD_VERSION = 1, /* of the binary form */
 };
 
 /* The header of a binary record. Native byte order: both ends are one binary. The layout is in docs/audit.md.

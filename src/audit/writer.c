@@ -166,7 +166,6 @@ static int prepare(const struct sg_audit_options *options, struct sg_audit *audi
 
 static int fork_auditor(struct sg_audit *audit, struct sg_auditor *auditor, struct sg_error *error)
 {
-	struct sg_auditor_message message = {0};
 	pid_t pid = fork();
 	int result;
 
@@ -182,7 +181,14 @@ static int fork_auditor(struct sg_audit *audit, struct sg_auditor *auditor, stru
 	result = sg_ring_keep_from_children(&audit->ring);
 	if (result < 0)
 		return sg_error_set_errno(error, result, "keep the audit ring from children");
-	result = receive(audit, &message, START_MS);
+	return 0;
+}
+
+int sg_audit_ready(struct sg_audit *audit, struct sg_error *error)
+{
+	struct sg_auditor_message message = {0};
+	int result = receive(audit, &message, START_MS);
+
 	if (result < 0)
 		return sg_error_set_errno(error, result, "the auditor did not start");
 	if (message.status < 0) {
@@ -212,6 +218,8 @@ int sg_audit_start(const struct sg_audit_options *options, struct sg_audit **ret
 	result = prepare(options, audit, &auditor, error);
 	if (result == 0)
 		result = fork_auditor(audit, &auditor, error);
+	if (result == 0 && !options->no_wait)
+		result = sg_audit_ready(audit, error);
 	sg_fd_close(auditor.socket);
 	sg_fd_close(auditor.writer);
 	if (result < 0) {

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,22 +18,20 @@
 struct sg_audit;
 
 struct sg_audit_options {
-	const char *session; /* session id, sg_log_new_session(); printable ASCII, at most 63 bytes, copied */
-	int log;          /* the log, open for appending; stays the caller's, who closes it after the start */
-	size_t ring_size; /* bytes, a power of two from 1 MiB to 1 GiB; 0: 1 MiB */
-	unsigned int wait_ms; /* how long an append waits for room when the ring is full; 0: 100 ms */
-	unsigned int
-		stuck_ms;     /* no append succeeds once the oldest record has waited this long; 0: 5000 ms */
-	const char *audience; /* who may read the records made here (flood); NULL: "owner". Not copied: a
-				 constant */
+	const char *session; /* session id, sg_log_new_session(): printable ASCII, at most 63 bytes; copied */
+	int log;             /* the log, open for appending; stays the caller's, who closes it afterwards */
+	size_t ring_size;    /* bytes, a power of two from 1 MiB to 1 GiB; 0: 1 MiB */
+	unsigned int wait_ms;  /* how long an append waits for room when the ring is full; 0: 100 ms */
+	unsigned int stuck_ms; /* once the oldest record has waited this long, appends fail; 0: 5000 ms */
+	const char *audience;  /* who may read the records made here (flood); NULL: "owner"; not copied */
+	bool no_wait;          /* return after the fork; the caller calls sg_audit_ready() later */
 };
 
 /* How it ended. */
 struct sg_audit_result {
 	int status;                     /* 0, or the negative errno value that stopped the log */
 	uint64_t records;               /* lines in the log */
-	char hash[SG_RECORD_HASH_SIZE]; /* SHA-256 of the last line: who keeps it elsewhere can tell a log
-					   that was cut */
+	char hash[SG_RECORD_HASH_SIZE]; /* SHA-256 of the last line; kept elsewhere it shows a cut */
 };
 
 struct sg_audit_counts {
@@ -51,6 +50,13 @@ struct sg_audit_counts {
  */
 int sg_audit_start(const struct sg_audit_options *options, struct sg_audit **ret_audit,
 		   struct sg_error *error);
+
+/*
+ * After a start with `no_wait`: waits (at most 5 s) for what sg_audit_start() waits for otherwise; to be
+ * called once. Until the auditor owns the ring, appends return -EPIPE. Returns as sg_audit_start(); after an
+ * error, call sg_audit_free().
+ */
+int sg_audit_ready(struct sg_audit *audit, struct sg_error *error);
 
 /*
  * Puts one record into the ring. Safe from any thread. Does not block but for the bounded wait when the ring

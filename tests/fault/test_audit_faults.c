@@ -31,6 +31,7 @@
 #include "audit/log.h"
 #include "audit/read.h"
 #include "audit/ring.h"
+#include "audit/show.h"
 #include "audit/writer.h"
 #include "base/fd.h"
 
@@ -454,6 +455,31 @@ static void test_file_too_large(void **state)
 
 enum { CANNOT = 77 };
 
+static bool write_text(const char *path, const char *text)
+{
+	SG_AUTO_FD int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	return fd >= 0 && sg_fd_write_full(fd, text, strlen(text)) == 0;
+}
+
+/* A mount namespace of our own; a user without privilege becomes 0 in a user namespace for it. */
+static bool enter_namespace(void)
+{
+	char uids[32], gids[32];
+	uid_t uid = geteuid();
+
+	(void)snprintf(uids, sizeof(uids), "0 %u 1", uid);
+	(void)snprintf(gids, sizeof(gids), "0 %u 1", getegid());
+	if (unshare(uid == 0 ? CLONE_NEWNS : CLONE_NEWUSER | CLONE_NEWNS) < 0)
+		return false;
+	if (uid != 0 &&
+	    (!write_text("/proc/self/uid_map", uids) || !write_text("/proc/self/setgroups", "deny") ||
+	     !write_text("/proc/self/gid_map", gids)))
+		return false;
+	return mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	       mount("tmpfs", folder, "tmpfs", 0, "size=256k,mode=0700") == 0;
+}
+
 /* In a child with a mount namespace of its own: a disk of 256 KiB that fills, and is freed. Returns the exit
  * status. */
 static int fill_and_free(void)
@@ -465,9 +491,7 @@ static int fill_and_free(void)
 	uint64_t taken, begin;
 	int result;
 
-	if (unshare(geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWUSER | CLONE_NEWNS) < 0 ||
-	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("tmpfs", folder, "tmpfs", 0, "size=256k,mode=0700") < 0)
+	if (!enter_namespace())
 		return CANNOT;
 	sg_buffer_printf(&path, "%s/filler", folder);
 	filler = open(path.data, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
@@ -663,6 +687,37 @@ static void test_log_in_use(void **state)
 	assert_int_equal(sg_audit_stop(audit, NULL, 5000, NULL), 0);
 }
 
+static int count_lines(void *context, const char *data, size_t size)
+{
+	*(unsigned int *)context += memchr(data, '\n', size) != NULL ? 1 : 0;
+	return 0;
+}
+
+/* Following a log whose auditor is killed ends, and says that it was cut; a descriptor ends it before that.
+ */
+static void test_follow_of_a_cut_log(void **state)
+{
+	SG_AUTO_BUFFER struct sg_buffer path = SG_BUFFER_INIT;
+	struct sg_audit *audit = start("follow.jsonl", 100, 5000);
+	SG_AUTO_FD int stop = eventfd(1, EFD_CLOEXEC);
+	struct sg_show_options options = {.follow = true, .stop = stop};
+	unsigned int lines = 0;
+
+	(void)state;
+	sg_buffer_printf(&path, "%s/follow.jsonl", folder);
+	options.path = path.data;
+	assert_int_equal(sg_audit_append(audit, &grant, NULL), 0);
+	assert_int_equal(sg_audit_flush(audit, 5000), 0);
+	assert_int_equal(sg_audit_show(&options, count_lines, &lines, NULL), 0);
+	assert_int_equal(lines, 1);
+	send_signal(audit, SIGKILL);
+	wait_for_end(audit);
+	options.stop = -1;
+	assert_int_equal(sg_audit_show(&options, count_lines, &lines, NULL), 1);
+	assert_int_equal(lines, 2);
+	assert_int_equal(sg_audit_stop(audit, NULL, 5000, NULL), -EPIPE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -678,6 +733,7 @@ int main(void)
 		cmocka_unit_test(test_corrupt_ring),
 		cmocka_unit_test(test_confinement),
 		cmocka_unit_test(test_idle_and_wake),
+		cmocka_unit_test(test_follow_of_a_cut_log),
 		cmocka_unit_test(test_log_in_use),
 		cmocka_unit_test(test_ring_full),
 	};
