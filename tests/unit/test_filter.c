@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <linux/audit.h>
 #include <sched.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/mman.h>
@@ -368,7 +369,9 @@ static void terminals(void **state)
 		{tty, ALL, "ioctl", {0, 0xc0106400}, E(EPERM)},
 		{"start pledge-drm", ALL, "ioctl", {0, 0xc0106400}, ALLOW},
 		{"start pledge-drm", ALL, "ioctl", {0, 0x641e}, E(ENOTTY)},
-		{"start attributes", ALL, "ioctl", {0, 0x40086602}, ALLOW},
+		{"start attributes", ALL, "ioctl", {0, 0x40086602}, NOTIFY},
+		{"start attributes", NATIVE, "ioctl", {0, 0x40086602}, ALLOW},
+		{"start attributes", ALL, "ioctl", {0, 0x401c5820}, NOTIFY},
 	};
 
 	check_rows(rows, SG_ARRAY_SIZE(rows));
@@ -659,6 +662,77 @@ static void malformed_specs(void **state)
 	assert_int_equal(sg_filter_generate(&spec, &program), -EINVAL);
 }
 
+/* Only calls of other classes than NATIVE are looked up in checks.def, and each row's call is known under its
+ * number. */
+static void checks_are_of_checked_calls(void **state)
+{
+	static const char *const calls[] = {
+#define SG_CHECK(call, ...) #call,
+#include "tables/checks.def"
+#undef SG_CHECK
+	};
+
+	build("start", ALL);
+	for (size_t i = 0; i < SG_ARRAY_SIZE(calls); i++) {
+		const struct sg_syscall *call = sg_syscall_by_name(calls[i], strlen(calls[i]));
+
+		assert_non_null(call);
+		assert_true(call->class != SG_CLASS_NATIVE && call->class != SG_CLASS_NEVER);
+	}
+}
+
+/* libseccomp, given the same rules, allows the same calls (it has one action for all else, so only that is
+ * compared). */
+static void libseccomp_agrees(void **state)
+{
+	static const uint32_t lists[] = {SYS_fcntl, SYS_prctl, SYS_personality, SYS_arch_prctl};
+	static struct sock_filter theirs[SG_FILTER_INSTRUCTIONS];
+	scmp_filter_ctx context = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+	SG_AUTO_FD int fd = memfd_create("filter", MFD_CLOEXEC);
+	ssize_t size;
+
+	assert_non_null(context);
+	build("start locks", NATIVE);
+	for (uint32_t number = 0; number < SG_SYSCALL_LIMIT; number++)
+		if (spec.rules[number].count == 0 && spec.rules[number].action == ALLOW)
+			assert_int_equal(seccomp_rule_add(context, SCMP_ACT_ALLOW, (int)number, 0), 0);
+	for (size_t i = 0; i < SG_ARRAY_SIZE(lists); i++) {
+		const struct sg_filter_rule *rule = &spec.rules[lists[i]];
+
+		for (uint32_t j = rule->first; j < (uint32_t)rule->first + rule->count; j++) {
+			const struct sg_filter_condition *c = &spec.rows[j].conditions[0];
+
+			if (spec.rows[j].action == ALLOW)
+				assert_int_equal(seccomp_rule_add(context, SCMP_ACT_ALLOW, (int)lists[i], 1,
+								  SCMP_CMP(c->argument, SCMP_CMP_MASKED_EQ,
+									   c->mask, c->value)),
+						 0);
+		}
+	}
+	assert_int_equal(seccomp_export_bpf(context, fd), 0);
+	seccomp_release(context);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	size = sg_fd_read_full(fd, theirs, sizeof(theirs));
+	assert_true(size > 0 && (size_t)size < sizeof(theirs));
+	for (uint32_t number = 0; number < 1024; number++) {
+		bool listed = false;
+
+		for (size_t i = 0; i < SG_ARRAY_SIZE(lists); i++)
+			listed = listed || lists[i] == number;
+		if (number < SG_SYSCALL_LIMIT && spec.rules[number].count > 0 && !listed)
+			continue;
+		for (int i = 0; i < (listed ? 2000 : 2); i++) {
+			struct seccomp_data data = {.nr = (int)number, .arch = AUDIT_ARCH_X86_64};
+
+			for (int j = 0; j < 6; j++)
+				data.args[j] = listed ? near_value(&spec.rules[number]) : random_64();
+			assert_int_equal(
+				sg_filter_simulate(theirs, (size_t)size / sizeof(theirs[0]), &data) == ALLOW,
+				sg_filter_simulate(program.code, program.count, &data) == ALLOW);
+		}
+	}
+}
+
 /* The kernel's bitmap of always-allowed calls holds only if nothing but number and architecture is loaded on
  * their way. */
 static void native_calls_load_nothing(void **state)
@@ -870,6 +944,8 @@ int main(void)
 		cmocka_unit_test(random_specs),
 		cmocka_unit_test(long_rules),
 		cmocka_unit_test(malformed_specs),
+		cmocka_unit_test(checks_are_of_checked_calls),
+		cmocka_unit_test(libseccomp_agrees),
 		cmocka_unit_test(native_calls_load_nothing),
 		cmocka_unit_test(simulator_refuses),
 		cmocka_unit_test(generation_is_quick_and_the_same),
