@@ -8,11 +8,13 @@
 
 #include "base/attr.h"
 
-#define SG_VALUE(name, value, flag) {value, UINT32_MAX, SG_FLAG_##flag, #name, NULL},
-#define SG_VALUE_LATER(name, value, flag) SG_VALUE(name, value, flag)
-#define SG_VALUE_NEVER(name, value, why) {value, UINT32_MAX, SG_FLAG_NONE_, #name, why},
+#define SG_ROW(name, value, mask, flag, fd_change, reason) {value, mask, flag, fd_change, name, reason},
+#define SG_VALUE(name, value, flag) SG_ROW(#name, value, UINT32_MAX, SG_FLAG_##flag, false, NULL)
+#define SG_VALUE_LATER(name, value, flag) SG_ROW(#name, value, UINT32_MAX, SG_FLAG_##flag, false, NULL)
+#define SG_VALUE_CHANGE(name, value, flag) SG_ROW(#name, value, UINT32_MAX, SG_FLAG_##flag, true, NULL)
+#define SG_VALUE_NEVER(name, value, why) SG_ROW(#name, value, UINT32_MAX, SG_FLAG_NONE_, false, why)
 #define SG_VALUE_TYPE(words, type, flag)                                                                     \
-	{(uint32_t)(type) << 8, SG_VALUE_TYPE_MASK, SG_FLAG_##flag, words, NULL},
+	SG_ROW(words, (uint32_t)(type) << 8, SG_VALUE_TYPE_MASK, SG_FLAG_##flag, false, NULL)
 
 static const struct sg_value ioctls[] = {
 #include "tables/ioctl.def"

@@ -25,6 +25,7 @@ struct sg_value {
 	uint32_t value;     /* what the argument's low 32 bits are compared with, after `mask` */
 	uint32_t mask;      /* all ones, but for SG_VALUE_TYPE rows, which compare the driver type */
 	int16_t flag;       /* enum sg_flag that gives it; SG_FLAG_NONE_: never given, see `reason` */
+	bool fd_change;     /* changes attributes through a descriptor: mediated as class FD_CHANGE is */
 	const char *name;   /* as in the kernel's headers, or words for a type */
 	const char *reason; /* never given: why; else NULL */
 };

@@ -18,7 +18,8 @@
 enum {
 	LEAF_RETURN = -1, /* the interval's action */
 	LEAF_LEAVE = -2,  /* to whatever stands after the search */
-	INTERVALS = 3 * SG_FILTER_ROWS + 2, /* values to look for, and behind them the intervals made of them */
+	INTERVALS =
+		3 * SG_FILTER_ROWS + 2, /* values to look for, and behind them the intervals made of them */
 	JUMP_MAX = 255,
 	NO_JUMP = 0, /* ends a chain of jumps: no JA that waits stands at 0 */
 };

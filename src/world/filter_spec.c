@@ -214,10 +214,12 @@ static void add_values(struct filler *filler, enum sg_value_table table, struct 
 				SG_FIELD(list->argument, value->mask, value->value),
 				SG_ANY(list->argument, SG_VALUE_DIRECTION),
 			};
+			uint32_t action = action_of_flag(filler, value->flag);
 
+			if (action == SECCOMP_RET_ALLOW && value->fd_change)
+				action = action_of_mode(filler->plan->fd_changes);
 			if ((value->mask != UINT32_MAX) == typed)
-				add_row(filler, rule, action_of_flag(filler, value->flag), conditions,
-					typed ? 2 : 1);
+				add_row(filler, rule, action, conditions, typed ? 2 : 1);
 		}
 	rule->action = action_errno(list->error);
 }

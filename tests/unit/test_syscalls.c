@@ -44,6 +44,7 @@
 #endif
 #define SG_VALUE(name, value, flag) _Static_assert((uint32_t)(name) == (uint32_t)(value), #name);
 #define SG_VALUE_LATER(name, value, flag)
+#define SG_VALUE_CHANGE(name, value, flag) SG_VALUE(name, value, flag)
 #define SG_VALUE_NEVER(name, value, why) SG_VALUE(name, value, why)
 #define SG_VALUE_TYPE(words, type, flag)
 #include "tables/arch_prctl.def"
