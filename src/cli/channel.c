@@ -211,10 +211,10 @@ static bool is_roomy(const struct sg_channel_end *end)
 	return end->kind != SG_CHANNEL_PIPE || end->capacity >= SG_CHANNEL_REST_CAPACITY;
 }
 
-/* The input had enough for another large step, or its writers may be waiting for us already. */
+/* The input was full, so that its writers may be waiting for us, or had enough for another large step. */
 static bool has_more(const struct sg_channel *channel, size_t count)
 {
-	return channel->splices ? count >= channel->in.capacity / 2 : channel->end >= SG_CHANNEL_BUFFER / 2;
+	return channel->splices ? count >= channel->in.capacity : channel->end >= SG_CHANNEL_BUFFER / 2;
 }
 
 /*

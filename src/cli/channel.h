@@ -32,7 +32,7 @@ enum {
 		16 * 1024, /* read at once for a terminal: what is still shown after Ctrl-C */
 	SG_CHANNEL_WINDOW_NS = 1000 * 1000,
 	SG_CHANNEL_REST_AT = 64 * 1024,  /* from so much within a window (64 MB/s) on, after each step... */
-	SG_CHANNEL_REST_NS = 100 * 1000, /* ...let so long pass, so that the next step has much to do again */
+	SG_CHANNEL_REST_NS = 200 * 1000, /* ...let so long pass, so that the next step has much to do again */
 	SG_CHANNEL_REST_CAPACITY =
 		256 * 1024, /* only where the pipes hold so much that nobody starves meanwhile */
 };

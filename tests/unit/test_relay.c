@@ -4,6 +4,9 @@
  * descriptors 0-2, which are pipes, files or the slave of a pty of which the front end's parent is the
  * session leader, as a shell would be.
  *
+ * Over 1000 lines: the supervisor, the shell and the user that are played here are of no use to any other
+ * test.
+ *
  * `test_relay --run CMD...` runs CMD so on the descriptors at hand, for measuring.
  */
 #include <setjmp.h>
