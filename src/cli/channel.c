@@ -211,16 +211,32 @@ static bool is_roomy(const struct sg_channel_end *end)
 	return end->kind != SG_CHANNEL_PIPE || end->capacity >= SG_CHANNEL_REST_CAPACITY;
 }
 
+/* The input was full, so that its writers may be waiting for us, or had enough for another large step. */
+static bool has_more(const struct sg_channel *channel, size_t count)
+{
+	return channel->splices ? count >= channel->in.capacity : channel->end >= SG_CHANNEL_BUFFER / 2;
+}
+
+/*
+ * A writer of small pieces would wake us, and we the reader, for each of them, at a cost far above that of
+ * moving it. Once bytes flow fast (a conversation of small messages does not), we look only so often, and
+ * find much at once.
+ */
 static void account(struct sg_channel *channel, size_t count, uint64_t now_ns)
 {
 	channel->moved += count;
-	if (count >= SG_CHANNEL_GROW_AT && !channel->grown) {
+	if (now_ns - channel->window_ns > SG_CHANNEL_WINDOW_NS) {
+		channel->window_ns = now_ns;
+		channel->window_moved = 0;
+	}
+	channel->window_moved += count;
+	if (channel->window_moved >= SG_CHANNEL_GROW_AT && !channel->grown) {
 		channel->grown = true;
 		grow_end(&channel->in);
 		grow_end(&channel->out);
 	}
-	if (count >= SG_CHANNEL_REST_AT && !channel->finishing && is_roomy(&channel->in) &&
-	    is_roomy(&channel->out) &&
+	if (channel->window_moved >= SG_CHANNEL_REST_AT && !channel->finishing && !has_more(channel, count) &&
+	    is_roomy(&channel->in) && is_roomy(&channel->out) &&
 	    (channel->in.kind == SG_CHANNEL_PIPE || channel->out.kind == SG_CHANNEL_PIPE))
 		channel->rest_until_ns = now_ns + SG_CHANNEL_REST_NS;
 }
@@ -356,6 +372,8 @@ void sg_channel_step(struct sg_channel *channel, const struct pollfd *in, const 
 		if (now_ns < channel->rest_until_ns && !channel->finishing)
 			return;
 		channel->rest_until_ns = 0;
+		if (channel->splices) /* which asks for itself */
+			step_splice(channel, now_ns);
 		return;
 	}
 	if (out->fd >= 0 && (out->revents & (POLLERR | POLLNVAL | POLLHUP)) != 0) {

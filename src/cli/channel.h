@@ -26,12 +26,13 @@
 enum {
 	SG_CHANNEL_PIPE_SIZE =
 		1024 * 1024, /* what a pipe grows to when much passes (pipe(7): the unprivileged limit) */
-	SG_CHANNEL_GROW_AT = 32 * 1024, /* this much in one step is "much" */
+	SG_CHANNEL_GROW_AT = 32 * 1024, /* this much within a window is "much" */
 	SG_CHANNEL_BUFFER = 128 * 1024, /* of a direction that is copied */
 	SG_CHANNEL_TERMINAL_CHUNK =
-		16 * 1024,               /* read at once for a terminal: what is still shown after Ctrl-C */
-	SG_CHANNEL_REST_AT = 64 * 1024,  /* after so much in one step... */
-	SG_CHANNEL_REST_NS = 100 * 1000, /* ...let so long pass, so that the next step has much to do again */
+		16 * 1024, /* read at once for a terminal: what is still shown after Ctrl-C */
+	SG_CHANNEL_WINDOW_NS = 1000 * 1000,
+	SG_CHANNEL_REST_AT = 64 * 1024,  /* from so much within a window (64 MB/s) on, after each step... */
+	SG_CHANNEL_REST_NS = 200 * 1000, /* ...let so long pass, so that the next step has much to do again */
 	SG_CHANNEL_REST_CAPACITY =
 		256 * 1024, /* only where the pipes hold so much that nobody starves meanwhile */
 };
@@ -70,6 +71,8 @@ struct sg_channel {
 	bool finishing;  /* the writers are gone: an empty input is the end */
 	bool grown;
 	uint64_t rest_until_ns; /* 0, or no polling until then */
+	uint64_t window_ns;     /* when the present window began */
+	uint64_t window_moved;  /* bytes in it */
 	uint64_t moved;         /* bytes that reached the output */
 	int error;    /* 0, or a negative errno value: what ended the channel, but for EPIPE and hang-up */
 	int peek;     /* on the pipe that a file was given to: what was not read is given back */

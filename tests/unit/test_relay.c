@@ -4,6 +4,9 @@
  * descriptors 0-2, which are pipes, files or the slave of a pty of which the front end's parent is the
  * session leader, as a shell would be.
  *
+ * Over 1000 lines: the supervisor, the shell and the user that are played here are of no use to any other
+ * test.
+ *
  * `test_relay --run CMD...` runs CMD so on the descriptors at hand, for measuring.
  */
 #include <setjmp.h>
@@ -892,9 +895,10 @@ static void test_signals_are_forwarded(void **state)
 	(void)state;
 	for (size_t i = 0; i < SG_ARRAY_SIZE(signals); i++) {
 		const struct scenario scenario = {
-			.argv = SHELL("for s in TERM INT HUP QUIT USR1 USR2 ALRM; do trap \"echo $s; exit 0\" "
-				      "$s; done; "
-				      "echo ready; while read x <&2; do :; done; sleep 30 & wait; wait")};
+			.argv = SHELL(
+				"for s in TERM INT HUP QUIT USR1 USR2 ALRM; do trap \"echo $s; exit 0\" "
+				"$s; done; "
+				"echo ready; while read x <&2; do :; done; sleep 30 & wait; wait")};
 		const char *const names[] = {"TERM\n", "INT\n",  "HUP\n", "QUIT\n",
 					     "USR1\n", "USR2\n", "ALRM\n"};
 		struct screen screen = {.size = 0};
@@ -963,13 +967,14 @@ static void test_resize(void **state)
 
 static void test_interrupt_reaches_the_inner_only(void **state)
 {
-	const struct scenario scenario = {.argv = SHELL("trap 'echo caught; exit 4' INT; echo ready; cat")};
+	const struct scenario scenario = {.argv = SHELL("trap 'echo caught; exit 4' INT; cat")};
 	struct shell shell;
 
 	(void)state;
 	start_job(&shell, &scenario);
-	expect(&shell.screen, "ready");
 	await_modes(&shell.screen, is_raw);
+	type(&shell.screen, "word\r");
+	expect(&shell.screen, "word\r\nword\r\n"); /* echoed by the pty, then by cat: it runs */
 	type(&shell.screen, "\003");
 	expect(&shell.screen, "caught");
 	shell_expect(&shell, 'e', 4);
