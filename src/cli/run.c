@@ -92,17 +92,18 @@ static int make_filter(struct run *run, struct sg_error *error)
 	return sg_filter_build(&grants, &plan, run->filter, error);
 }
 
-static const char *working_directory(const struct run *run, const struct sg_variables *variables)
+static const char *working_directory(const struct run *run, const struct sg_variables *variables, bool *ret_named)
 {
 	size_t count;
 	const struct sg_rule *rules = sg_policy_rules(run->policy, SG_RULE_DIRECTORY, &count);
 
+	*ret_named = count > 0;
 	return count > 0 ? rules[0].text : variables->cwd;
 }
 
 static int prepare(struct run *run, const struct sg_variables *variables, struct sg_error *error)
 {
-	struct sg_plan_options options = {.pty = run->stdio.wants_pty, .cwd = working_directory(run, variables)};
+	struct sg_plan_options options = {.pty = run->stdio.wants_pty, .cwd = variables->cwd};
 	size_t count;
 	const struct sg_rule *users = sg_policy_rules(run->policy, SG_RULE_USER, &count);
 	int status = sg_identity_find(count > 0 ? users[0].text : NULL, &run->identity, error);
@@ -135,12 +136,12 @@ static void describe_world(struct run *run, const struct sg_variables *variables
 	    .hostname = "world",
 	    .argv = run->options.command,
 	    .environment = run->environment,
-	    .directory = working_directory(run, variables),
 	    .umask = mask,
 	    .pty = run->stdio.wants_pty,
 	    .termios = run->stdio.wants_pty ? &run->stdio.termios : NULL,
 	    .window = run->stdio.wants_pty ? &run->stdio.window : NULL,
 	};
+	world->directory = working_directory(run, variables, &world->directory_named);
 	find_limits(run, world);
 	for (int i = 0; i < 3; i++) {
 		world->stdio[i] = run->pipes.world[i];

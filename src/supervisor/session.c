@@ -105,7 +105,7 @@ static int enter_world(struct sg_supervisor *supervisor, struct sg_error *error)
 	supervisor->view.proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (supervisor->view.proc < 0)
 		return sg_error_set_errno(error, -errno, "cannot open /proc");
-	if (setns(supervisor->world.first_pidfd, CLONE_NEWNS) < 0)
+	if (setns(supervisor->world.mount_namespace, CLONE_NEWNS) < 0)
 		return sg_error_set_errno(error, -errno, "cannot enter the world's mount tree");
 	supervisor->view.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (supervisor->view.root < 0)

@@ -171,7 +171,7 @@ static SG_NORETURN void run_command(const struct sg_world_spec *spec, int slave,
 		(void)sg_error_set_errno(&error, -errno, "cannot make the world's terminal the controlling one");
 	if (error.code == 0 && place_streams(spec, slave, &error) == 0 && set_limits(spec, &error) == 0 &&
 	    sg_confine_capabilities(spec->capabilities, &error) == 0 && sg_confine_scopes(&error) == 0 &&
-	    chdir(spec->directory) < 0)
+	    chdir(spec->directory) < 0 && spec->directory_named)
 		(void)sg_error_set_errno(&error, -errno, "cannot enter the working directory %s in this world",
 					 spec->directory);
 	if (error.code != 0)

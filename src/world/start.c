@@ -187,6 +187,15 @@ static int receive_report(int socket, int64_t deadline, struct sg_world_report *
 	return 0;
 }
 
+static int open_mounts(struct sg_world *world, pid_t pid, struct sg_error *error)
+{
+	char path[48];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
+	world->mount_namespace = open(path, O_RDONLY | O_CLOEXEC);
+	return world->mount_namespace < 0 ? sg_error_set_errno(error, -errno, "cannot hold on to the world's mount tree") : 0;
+}
+
 static int take_report(struct sg_world *world, const struct sg_world_report *report, pid_t pid, int fd, int64_t deadline,
 		       struct sg_error *error)
 {
@@ -214,6 +223,8 @@ static int take_report(struct sg_world *world, const struct sg_world_report *rep
 	*pidfd = open_pidfd(pid);
 	if (*pidfd < 0)
 		return sg_error_set_errno(error, *pidfd, "cannot hold on to process %d of the world", (int)pid);
+	if (report->kind == SG_WORLD_REPORT_FIRST && open_mounts(world, pid, error) < 0)
+		return error != NULL ? error->code : -EPERM;
 	*listener = fetch_listener(*pidfd, report->number, deadline, error);
 	return *listener < 0 ? *listener : 0;
 }
@@ -311,7 +322,8 @@ int sg_world_start(const struct sg_world_spec *spec, struct sg_world *ret, struc
 void sg_world_done(struct sg_world *world)
 {
 	int *fds[] = {&world->first_pidfd,    &world->command_pidfd, &world->listener,
-		      &world->first_listener, &world->pty_master,    &world->keeper_socket};
+		      &world->first_listener, &world->pty_master,    &world->mount_namespace,
+		      &world->keeper_socket};
 
 	/* The keeper kills and reaps the world when its socket to us is closed. */
 	for (size_t i = 0; i < SG_ARRAY_SIZE(fds); i++)

@@ -42,6 +42,7 @@ struct sg_world_spec {
 	char *const *argv;        /* the command; argv[0] without a slash is looked for in PATH of `environment` */
 	char *const *environment; /* the whole environment of the command */
 	const char *directory;    /* working directory, a name in the world */
+	bool directory_named;     /* the profile names it: it must be there; else "/" where it is not */
 	mode_t umask;
 	int stdio[3];             /* the world's ends of the relayed streams; -1: the pty if there is one, else /dev/null */
 	bool pty;                 /* make a pty inside the world for the streams that are -1 and not closed */
@@ -62,10 +63,17 @@ struct sg_world {
 	int listener;      /* of the command's filter; its first notification is the command's execve, held back */
 	int first_listener; /* of the first process's filter: see SG_WORLD_CALL */
 	int pty_master;    /* or -1 */
+	int mount_namespace; /* for setns(2); taken before the first process seals itself */
 };
 
-#define SG_WORLD_INIT ((struct sg_world){.first_pidfd = -1, .command_pidfd = -1, .keeper_socket = -1, .listener = -1,      \
-					 .first_listener = -1, .pty_master = -1})
+#define SG_WORLD_INIT                                                                                                  \
+	((struct sg_world){.first_pidfd = -1,                                                                          \
+			   .command_pidfd = -1,                                                                        \
+			   .keeper_socket = -1,                                                                        \
+			   .listener = -1,                                                                             \
+			   .first_listener = -1,                                                                       \
+			   .pty_master = -1,                                                                           \
+			   .mount_namespace = -1})
 
 /*
  * The call number by which the first process speaks to the supervisor (arguments: enum sg_world_call, value). No kernel

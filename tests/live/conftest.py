@@ -1,0 +1,158 @@
+"""Whole-program tests: a copy of the built program, run as root and as an ordinary user.
+
+A test takes the fixture `sg` and is run once for each identity that this machine can give. `sg.run(profile, command...)`
+runs `shellguard run` and returns what came of it with its records. Nothing sleeps: what is waited for has a deadline.
+"""
+import json
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+MUST_WORK = os.environ.get("SG_MUST_WORK") == "1"
+USER = "sgtest"
+TIMEOUT = 60
+
+# What an ordinary dynamically linked program needs to run anything of the system's.
+BASE = """
+[Filesystem]
+Flags = ["tmp"]
+ReadOnly = ["/usr/**", "/etc/**"]
+Exec = ["/usr/**"]
+[Runtime]
+Flags = ["start", "malloc", "threads", "fork", "exec", "signals", "timers"]
+"""
+
+
+def cannot(reason):
+    """A test that cannot run: skipped by name, and a failure where everything must work."""
+    if MUST_WORK:
+        pytest.fail("must work here: " + reason)
+    pytest.skip(reason)
+
+
+class Result:
+    def __init__(self, status, stdout, stderr, log):
+        self.status, self.stdout, self.stderr, self.log = status, stdout, stderr, log
+        self.records = []
+        if os.path.exists(log):
+            with open(log, "rb") as f:
+                self.records = [json.loads(line.decode("utf-8", "surrogatepass")) for line in f]
+
+    def of(self, kind, **fields):
+        return [r for r in self.records if r["kind"] == kind and all(r.get(k) == v for k, v in fields.items())]
+
+    def refusals(self, object_=None):
+        return [r for r in self.of("refusal") if object_ is None or r.get("object") == object_]
+
+
+class Identity:
+    """One way to run the program: as root, or as the ordinary user."""
+
+    def __init__(self, who, prefix):
+        self.who, self.prefix = who, prefix
+        self.program = os.path.join(prefix, "bin", "shellguard")
+        self.work = tempfile.mkdtemp(prefix="sg-live-", dir="/var/tmp")
+        self.home = os.path.join(self.work, "home")
+        self.cwd = os.path.join(self.work, "work")
+        for folder in (self.home, self.cwd):
+            os.mkdir(folder)
+        self.uid = 0 if who == "root" else pwd.getpwnam(USER).pw_uid if os.getuid() == 0 else os.getuid()
+        if os.getuid() == 0:
+            for folder in (self.work, self.home, self.cwd):
+                os.chown(folder, self.uid, self.uid if self.uid else 0)
+        os.chmod(self.work, 0o755)
+        self.count = 0
+
+    def command(self, arguments):
+        if os.getuid() == 0 and self.who == "user":
+            return ["setpriv", "--reuid=" + USER, "--regid=" + USER, "--clear-groups", "--"] + arguments
+        return arguments
+
+    def environment(self, extra=None):
+        env = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": self.home, "LANG": "C.UTF-8",
+               "XDG_STATE_HOME": os.path.join(self.home, "state"), "SHELL": "/bin/sh"}
+        env.update(extra or {})
+        return env
+
+    def write(self, name, text, mode=0o644, folder=None):
+        path = os.path.join(folder or self.cwd, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+        os.chmod(path, mode)
+        if os.getuid() == 0:
+            os.chown(path, self.uid, self.uid)
+        return path
+
+    def profile(self, text):
+        self.count += 1
+        return self.write("p%d.toml" % self.count, text, folder=self.work)
+
+    def start(self, profile, *command, options=(), env=None, **kwargs):
+        """Starts `run` and returns (process, path of the record)."""
+        self.count += 1
+        log = os.path.join(self.work, "record%d.jsonl" % self.count)
+        profiles = [profile] if isinstance(profile, str) else list(profile)
+        arguments = [self.program, "run", "--record", log]
+        for p in profiles:
+            arguments += ["-p", self.profile(p) if "\n" in p else p]
+        kwargs.setdefault("cwd", self.cwd)
+        return subprocess.Popen(self.command(arguments + list(options) + ["--"] + list(command)),
+                                env=self.environment(env), **kwargs), log
+
+    def run(self, profile, *command, options=(), env=None, stdin=b"", timeout=TIMEOUT, **kwargs):
+        process, log = self.start(profile, *command, options=options, env=env, stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs)
+        try:
+            out, err = process.communicate(stdin, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+            raise AssertionError("hung: %r\n%s\n%s" % (command, out, err))
+        return Result(process.returncode, out.decode(errors="surrogateescape"), err.decode(errors="surrogateescape"), log)
+
+    def shell(self, profile, script, **kwargs):
+        return self.run(profile, "/bin/sh", "-c", script, **kwargs)
+
+    def cli(self, *arguments, env=None, **kwargs):
+        kwargs.setdefault("cwd", self.cwd)
+        return subprocess.run(self.command([self.program] + list(arguments)), env=self.environment(env),
+                              capture_output=True, text=True, timeout=TIMEOUT, **kwargs)
+
+    def close(self):
+        shutil.rmtree(self.work, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def prefix():
+    """The program where every user can reach it, with its profiles beside it as an installation has them."""
+    folder = tempfile.mkdtemp(prefix="sg-prefix-", dir="/var/tmp")
+    os.chmod(folder, 0o755)
+    os.makedirs(os.path.join(folder, "bin"))
+    shutil.copy(os.path.join(ROOT, "build", "shellguard"), os.path.join(folder, "bin"))
+    shutil.copytree(os.path.join(ROOT, "profiles"), os.path.join(folder, "share", "shellguard", "profiles"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def make_user():
+    try:
+        pwd.getpwnam(USER)
+    except KeyError:
+        subprocess.run(["useradd", "--no-create-home", "--home-dir", "/nonexistent", "--user-group", USER], check=True)
+
+
+@pytest.fixture(params=["root", "user"])
+def sg(request, prefix):
+    if request.param == "root" and os.getuid() != 0:
+        cannot("this needs root")
+    if os.getuid() == 0:
+        make_user()
+    identity = Identity(request.param, prefix)
+    yield identity
+    identity.close()

@@ -1,0 +1,119 @@
+"""The first promises of `run`: exit status, streams, the dead world, and its end."""
+import os
+import signal
+import subprocess
+
+from conftest import BASE
+
+
+def test_exit_status(sg):
+    rows = [("exit 7", 7), ("kill -9 $$", 137), ("kill -TERM $$", 143), ("true", 0), ("exit 255", 255)]
+    for script, status in rows:
+        assert sg.shell(BASE, script).status == status, script
+
+
+def test_not_found_and_not_executable(sg):
+    assert sg.run(BASE, "no-such-program").status == 127
+    refused = sg.run(BASE, "/etc/passwd")
+    assert refused.status == 126
+    assert refused.refusals("/etc/passwd")[0]["operation"] == "execute"
+
+
+def test_streams(sg):
+    done = sg.run(BASE, "/usr/bin/cat", stdin=b"hello\n" * 1000)
+    assert done.stdout == "hello\n" * 1000 and done.status == 0
+    both = sg.shell(BASE, "echo out; echo err >&2")
+    assert (both.stdout, both.stderr) == ("out\n", "err\n")
+
+
+def test_nothing_else_exists(sg):
+    seen = sg.shell(BASE, "ls -a /; ls /home /root /srv /var/lib 2>&1; cat %s/record1.jsonl" % sg.work)
+    assert "record1" not in seen.stdout
+    for name in ("home", "root", "srv", "boot", "work"):
+        assert name not in seen.stdout.splitlines(), name
+
+
+def test_read_only(sg):
+    done = sg.shell(BASE, "echo x > /usr/made; echo x > /etc/made; mkdir /made; echo x > /tmp/made && cat /tmp/made")
+    assert done.stdout == "x\n"
+    assert not os.path.exists("/usr/made") and not os.path.exists("/etc/made") and not os.path.exists("/tmp/made")
+    assert done.stderr.count("Read-only file system") == 3
+
+
+def test_writable_folder(sg):
+    profile = BASE + '[Define.w]\nReadWrite = ["%s/**"]\n' % sg.cwd
+    profile = profile.replace('Flags = ["tmp"]', 'Flags = ["tmp", "w"]')
+    done = sg.shell(profile, "umask 027; echo data > made; cat made; pwd")
+    assert done.stdout == "data\n%s\n" % sg.cwd
+    status = os.stat(os.path.join(sg.cwd, "made"))
+    assert (status.st_uid, status.st_mode & 0o777) == (sg.uid, 0o640)
+
+
+def test_no_privilege(sg):
+    done = sg.shell(BASE, "grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status")
+    fields = dict(line.split(":\t") for line in done.stdout.splitlines())
+    assert all(int(v, 16) == 0 for k, v in fields.items() if k.startswith("Cap"))
+    assert fields["NoNewPrivs"] == "1" and fields["Seccomp"] == "2"
+
+
+def test_takes_everything_along(sg):
+    marker = "3%07d" % (os.getpid() % 10000000)
+    sg.shell(BASE, "setsid sleep %s & (setsid sh -c 'sleep %s &') ; exit 0" % (marker, marker))
+    left = subprocess.run(["pgrep", "-f", "sleep " + marker], capture_output=True, text=True).stdout
+    assert left == ""
+
+
+def test_killed_front_end(sg):
+    marker = "4%07d" % (os.getpid() % 10000000)
+    process, _ = sg.start(BASE, "/bin/sh", "-c", "echo up; sleep %s" % marker, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"up\n"
+    subprocess.run(["pkill", "-KILL", "-f", "shellguard run --record"], check=True)
+    process.stdout.read()  # ends when the last process of the world is gone
+    process.wait(timeout=30)
+    left = subprocess.run(["pgrep", "-f", "sleep " + marker], capture_output=True, text=True).stdout
+    assert left == ""
+
+
+def test_signals_reach_the_command(sg):
+    process, _ = sg.start(BASE, "/bin/sh", "-c", "trap 'echo got; exit 5' TERM; echo up; while :; do sleep 0.05; done",
+                          stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"up\n"
+    process.send_signal(signal.SIGTERM) if sg.who == "root" or os.getuid() != 0 else subprocess.run(
+        ["pkill", "-TERM", "-f", "shellguard run --record " + process.args[process.args.index("--record") + 1]], check=True)
+    out, _ = process.communicate(timeout=30)
+    assert (out, process.returncode) == (b"got\n", 5)
+
+
+def test_environment(sg):
+    env = {"TERM": "xterm", "AWS_SECRET_ACCESS_KEY": "s", "GITHUB_TOKEN": "t", "SSH_AUTH_SOCK": "/x", "DISPLAY": ":0",
+           "DBUS_SESSION_BUS_ADDRESS": "unix:/x", "LC_ALL": "C.UTF-8", "MINE": "m"}
+    out = sg.run(BASE, "/usr/bin/env", env=env).stdout
+    assert "TERM=xterm\n" in out and "LC_ALL=C.UTF-8\n" in out and "SHELLGUARD_SESSION=" in out
+    for name in ("AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "SSH_AUTH_SOCK", "DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "MINE"):
+        assert name not in out
+    assert "MINE=m\n" in sg.run(BASE, "/usr/bin/env", env=env, options=["--env", "MINE"]).stdout
+    assert "MINE=x\n" in sg.run(BASE, "/usr/bin/env", env=env, options=["--env", "MINE=x"]).stdout
+
+
+def test_record(sg):
+    done = sg.shell(BASE, "/usr/bin/env true one 'two words'; exit 3")
+    kinds = [r["kind"] for r in done.records]
+    assert kinds[0] == "session-start" and kinds[-1] == "session-end"
+    assert done.records[-1]["exit_status"] == 3
+    assert [r["seq"] for r in done.records] == list(range(1, len(kinds) + 1))
+    executed = done.of("exec")
+    assert executed[0]["process"]["argv"][:2] == ["/bin/sh", "-c"]
+    assert ["/usr/bin/env", "true", "one", "two words"] in [r["process"]["argv"] for r in executed]
+    assert ["true", "one", "two words"] in [r["process"]["argv"] for r in executed]
+    mode = os.stat(done.log).st_mode & 0o777
+    assert mode == 0o600
+
+
+def test_empty_profile_allows_nothing(sg):
+    done = sg.run("\n", "/bin/true")
+    assert done.status == 125 and "start" in done.stderr and done.records == []
+
+
+def test_labels_are_never_ignored(sg):
+    done = sg.run(BASE + '[Label.secret]\nSecret = true\nFiles = ["/srv/x/**"]\n', "/bin/true")
+    assert done.status == 125 and "[Label]" in done.stderr
