@@ -163,40 +163,50 @@ static pid_t fork_supervisor(struct sg_session_spec *spec, int control[2], struc
 }
 
 /* As root: the supervisor cannot write its own maps, nor clone trees that its ids cannot reach. */
-static int map_identity(const struct run *run, pid_t supervisor, int ready, struct sg_error *error)
+static int prepare_as_root(struct run *run, pid_t supervisor, int socket, struct sg_error *error)
 {
 	int status = sg_identity_write_maps(&run->identity, supervisor, false, error);
+	SG_AUTO_FD int namespace = -1;
+	char path[48];
 
-	return status == 0 ? sg_fd_write_full(ready, "", 1) : status;
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)supervisor);
+	namespace = open(path, O_RDONLY | O_CLOEXEC);
+	if (status == 0 && namespace < 0)
+		status = sg_error_set_errno(error, -errno, "cannot open the session's user namespace");
+	if (status == 0)
+		status = sg_mount_prepare(run->plan->mounts, run->plan->mount_count, namespace, error);
+	if (status == 0)
+		status = sg_mount_send(socket, run->plan->mounts, run->plan->mount_count);
+	return status < 0 ? sg_error_set_errno(error, status, "cannot prepare the world as root") : 0;
 }
 
 static int run_session(struct run *run, const struct sg_variables *variables)
 {
 	struct sg_session_spec spec = {.policy = run->policy, .plan = run->plan, .identity = &run->identity,
-				       .session = run->session, .log = run->log, .namespace_ready = -1};
+				       .session = run->session, .log = run->log, .parent = -1};
 	struct sg_relay relay = {.stdio = &run->stdio, .pipes = &run->pipes, .quiet = run->options.quiet};
 	struct sg_error error = SG_ERROR_INIT;
-	int control[2] = {-1, -1}, ready[2] = {-1, -1}, status, result = SG_EXIT_FAILED;
+	int control[2] = {-1, -1}, parent[2] = {-1, -1}, status, result = SG_EXIT_FAILED;
 	pid_t supervisor = -1;
 
 	status = sg_stdio_make_pipes(&run->stdio, &run->pipes, &error);
-	if (status == 0 && (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0 || pipe2(ready, O_CLOEXEC) < 0))
+	if (status == 0 && (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, parent) < 0))
 		status = sg_error_set_errno(&error, -errno, "cannot prepare the session");
 	if (status == 0) {
 		describe_world(run, variables, &spec.world);
 		spec.control = control[1];
 		if (run->identity.mapped)
-			spec.namespace_ready = ready[0];
+			spec.parent = parent[1];
 		supervisor = fork_supervisor(&spec, control, run);
 		if (supervisor < 0)
 			status = sg_error_set_errno(&error, supervisor, "cannot make a user namespace (\"shellguard doctor\" says why)");
 	}
 	if (status == 0 && run->identity.mapped)
-		status = map_identity(run, supervisor, ready[1], &error);
+		status = prepare_as_root(run, supervisor, parent[0], &error);
 	sg_stdio_pipes_close_world(&run->pipes);
 	sg_fd_close(control[1]);
-	sg_fd_close(ready[0]);
-	sg_fd_close(ready[1]);
+	sg_fd_close(parent[0]);
+	sg_fd_close(parent[1]);
 	if (status == 0) {
 		relay.control = control[0];
 		status = sg_relay_run(&relay, &result, &error);

@@ -53,16 +53,14 @@ static SG_NORETURN void fail(const struct sg_session_spec *spec, const struct sg
 
 static int take_identity(const struct sg_session_spec *spec, struct sg_error *error)
 {
-	char byte;
+	int status;
 
-	if (spec->namespace_ready < 0) {
-		int status = sg_identity_write_maps(spec->identity, 0, false, error);
-
-		if (status < 0)
-			return status;
-	} else if (sg_fd_read_full(spec->namespace_ready, &byte, 1) != 1) {
-		return sg_error_set(error, -EPIPE, "the ids of the session were not mapped");
-	}
+	if (spec->parent < 0)
+		status = sg_identity_write_maps(spec->identity, 0, false, error);
+	else
+		status = sg_mount_receive(spec->parent, spec->world.mounts, spec->world.mount_count);
+	if (status < 0)
+		return sg_error_set_errno(error, status, "the ids of the session were not mapped");
 	return sg_identity_take(spec->identity, error);
 }
 

@@ -17,13 +17,13 @@ struct sg_session_spec {
 	const char *session;          /* session id */
 	int log;                      /* open for appending */
 	int control;                  /* our end of the socket to the front end */
-	int namespace_ready;          /* -1, or a pipe: a byte comes when the parent has written the maps */
+	int parent;                   /* -1, or as root a socket: the parent sends the mounts once it has written the maps */
 	const char *command_text;     /* the command as a person typed it, for messages */
 };
 
 /*
  * Runs the session and exits with 0. Called in a fresh child of the front end that has been put into a new user namespace
- * (CLONE_NEWUSER); with `namespace_ready` -1 it writes its own maps. Everything that goes wrong is told to the front end as
+ * (CLONE_NEWUSER); with `parent` -1 it writes its own maps. Everything that goes wrong is told to the front end as
  * SG_CONTROL_FAILED.
  */
 SG_NORETURN void sg_session_run(struct sg_session_spec *spec);

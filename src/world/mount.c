@@ -137,6 +137,56 @@ int sg_mount_prepare(struct sg_mount *mounts, size_t count, int user_namespace, 
 	return 0;
 }
 
+/* Which operation each descriptor of a message belongs to. */
+struct batch {
+	uint32_t last;  /* no message follows */
+	uint32_t count;
+	uint32_t index[SG_FD_PASS_MAX];
+};
+
+int sg_mount_send(int socket, struct sg_mount *mounts, size_t count)
+{
+	struct batch batch = {0};
+	int fds[SG_FD_PASS_MAX], status = 0;
+
+	for (size_t i = 0; i <= count && status == 0; i++) {
+		if (i < count && mounts[i].tree >= 0) {
+			batch.index[batch.count] = (uint32_t)i;
+			fds[batch.count++] = mounts[i].tree;
+		}
+		if (batch.count < SG_FD_PASS_MAX && i < count)
+			continue;
+		batch.last = i == count;
+		status = sg_fd_send(socket, &batch, sizeof(batch), fds, batch.count);
+		batch.count = 0;
+	}
+	sg_mount_release(mounts, count);
+	return status;
+}
+
+int sg_mount_receive(int socket, struct sg_mount *mounts, size_t count)
+{
+	struct batch batch = {0};
+
+	while (batch.last == 0) {
+		int fds[SG_FD_PASS_MAX];
+		size_t received = 0;
+		ssize_t size = sg_fd_receive(socket, &batch, sizeof(batch), fds, SG_FD_PASS_MAX, &received);
+		bool good = size == (ssize_t)sizeof(batch) && batch.count == received;
+
+		for (size_t i = 0; i < received; i++) {
+			good = good && batch.index[i] < count && mounts[batch.index[i]].tree < 0;
+			if (good)
+				mounts[batch.index[i]].tree = fds[i];
+			else
+				sg_fd_close(fds[i]);
+		}
+		if (!good)
+			return size < 0 ? (int)size : -EPROTO;
+	}
+	return 0;
+}
+
 void sg_mount_release(struct sg_mount *mounts, size_t count)
 {
 	for (size_t i = 0; i < count; i++)

@@ -76,5 +76,12 @@ int sg_mount_prepare(struct sg_mount *mounts, size_t count, int user_namespace, 
  */
 int sg_mount_build(struct sg_mount *mounts, size_t count, struct sg_error *error);
 
+/*
+ * Hands the prepared trees of a list to another process that has the same list: over a SOCK_SEQPACKET socket, in as many
+ * messages as it takes, the last of which says so. Sending releases them. Both block. Return 0 or a negative errno value.
+ */
+int sg_mount_send(int socket, struct sg_mount *mounts, size_t count);
+int sg_mount_receive(int socket, struct sg_mount *mounts, size_t count);
+
 /* Closes the descriptors that sg_mount_prepare made. */
 void sg_mount_release(struct sg_mount *mounts, size_t count);
