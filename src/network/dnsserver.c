@@ -62,7 +62,7 @@ static int set_nonblocking(int fd)
 
 static uint64_t token_of(const struct sg_dnsserver *server, const struct client *client)
 {
-	return (uint64_t)client->generation << 32 | (uint64_t)(client - server->clients);
+	return (uint64_t)(client->generation & INT32_MAX) << 32 | (uint64_t)(client - server->clients);
 }
 
 static struct client *take_client(struct sg_dnsserver *server, int stream)
@@ -135,7 +135,7 @@ static void take_reply(void *data, uint64_t token, const uint8_t *message, size_
 	struct sg_dnsserver *server = data;
 	struct client *client = &server->clients[token % SG_DNSSERVER_CLIENTS_MAX];
 
-	if (!client->used || token_of(server, client) != token) {
+	if (token & SG_DNSSERVER_OWN_TOKEN || !client->used || token_of(server, client) != token) {
 		return;
 	}
 	client->used = false;
@@ -230,7 +230,8 @@ static int take_queries(struct sg_dnsserver *server, size_t index)
 {
 	struct stream *stream = &server->streams[index];
 
-	while (stream->in_size >= 2 && stream->queries < SG_DNSSERVER_STREAM_QUERIES) {
+	while (stream->in_size >= 2 && stream->queries < SG_DNSSERVER_STREAM_QUERIES &&
+	       stream->out.size < SG_DNS_MESSAGE_MAX) {
 		size_t size = (size_t)(stream->in[0] << 8 | stream->in[1]);
 		struct sg_resolver_request request = {.stream = true};
 		struct client *client;

@@ -34,7 +34,12 @@ int sg_dnsserver_new(int udp, int tcp, const struct sg_resolvconf *conf, const s
 void sg_dnsserver_free(struct sg_dnsserver *server);
 SG_DEFINE_AUTO(struct sg_dnsserver, dnsserver, sg_dnsserver_free)
 
-/* The resolver inside, for sg_resolver_configure(). It stays the server's. */
+/*
+ * The resolver inside, for sg_resolver_configure() and sg_resolver_ask(). It stays the server's. What the
+ * supervisor asks for itself has a token with the bit SG_DNSSERVER_OWN_TOKEN: its reply goes to nobody, its
+ * addresses into the cache.
+ */
+#define SG_DNSSERVER_OWN_TOKEN (UINT64_C(1) << 63)
 struct sg_resolver *sg_dnsserver_resolver(struct sg_dnsserver *server);
 
 /* As of the resolver: a descriptor for epoll, the time of the next call at the latest, and the call. */
