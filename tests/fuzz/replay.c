@@ -1,6 +1,6 @@
 /*
- * Runs a fuzz target on the files that are named (or on those in named folders), for the normal suite: the corpus, with every
- * input that ever failed, stays tested without libFuzzer.
+ * Runs a fuzz target on the files that are named (or on those in named folders), for the normal suite: the
+ * corpus, with every input that ever failed, stays tested without libFuzzer.
  */
 #include <dirent.h>
 #include <fcntl.h>
