@@ -2,20 +2,11 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
-
-struct parser {
-	const char *text;
-	size_t length;
-	enum sg_addresspattern_use use;
-	struct sg_addresspattern *pattern;
-	struct sg_addresspattern_problem *problem;
-};
+#include "policy/addresspattern_internal.h"
 
 static const struct {
 	const char *name;
@@ -33,189 +24,9 @@ static const struct {
 		  {"loopback", SG_HOST_LOOPBACK},
 		  {"*", SG_HOST_ANY}};
 
-/* Service names that people write for ports: only for suggestions. */
-static const struct {
-	const char *name;
-	unsigned int port;
-} services[] = {
-	{"ftp", 21},          {"ssh", 22},     {"smtp", 25},   {"dns", 53},     {"domain", 53},
-	{"http", 80},         {"ntp", 123},    {"imap", 143},  {"ldap", 389},   {"https", 443},
-	{"syslog", 514},      {"ldaps", 636},  {"imaps", 993}, {"mysql", 3306}, {"postgres", 5432},
-	{"postgresql", 5432}, {"redis", 6379},
-};
-
-static bool equals(const char *text, size_t length, const char *word)
-{
-	return strlen(word) == length && memcmp(text, word, length) == 0;
-}
-
-SG_PRINTF(4, 5)
-static int fail(struct parser *parser, size_t offset, size_t length, const char *format, ...)
-{
-	va_list arguments;
-
-	parser->problem->offset = offset;
-	parser->problem->length = length;
-	parser->problem->suggestion[0] = '\0';
-	va_start(arguments, format);
-	vsnprintf(parser->problem->message, sizeof(parser->problem->message), format, arguments);
-	va_end(arguments);
-	return -EINVAL;
-}
-
-/* Adds a suggestion to the problem just recorded; one that does not fit is left out, never cut. */
-SG_PRINTF(2, 3)
-static int suggest(struct parser *parser, const char *format, ...)
-{
-	size_t size = sizeof(parser->problem->suggestion);
-	va_list arguments;
-	int written;
-
-	va_start(arguments, format);
-	written = vsnprintf(parser->problem->suggestion, size, format, arguments);
-	va_end(arguments);
-	if (written < 0 || (size_t)written >= size) {
-		parser->problem->suggestion[0] = '\0';
-	}
-	return -EINVAL;
-}
-
-/* -------- ports -------- */
-
-/* Parses a decimal number up to 65535 without sign or leading zeros. */
-static int parse_port(struct parser *parser, size_t start, size_t end, uint16_t *ret)
-{
-	const char *digits = parser->text + start;
-	size_t length = end - start;
-	unsigned int value = 0;
-
-	for (size_t i = 0; i < SG_ARRAY_SIZE(services); i++) {
-		if (equals(digits, length, services[i].name)) {
-			fail(parser, start, length, "a port is a number");
-			return suggest(parser, "%u", services[i].port);
-		}
-	}
-	if (length == 0) {
-		return fail(parser, start, 0, "a port number is missing");
-	}
-	for (size_t i = 0; i < length; i++) {
-		if (digits[i] < '0' || digits[i] > '9') {
-			return fail(parser, start, length,
-				    "a port is a number, a range such as 8000-8999, or *");
-		}
-		value = value * 10 + (unsigned int)(digits[i] - '0');
-		if (value > 65535) {
-			return fail(parser, start, length, "the highest port is 65535");
-		}
-	}
-	if (length > 1 && digits[0] == '0') {
-		fail(parser, start, length, "a port is written without leading zeros");
-		return suggest(parser, "%u", value);
-	}
-	*ret = (uint16_t)value;
-	return 0;
-}
-
-static int parse_range(struct parser *parser, size_t start, size_t end, struct sg_portrange *ret)
-{
-	const char *dash = memchr(parser->text + start, '-', end - start);
-	size_t middle = dash ? (size_t)(dash - parser->text) : end;
-	int result = parse_port(parser, start, middle, &ret->low);
-
-	if (result == 0 && dash) {
-		result = parse_port(parser, middle + 1, end, &ret->high);
-	} else {
-		ret->high = ret->low;
-	}
-	if (result != 0) {
-		return result;
-	}
-	if (ret->low > ret->high) {
-		fail(parser, start, end - start, "the range is empty: its first port is above its last");
-		return suggest(parser, "%u-%u", ret->high, ret->low);
-	}
-	if (ret->low == 0 && parser->use == SG_ADDRESSPATTERN_ALLOW) {
-		fail(parser, start, end - start, "port 0 cannot be reached");
-		return ret->high > 1    ? suggest(parser, "1-%u", ret->high)
-		       : ret->high == 1 ? suggest(parser, "1")
-					: -EINVAL;
-	}
-	return 0;
-}
-
-static int compare_ports(const void *a, const void *b)
-{
-	const struct sg_portrange *x = a, *y = b;
-
-	return (int)x->low - (int)y->low;
-}
-
-static void merge_ports(struct sg_addresspattern *pattern)
-{
-	size_t kept = 0;
-
-	qsort(pattern->ports, pattern->port_count, sizeof(*pattern->ports), compare_ports);
-	for (size_t i = 1; i < pattern->port_count; i++) {
-		struct sg_portrange *last = &pattern->ports[kept], *next = &pattern->ports[i];
-
-		if (next->low <= last->high || next->low == last->high + 1) {
-			last->high = last->high > next->high ? last->high : next->high;
-		} else {
-			pattern->ports[++kept] = *next;
-		}
-	}
-	pattern->port_count = kept + 1;
-}
-
-static bool all_ports(const struct sg_addresspattern *pattern)
-{
-	return pattern->port_count == 1 && pattern->ports[0].low == 0 && pattern->ports[0].high == 65535;
-}
-
-static int parse_ports(struct parser *parser, size_t start)
-{
-	struct sg_addresspattern *pattern = parser->pattern;
-	const char *text = parser->text;
-	size_t count = 1;
-
-	if (start == parser->length) {
-		fail(parser, start, 0, "the ports are missing");
-		return suggest(parser, "*");
-	}
-	for (size_t i = start; i < parser->length; i++) {
-		count += text[i] == ',';
-	}
-	if (count > SG_ADDRESSPATTERN_PORTS_MAX) {
-		return fail(parser, start, parser->length - start,
-			    "at most %d ports or ranges in one pattern", SG_ADDRESSPATTERN_PORTS_MAX);
-	}
-	pattern->ports = calloc(count, sizeof(*pattern->ports));
-	if (!pattern->ports) {
-		return -ENOMEM;
-	}
-	if (equals(text + start, parser->length - start, "*")) {
-		pattern->ports[0] = (struct sg_portrange){0, 65535};
-		pattern->port_count = 1;
-		return 0;
-	}
-	for (size_t i = 0; i < count; i++) {
-		const char *comma = memchr(text + start, ',', parser->length - start);
-		size_t end = comma ? (size_t)(comma - text) : parser->length;
-		int result = parse_range(parser, start, end, &pattern->ports[i]);
-
-		if (result != 0) {
-			return result;
-		}
-		start = end + 1;
-	}
-	pattern->port_count = count;
-	merge_ports(pattern);
-	return 0;
-}
-
 /* -------- hosts -------- */
 
-static int check_prefix(struct parser *parser, size_t start, size_t length)
+static int check_prefix(struct sg_pattern_parser *parser, size_t start, size_t length)
 {
 	const struct sg_addresspattern *pattern = parser->pattern;
 	bool six = pattern->family == AF_INET6, single = pattern->prefix == (six ? 128 : 32);
@@ -223,30 +34,31 @@ static int check_prefix(struct parser *parser, size_t start, size_t length)
 		sg_addressrange_prefix(pattern->family, pattern->bytes, pattern->prefix);
 
 	if (single && range.low == 0 && parser->use == SG_ADDRESSPATTERN_ALLOW) {
-		fail(parser, start, length, "this address means the loopback when it is connected to");
-		return suggest(parser, "loopback");
+		sg_pattern_fail(parser, start, length,
+				"this address means the loopback when it is connected to");
+		return sg_pattern_suggest(parser, "loopback");
 	}
 	if (six && pattern->prefix >= 96 && range.high >> 32 == 0 && range.low > 1) {
-		fail(parser, start, length,
-		     "IPv4-compatible addresses are never reached: the IPv4 address is meant");
+		sg_pattern_fail(parser, start, length,
+				"IPv4-compatible addresses are never reached: the IPv4 address is meant");
 		if (single) {
-			suggest(parser, "%u.%u.%u.%u", pattern->bytes[12], pattern->bytes[13],
-				pattern->bytes[14], pattern->bytes[15]);
+			sg_pattern_suggest(parser, "%u.%u.%u.%u", pattern->bytes[12], pattern->bytes[13],
+					   pattern->bytes[14], pattern->bytes[15]);
 		}
 		return -EINVAL;
 	}
 	if (parser->use != SG_ADDRESSPATTERN_LISTEN && pattern->protocols == SG_PROTOCOL_TCP &&
 	    (six ? pattern->prefix >= 8 && pattern->bytes[0] == 0xff
 		 : pattern->prefix >= 4 && pattern->bytes[0] >> 4 == 0xe)) {
-		return fail(parser, start, length, "a multicast address cannot be reached by tcp");
+		return sg_pattern_fail(parser, start, length, "a multicast address cannot be reached by tcp");
 	}
 	return 0;
 }
 
 /* Applies a prefix length: IPv4-mapped becomes IPv4, host bits are an error with the network as suggestion.
  */
-static int take_prefix(struct parser *parser, size_t start, size_t length, const struct sg_address *address,
-		       unsigned int prefix, bool mapped_bits)
+static int take_prefix(struct sg_pattern_parser *parser, size_t start, size_t length,
+		       const struct sg_address *address, unsigned int prefix, bool mapped_bits)
 {
 	struct sg_addresspattern *pattern = parser->pattern;
 	unsigned int width = address->family == AF_INET ? 32 : 128;
@@ -265,8 +77,8 @@ static int take_prefix(struct parser *parser, size_t start, size_t length, const
 	}
 	if (memcmp(bytes, address->bytes, width / 8) != 0) {
 		inet_ntop(address->family, bytes, network, sizeof(network));
-		fail(parser, start, length, "bits are set behind the prefix of %u bits", prefix);
-		return suggest(parser, width == 32 ? "%s/%u" : "[%s/%u]", network, prefix);
+		sg_pattern_fail(parser, start, length, "bits are set behind the prefix of %u bits", prefix);
+		return sg_pattern_suggest(parser, width == 32 ? "%s/%u" : "[%s/%u]", network, prefix);
 	}
 	pattern->kind = SG_HOST_PREFIX;
 	pattern->family = address->family;
@@ -298,8 +110,8 @@ static int parse_prefix(const char *text, size_t length, unsigned int width)
 
 /* `text` of `length` bytes is ADDRESS or ADDRESS/PREFIX; whole_* is what to underline and replace in a
  * message. */
-static int parse_ip(struct parser *parser, int family, const char *text, size_t length, size_t whole_start,
-		    size_t whole_length)
+static int parse_ip(struct sg_pattern_parser *parser, int family, const char *text, size_t length,
+		    size_t whole_start, size_t whole_length)
 {
 	const char *slash = memchr(text, '/', length);
 	size_t size = slash ? (size_t)(slash - text) : length;
@@ -315,38 +127,38 @@ static int parse_ip(struct parser *parser, int family, const char *text, size_t 
 		copy[size] = '\0';
 	}
 	if (memchr(text, '%', size)) {
-		return fail(parser, whole_start, whole_length,
-			    "a pattern has no scope (%%interface): it holds on every link");
+		return sg_pattern_fail(parser, whole_start, whole_length,
+				       "a pattern has no scope (%%interface): it holds on every link");
 	}
 	if (size >= sizeof(copy) || inet_pton(family, copy, bytes) != 1) {
-		return fail(parser, whole_start, whole_length, "this is not an IPv%d address",
-			    family == AF_INET ? 4 : 6);
+		return sg_pattern_fail(parser, whole_start, whole_length, "this is not an IPv%d address",
+				       family == AF_INET ? 4 : 6);
 	}
 	if (slash) {
 		prefix = parse_prefix(slash + 1, length - size - 1, width);
 		if (prefix < 0) {
-			return fail(parser, whole_start, whole_length,
-				    "a prefix length is a number from 0 to %u", width);
+			return sg_pattern_fail(parser, whole_start, whole_length,
+					       "a prefix length is a number from 0 to %u", width);
 		}
 	}
 	sg_address_from_ip(family, bytes, &address);
 	mapped = family == AF_INET6 && address.family == AF_INET;
 	if (mapped && prefix < 96) {
-		return fail(parser, whole_start, whole_length,
-			    "a prefix of an IPv4-mapped address has at least 96 bits");
+		return sg_pattern_fail(parser, whole_start, whole_length,
+				       "a prefix of an IPv4-mapped address has at least 96 bits");
 	}
 	return take_prefix(parser, whole_start, whole_length, &address, (unsigned int)prefix, mapped);
 }
 
 /* [ADDRESS], [ADDRESS/PREFIX] or [ADDRESS]/PREFIX. Sets *ret_end to the offset after it. */
-static int parse_bracketed(struct parser *parser, size_t start, size_t *ret_end)
+static int parse_bracketed(struct sg_pattern_parser *parser, size_t start, size_t *ret_end)
 {
 	const char *text = parser->text, *close = memchr(text + start, ']', parser->length - start);
 	char joined[INET6_ADDRSTRLEN + 8];
 	size_t inner, end, tail;
 
 	if (!close) {
-		fail(parser, start, parser->length - start, "the bracket is not closed");
+		sg_pattern_fail(parser, start, parser->length - start, "the bracket is not closed");
 		return -EINVAL;
 	}
 	inner = (size_t)(close - text) - start - 1;
@@ -360,10 +172,10 @@ static int parse_bracketed(struct parser *parser, size_t start, size_t *ret_end)
 		return parse_ip(parser, AF_INET6, text + start + 1, inner, start, end - start);
 	}
 	if (text[end] != '/') {
-		return fail(parser, end, tail - end, "a colon and the ports follow the bracket");
+		return sg_pattern_fail(parser, end, tail - end, "a colon and the ports follow the bracket");
 	}
 	if (inner + (tail - end) > sizeof(joined)) {
-		return fail(parser, start, tail - start, "this is not an IPv6 address");
+		return sg_pattern_fail(parser, start, tail - start, "this is not an IPv6 address");
 	}
 	memcpy(joined, text + start + 1, inner);
 	memcpy(joined + inner, text + end, tail - end);
@@ -371,7 +183,7 @@ static int parse_bracketed(struct parser *parser, size_t start, size_t *ret_end)
 	return parse_ip(parser, AF_INET6, joined, inner + (tail - end), start, tail - start);
 }
 
-static int parse_name(struct parser *parser, size_t start, size_t length)
+static int parse_name(struct sg_pattern_parser *parser, size_t start, size_t length)
 {
 	const char *host = parser->text + start;
 	bool below = length >= 2 && host[0] == '*' && host[1] == '.';
@@ -380,29 +192,30 @@ static int parse_name(struct parser *parser, size_t start, size_t length)
 	int problem;
 
 	if (!below && length > 0 && memchr(host, '*', length)) {
-		return fail(parser, start, length,
-			    "a wildcard stands for whole labels in front: *.example.com");
+		return sg_pattern_fail(parser, start, length,
+				       "a wildcard stands for whole labels in front: *.example.com");
 	}
 	problem = sg_domain_parse(host + skip, length - skip, &parser->pattern->name, &offset, &size);
 	if (problem == SG_DOMAIN_UNICODE &&
 	    sg_domain_to_ascii(host + skip, length - skip, ascii, sizeof(ascii)) == 0) {
-		fail(parser, start + skip, length - skip, "%s", sg_domain_problem_text(problem));
-		return suggest(parser, "%s", ascii);
+		sg_pattern_fail(parser, start + skip, length - skip, "%s", sg_domain_problem_text(problem));
+		return sg_pattern_suggest(parser, "%s", ascii);
 	}
 	if (problem != 0) {
-		return fail(parser, start + skip + offset, size, "%s", sg_domain_problem_text(problem));
+		return sg_pattern_fail(parser, start + skip + offset, size, "%s",
+				       sg_domain_problem_text(problem));
 	}
 	parser->pattern->kind = below ? SG_HOST_SUBDOMAINS : SG_HOST_NAME;
 	return 0;
 }
 
-static int parse_host(struct parser *parser, size_t start, size_t length)
+static int parse_host(struct sg_pattern_parser *parser, size_t start, size_t length)
 {
 	const char *host = parser->text + start, *slash = memchr(host, '/', length);
 	bool digits = length > 0;
 
 	for (size_t i = 0; i < SG_ARRAY_SIZE(host_words); i++) {
-		if (equals(host, length, host_words[i].word)) {
+		if (sg_pattern_equals(host, length, host_words[i].word)) {
 			parser->pattern->kind = (uint8_t)host_words[i].kind;
 			return 0;
 		}
@@ -414,14 +227,15 @@ static int parse_host(struct parser *parser, size_t start, size_t length)
 		return parse_ip(parser, AF_INET, host, length, start, length);
 	}
 	if (slash) {
-		return fail(parser, (size_t)(slash - parser->text), length - (size_t)(slash - host),
-			    "only an address has a prefix length");
+		return sg_pattern_fail(parser, (size_t)(slash - parser->text),
+				       length - (size_t)(slash - host),
+				       "only an address has a prefix length");
 	}
 	return parse_name(parser, start, length);
 }
 
 /* If `length` bytes at `start` are an IPv6 address: says that it stands in brackets. */
-static int refuse_bare_six(struct parser *parser, size_t start, size_t length)
+static int refuse_bare_six(struct sg_pattern_parser *parser, size_t start, size_t length)
 {
 	char copy[INET6_ADDRSTRLEN];
 	uint8_t bytes[16];
@@ -434,13 +248,13 @@ static int refuse_bare_six(struct parser *parser, size_t start, size_t length)
 	if (inet_pton(AF_INET6, copy, bytes) != 1) {
 		return 0;
 	}
-	fail(parser, start, length, "an IPv6 address stands in brackets");
-	return suggest(parser, "[%s]", copy);
+	sg_pattern_fail(parser, start, length, "an IPv6 address stands in brackets");
+	return sg_pattern_suggest(parser, "[%s]", copy);
 }
 
 /* An IPv6 address without its brackets, with a port behind it or without: says with which text it would be
  * right. */
-static int check_bare_six(struct parser *parser, size_t start)
+static int check_bare_six(struct sg_pattern_parser *parser, size_t start)
 {
 	const char *text = parser->text, *colon = memrchr(text + start, ':', parser->length - start);
 	size_t cut = colon ? (size_t)(colon - text) : parser->length;
@@ -456,18 +270,20 @@ static int check_bare_six(struct parser *parser, size_t start)
 	return result != 0 ? result : refuse_bare_six(parser, start, parser->length - start);
 }
 
-static int check_listen(struct parser *parser, size_t start, size_t length)
+static int check_listen(struct sg_pattern_parser *parser, size_t start, size_t length)
 {
 	switch ((enum sg_host_kind)parser->pattern->kind) {
 	case SG_HOST_NAME:
 	case SG_HOST_SUBDOMAINS:
-		fail(parser, start, length, "one listens on an address of this host, not on a name");
-		return equals(parser->pattern->name.text, parser->pattern->name.length, "localhost")
-			       ? suggest(parser, "loopback")
+		sg_pattern_fail(parser, start, length,
+				"one listens on an address of this host, not on a name");
+		return sg_pattern_equals(parser->pattern->name.text, parser->pattern->name.length,
+					 "localhost")
+			       ? sg_pattern_suggest(parser, "loopback")
 			       : -EINVAL;
 	case SG_HOST_INTERNET:
-		fail(parser, start, length, "`internet` is never this host's own address");
-		return suggest(parser, "host");
+		sg_pattern_fail(parser, start, length, "`internet` is never this host's own address");
+		return sg_pattern_suggest(parser, "host");
 	default:
 		return 0;
 	}
@@ -475,7 +291,7 @@ static int check_listen(struct parser *parser, size_t start, size_t length)
 
 /* -------- the whole -------- */
 
-static int parse_unix(struct parser *parser, size_t start)
+static int parse_unix(struct sg_pattern_parser *parser, size_t start)
 {
 	struct sg_addresspattern *pattern = parser->pattern;
 	const char *path = parser->text + start;
@@ -483,16 +299,16 @@ static int parse_unix(struct parser *parser, size_t start)
 	bool abstract = length > 0 && path[0] == '@';
 
 	if (length == 0 || (abstract && length == 1)) {
-		return fail(parser, start, length, "the path or name of the socket is missing");
+		return sg_pattern_fail(parser, start, length, "the path or name of the socket is missing");
 	}
 	if (!abstract && !strchr("/~$", path[0])) {
-		return fail(
+		return sg_pattern_fail(
 			parser, start, length,
 			"the path of a socket begins with / (or ~ or a variable), an abstract name with @");
 	}
 	if (abstract && length - 1 > SG_ADDRESS_UNIX_MAX - 1 && !memchr(path, '*', length)) {
-		return fail(parser, start, length, "an abstract name has at most %d bytes",
-			    SG_ADDRESS_UNIX_MAX - 1);
+		return sg_pattern_fail(parser, start, length, "an abstract name has at most %d bytes",
+				       SG_ADDRESS_UNIX_MAX - 1);
 	}
 	pattern->kind = abstract ? SG_HOST_UNIX_ABSTRACT : SG_HOST_UNIX_PATH;
 	pattern->path_length = length - abstract;
@@ -500,7 +316,7 @@ static int parse_unix(struct parser *parser, size_t start)
 	return pattern->path ? 0 : -ENOMEM;
 }
 
-static int parse_protocol(struct parser *parser, size_t *ret_end)
+static int parse_protocol(struct sg_pattern_parser *parser, size_t *ret_end)
 {
 	const char *names[SG_ARRAY_SIZE(protocol_rows)], *near,
 		*colon = memchr(parser->text, ':', parser->length);
@@ -509,45 +325,47 @@ static int parse_protocol(struct parser *parser, size_t *ret_end)
 
 	for (size_t i = 0; i < SG_ARRAY_SIZE(protocol_rows); i++) {
 		names[i] = protocol_rows[i].name;
-		if (colon && equals(parser->text, end, names[i])) {
+		if (colon && sg_pattern_equals(parser->text, end, names[i])) {
 			parser->pattern->protocols = protocol_rows[i].protocols;
 			*ret_end = end;
 			return 0;
 		}
 	}
-	if (equals(parser->text, end, "http") || equals(parser->text, end, "https")) {
-		fail(parser, 0,
-		     end + (parser->length >= end + 3 && memcmp(parser->text + end, "://", 3) == 0 ? 3 : 0),
-		     "a pattern is PROTOCOL:HOST:PORTS; %s is tcp, port %d",
-		     equals(parser->text, end, "http") ? "http" : "https",
-		     equals(parser->text, end, "http") ? 80 : 443);
-		return suggest(parser, "tcp:");
+	if (sg_pattern_equals(parser->text, end, "http") || sg_pattern_equals(parser->text, end, "https")) {
+		sg_pattern_fail(parser, 0,
+				end + (parser->length >= end + 3 && memcmp(parser->text + end, "://", 3) == 0
+					       ? 3
+					       : 0),
+				"a pattern is PROTOCOL:HOST:PORTS; %s is tcp, port %d",
+				sg_pattern_equals(parser->text, end, "http") ? "http" : "https",
+				sg_pattern_equals(parser->text, end, "http") ? 80 : 443);
+		return sg_pattern_suggest(parser, "tcp:");
 	}
-	fail(parser, 0, end,
-	     colon ? "the protocol is tcp, udp, icmp, unix or *"
-		   : "a pattern is PROTOCOL:HOST:PORTS, icmp:HOST, unix:PATH or unix:@NAME");
+	sg_pattern_fail(parser, 0, end,
+			colon ? "the protocol is tcp, udp, icmp, unix or *"
+			      : "a pattern is PROTOCOL:HOST:PORTS, icmp:HOST, unix:PATH or unix:@NAME");
 	if (!colon && sg_domain_parse(parser->text, end, &(struct sg_domain){0}, NULL, NULL) == 0) {
-		return suggest(parser, "tcp:%.*s:443", (int)end, parser->text);
+		return sg_pattern_suggest(parser, "tcp:%.*s:443", (int)end, parser->text);
 	}
 	if (end < sizeof(word)) {
 		memcpy(word, parser->text, end);
 		near = sg_text_nearest(word, names, SG_ARRAY_SIZE(names));
 		if (near && colon) {
-			return suggest(parser, "%s", near);
+			return sg_pattern_suggest(parser, "%s", near);
 		}
 	}
 	return -EINVAL;
 }
 
-static int parse_bare_word(struct parser *parser, bool *ret_done)
+static int parse_bare_word(struct sg_pattern_parser *parser, bool *ret_done)
 {
 	for (size_t i = 0; i < SG_ARRAY_SIZE(host_words); i++) {
-		if (!equals(parser->text, parser->length, host_words[i].word)) {
+		if (!sg_pattern_equals(parser->text, parser->length, host_words[i].word)) {
 			continue;
 		}
 		if (host_words[i].kind == SG_HOST_ANY) {
-			fail(parser, 0, 1, "every address is written with its protocol and ports");
-			return suggest(parser, "*:*:*");
+			sg_pattern_fail(parser, 0, 1, "every address is written with its protocol and ports");
+			return sg_pattern_suggest(parser, "*:*:*");
 		}
 		parser->pattern->protocols = SG_PROTOCOL_IP_ALL;
 		parser->pattern->kind = (uint8_t)host_words[i].kind;
@@ -562,16 +380,18 @@ static int parse_bare_word(struct parser *parser, bool *ret_done)
 	return 0;
 }
 
-static int parse_icmp_end(struct parser *parser, size_t end)
+static int parse_icmp_end(struct sg_pattern_parser *parser, size_t end)
 {
 	if (parser->use == SG_ADDRESSPATTERN_LISTEN) {
-		return fail(parser, 0, 4, "nothing listens by icmp");
+		return sg_pattern_fail(parser, 0, 4, "nothing listens by icmp");
 	}
-	return end == parser->length ? 0 : fail(parser, end, parser->length - end, "icmp has no ports");
+	return end == parser->length
+		       ? 0
+		       : sg_pattern_fail(parser, end, parser->length - end, "icmp has no ports");
 }
 
 /* HOST and what follows it, from `start`. */
-static int parse_endpoint(struct parser *parser, size_t start)
+static int parse_endpoint(struct sg_pattern_parser *parser, size_t start)
 {
 	const char *text = parser->text, *colon;
 	size_t end = start;
@@ -595,34 +415,35 @@ static int parse_endpoint(struct parser *parser, size_t start)
 		return parse_icmp_end(parser, end);
 	}
 	if (end == parser->length) {
-		fail(parser, end, 0, "the ports are missing: a colon, then numbers, ranges or *");
-		return suggest(parser, ":*");
+		sg_pattern_fail(parser, end, 0, "the ports are missing: a colon, then numbers, ranges or *");
+		return sg_pattern_suggest(parser, ":*");
 	}
-	result = parse_ports(parser, end + 1);
-	if (result == 0 && parser->pattern->protocols == SG_PROTOCOL_IP_ALL && !all_ports(parser->pattern)) {
+	result = sg_pattern_parse_ports(parser, end + 1);
+	if (result == 0 && parser->pattern->protocols == SG_PROTOCOL_IP_ALL &&
+	    !sg_pattern_all_ports(parser->pattern)) {
 		parser->pattern->protocols = SG_PROTOCOL_TCP | SG_PROTOCOL_UDP;
 	}
 	return result;
 }
 
-static int parse_all(struct parser *parser)
+static int parse_all(struct sg_pattern_parser *parser)
 {
 	bool done = false;
 	size_t end = 0;
 	int result;
 
 	if (parser->length == 0) {
-		return fail(parser, 0, 0, "the pattern is empty");
+		return sg_pattern_fail(parser, 0, 0, "the pattern is empty");
 	}
 	if (parser->length > SG_ADDRESSPATTERN_MAX) {
-		return fail(parser, 0, parser->length, "a pattern has at most %d bytes",
-			    SG_ADDRESSPATTERN_MAX);
+		return sg_pattern_fail(parser, 0, parser->length, "a pattern has at most %d bytes",
+				       SG_ADDRESSPATTERN_MAX);
 	}
 	for (size_t i = 0; i < parser->length; i++) {
 		if ((unsigned char)parser->text[i] < 0x20 || parser->text[i] == 0x7f) {
-			return fail(parser, i, 1,
-				    "a control character (byte 0x%02x) has no place in a pattern",
-				    (unsigned int)(unsigned char)parser->text[i]);
+			return sg_pattern_fail(parser, i, 1,
+					       "a control character (byte 0x%02x) has no place in a pattern",
+					       (unsigned int)(unsigned char)parser->text[i]);
 		}
 	}
 	result = parse_bare_word(parser, &done);
@@ -643,7 +464,7 @@ int sg_addresspattern_parse(const char *text, size_t length, enum sg_addresspatt
 			    struct sg_addresspattern *ret, struct sg_addresspattern_problem *problem)
 {
 	SG_AUTO_ADDRESSPATTERN struct sg_addresspattern pattern = {0};
-	struct parser parser = {text, length, use, &pattern, problem};
+	struct sg_pattern_parser parser = {text, length, use, &pattern, problem};
 	int result;
 
 	memset(problem, 0, sizeof(*problem));
@@ -674,7 +495,7 @@ static void format_host(const struct sg_addresspattern *pattern, struct sg_buffe
 			return;
 		}
 		if (pattern->kind == SG_HOST_NAME &&
-		    equals(pattern->name.text, pattern->name.length, host_words[i].word)) {
+		    sg_pattern_equals(pattern->name.text, pattern->name.length, host_words[i].word)) {
 			sg_buffer_printf(buffer, "%s.", pattern->name.text);
 			return;
 		}
@@ -713,7 +534,7 @@ void sg_addresspattern_format(const struct sg_addresspattern *pattern, struct sg
 		const struct sg_portrange *range = &pattern->ports[i];
 
 		sg_buffer_append_byte(buffer, i == 0 ? ':' : ',');
-		if (all_ports(pattern)) {
+		if (sg_pattern_all_ports(pattern)) {
 			sg_buffer_append_byte(buffer, '*');
 		} else if (range->low == range->high) {
 			sg_buffer_printf(buffer, "%u", range->low);

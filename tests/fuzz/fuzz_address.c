@@ -1,6 +1,7 @@
 /*
- * Address patterns and socket addresses: a pattern that parses has a canonical text that gives the same pattern, and can be
- * compiled and matched; a socket address that is accepted comes back the same from what is made of it.
+ * Address patterns and socket addresses: a pattern that parses has a canonical text that gives the same
+ * pattern, and can be compiled and matched; a socket address that is accepted comes back the same from what
+ * is made of it.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -27,7 +28,8 @@ static void check_set(const struct sg_addresspattern *pattern, const struct sg_a
 	struct sg_addressset *set = NULL;
 	struct sg_address_match match;
 
-	if (builder && sg_addressset_builder_add(builder, pattern, 7, 3) == 0 && sg_addressset_build(builder, 2, &set) == 0) {
+	if (builder && sg_addressset_builder_add(builder, pattern, 7, 3) == 0 &&
+	    sg_addressset_build(builder, 2, &set) == 0) {
 		sg_addressset_match(set, address, NULL, 0, NULL, &match);
 		require((match.classes & ~3U) == 0 && (!(match.classes & 1) || match.rules[0] == 7));
 	}
@@ -36,14 +38,15 @@ static void check_set(const struct sg_addresspattern *pattern, const struct sg_a
 }
 
 static void check_pattern(const char *text, size_t size, enum sg_addresspattern_use use,
-                          const struct sg_address *address)
+			  const struct sg_address *address)
 {
 	struct sg_addresspattern pattern = {0}, again = {0};
 	struct sg_buffer first = SG_BUFFER_INIT, second = SG_BUFFER_INIT;
 	struct sg_addresspattern_problem problem;
 
 	if (sg_addresspattern_parse(text, size, use, &pattern, &problem) != 0) {
-		require(problem.offset <= size && problem.length <= size - problem.offset && problem.message[0] != '\0');
+		require(problem.offset <= size && problem.length <= size - problem.offset &&
+			problem.message[0] != '\0');
 		return;
 	}
 	sg_addresspattern_format(&pattern, &first);
@@ -92,7 +95,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	/* The first byte splits: a socket address, then a pattern. */
 	size_t split = size > 0 ? data[0] % 130 : 0;
-	struct sg_address address = {.family = AF_INET, .protocol = SG_PROTOCOL_TCP, .port = 443, .bytes = {10, 1, 2, 3}};
+	struct sg_address address = {
+		.family = AF_INET, .protocol = SG_PROTOCOL_TCP, .port = 443, .bytes = {10, 1, 2, 3}};
 
 	if (size == 0) {
 		return 0;
@@ -102,7 +106,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	split = split > size ? size : split;
 	check_sockaddr(data, split, &address);
 	for (int use = 0; use < 3; use++) {
-		check_pattern((const char *)data + split, size - split, (enum sg_addresspattern_use)use, &address);
+		check_pattern((const char *)data + split, size - split, (enum sg_addresspattern_use)use,
+			      &address);
 	}
 	return 0;
 }

@@ -1,6 +1,6 @@
 /*
- * Hostile DNS messages: whatever parses must be walked, reduced and written again without a fault, and what is written must
- * parse. hosts(5) and resolv.conf(5) get the same bytes.
+ * Hostile DNS messages: whatever parses must be walked, reduced and written again without a fault, and what
+ * is written must parse. hosts(5) and resolv.conf(5) get the same bytes.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -18,13 +18,14 @@ static void require(bool holds)
 	}
 }
 
-static void check_reply(const struct sg_dns_message *message, const struct sg_dns_answers *answers, size_t limit)
+static void check_reply(const struct sg_dns_message *message, const struct sg_dns_answers *answers,
+			size_t limit)
 {
 	static uint8_t out[SG_DNS_MESSAGE_MAX];
 	struct sg_dns_reply reply = {.rcode = answers ? answers->rcode & 0xfff : SG_DNS_NXDOMAIN,
-	                             .answers = answers,
-	                             .error = SG_DNS_ERROR_BLOCKED,
-	                             .error_text = "text"};
+				     .answers = answers,
+				     .error = SG_DNS_ERROR_BLOCKED,
+				     .error_text = "text"};
 	size_t size = sg_dns_write_reply(message, &reply, out, limit);
 	struct sg_dns_message again;
 

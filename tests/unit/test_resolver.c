@@ -1,3 +1,4 @@
+/* Longer than most files: the fake upstream and its fixture serve every test here. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
