@@ -82,7 +82,7 @@ static void add_closure(struct sg_matcher *matcher, uint32_t node)
 /* The target of the node's edge on `byte`, or SG_NODE_NONE. */
 static uint32_t find_literal(const struct sg_globset *set, uint32_t node, unsigned char byte)
 {
-	uint32_t low = set->nodes[node].literal, high = set->nodes[node + 1].literal;
+	uint32_t low = set->nodes[node].literal, high = low + set->nodes[node].literal_count;
 
 	while (high - low > 8) {
 		uint32_t middle = low + (high - low) / 2;
@@ -115,7 +115,7 @@ static void add_successors(struct sg_matcher *matcher, uint32_t index, unsigned 
 		add_closure(matcher, index);
 	if (to != SG_NODE_NONE)
 		add_closure(matcher, to);
-	for (uint32_t e = node->wide; e < node[1].wide; e++) {
+	for (uint32_t e = node->wide; node->has_wide && e < node[1].wide; e++) {
 		matcher->statistics.visited++;
 		if (sg_glob_class_has(&set->classes[set->wides[e].class], byte))
 			add_closure(matcher, set->wides[e].to);
@@ -238,7 +238,7 @@ static uint32_t step_node(struct sg_matcher *matcher, uint32_t index, unsigned c
 		ways++;
 		only = index;
 	}
-	for (uint32_t e = node->wide; e < node[1].wide; e++) {
+	for (uint32_t e = node->wide; node->has_wide && e < node[1].wide; e++) {
 		matcher->statistics.visited++;
 		if (sg_glob_class_has(&set->classes[set->wides[e].class], byte)) {
 			ways++;
