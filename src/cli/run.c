@@ -207,6 +207,8 @@ static int run_session(struct run *run, const struct sg_variables *variables)
 	sg_fd_close(control[1]);
 	sg_fd_close(parent[0]);
 	sg_fd_close(parent[1]);
+	if (status == 0)
+		status = sg_log_settle(run->log_path, &error);
 	if (status == 0) {
 		relay.control = control[0];
 		status = sg_relay_run(&relay, &result, &error);

@@ -139,7 +139,8 @@ static int record_start(const struct sg_session_spec *spec, struct sg_audit *aud
 
 static int start(struct sg_session_spec *spec, struct sg_supervisor *supervisor, struct sg_error *error)
 {
-	const struct sg_audit_options audit = {.session = spec->session, .log = spec->log};
+	const struct sg_audit_options audit = {
+	    .session = spec->session, .log = spec->log, .no_wait = true, .early_end = true};
 	uint64_t sync = SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP;
 	int status = leave_streams(error);
 
@@ -147,17 +148,20 @@ static int start(struct sg_session_spec *spec, struct sg_supervisor *supervisor,
 		status = take_identity(spec, error);
 	if (status == 0)
 		status = sg_audit_start(&audit, &supervisor->audit, error);
-	if (status == 0) {
-		status = record_start(spec, supervisor->audit);
-		if (status < 0)
-			(void)sg_error_set_errno(error, status, "cannot record the start of the session");
-	}
 	if (status == 0)
 		status = sg_matcher_new(supervisor->plan->names, SG_MATCHER_MEMORY, &supervisor->names);
 	if (status == 0)
 		status = sg_world_start(&spec->world, &supervisor->world, error);
 	for (int i = 0; i < 3; i++)
 		sg_fd_close(spec->world.stdio[i]);
+	/* The command waits in its first execve: nothing of the world has run before the session's first record. */
+	if (status == 0)
+		status = sg_audit_ready(supervisor->audit, error);
+	if (status == 0) {
+		status = record_start(spec, supervisor->audit);
+		if (status < 0)
+			(void)sg_error_set_errno(error, status, "cannot record the start of the session");
+	}
 	if (status == 0)
 		status = enter_world(supervisor, error);
 	if (status == 0)

@@ -109,7 +109,9 @@ static int clone_source(const struct sg_mount *mount, int user_namespace, struct
 			return -errno;
 		return sg_error_set_errno(error, -errno, "cannot open %s for the world", mount->source);
 	}
-	if (mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &change, sizeof(change)) < 0)
+	/* A device is one node, which the kernel binds by its mode; its mount has no attributes to give up. */
+	if (mount->kind != SG_MOUNT_DEVICE &&
+	    mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &change, sizeof(change)) < 0)
 		return sg_error_set_errno(error, -errno, "cannot set the mount attributes of %s", mount->source);
 	if ((mount->flags & SG_MOUNT_OWNED) != 0 && user_namespace >= 0) {
 		struct mount_attr map = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (__u64)(unsigned int)user_namespace};

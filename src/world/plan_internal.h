@@ -16,7 +16,11 @@ struct sg_plan_root {
 	size_t cover_count, cover_capacity;
 };
 
+enum { SG_PLAN_SEEN = 1024 };
+
 struct sg_planner {
+	/* Host names that were looked at, by hash of the name: the same ones come again with every rule. */
+	struct { const char *name, *canonical; bool absent; } seen[SG_PLAN_SEEN];
 	struct sg_plan *plan;
 	const struct sg_plan_options *options;
 	struct sg_plan_root *roots;
