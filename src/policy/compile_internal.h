@@ -17,7 +17,7 @@ struct sg_definition {
 struct sg_compiler {
 	struct sg_policy *policy;
 	size_t capacity; /* of policy->rules */
-	size_t builtin_count; /* the first profiles of the policy are the built-in flags */
+	size_t own_count; /* the first profiles of the policy are those given and what they extend; then the built-in flags */
 	const struct sg_variables *variables;
 	struct sg_diagnostics *diagnostics;
 	struct sg_definition *definitions; /* sorted by name */

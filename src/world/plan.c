@@ -198,19 +198,6 @@ static void decide_placements(struct sg_plan *plan)
 	}
 }
 
-static void settle(struct sg_planner *planner)
-{
-	sg_matcher_free(planner->matcher);
-	sg_globset_free(planner->plan->names);
-	planner->matcher = NULL;
-	planner->plan->names = NULL;
-	planner->plan->decide_reads = planner->plan->decide_changes = false;
-	if (planner->status == 0)
-		sg_plan_make_names(planner);
-	if (planner->status == 0)
-		sg_plan_settle_roots(planner);
-}
-
 int sg_plan_make(const struct sg_policy *policy, const struct sg_plan_options *options, struct sg_plan **ret,
 		 struct sg_error *error)
 {
@@ -233,9 +220,14 @@ int sg_plan_make(const struct sg_policy *policy, const struct sg_plan_options *o
 	if (plan == NULL || plan->placements == NULL)
 		return sg_error_set_errno(error, -ENOMEM, "cannot plan the world");
 	sg_plan_find_roots(planner);
-	settle(planner);
-	if (planner->status == 0 && sg_plan_find_covers(planner))
-		settle(planner); /* once more, without what the covers hold */
+	if (planner->status == 0)
+		sg_plan_make_names(planner);
+	if (planner->status == 0)
+		sg_plan_settle_roots(planner);
+	if (planner->status == 0)
+		sg_plan_find_covers(planner);
+	if (planner->status == 0)
+		sg_plan_settle_decisions(planner);
 	if (planner->status == 0)
 		sg_plan_make_mounts(planner);
 	decide_placements(plan);

@@ -38,6 +38,14 @@ static bool is_coverable(const struct sg_rule *rule)
 	       (sg_glob_is_literal(rule->glob) || sg_glob_is_tree(rule->glob));
 }
 
+/* A cover holds one name. A file that has others as well is told by its inode, at each opening (supervisor/denied.h). */
+static bool bears_other_names(const char *place)
+{
+	struct stat status;
+
+	return lstat(place, &status) == 0 && !S_ISDIR(status.st_mode) && status.st_nlink > 1;
+}
+
 static void add_cover(struct sg_planner *planner, struct sg_plan_root *root, const struct sg_rule *rule, const char *place)
 {
 	struct stat status;
@@ -62,7 +70,7 @@ static void add_cover(struct sg_planner *planner, struct sg_plan_root *root, con
 
 		if (strncmp(planner->roots[i].path, place, length) == 0 &&
 		    (planner->roots[i].path[length] == '/' || planner->roots[i].path[length] == '\0'))
-			planner->roots[i].covered = true;
+			planner->roots[i].covered = planner->roots[i].skip = true;
 	}
 }
 
@@ -86,10 +94,9 @@ static void drop_inner(struct sg_plan_root *root)
 	root->cover_count = kept;
 }
 
-bool sg_plan_find_covers(struct sg_planner *planner)
+void sg_plan_find_covers(struct sg_planner *planner)
 {
 	const struct sg_policy *policy = planner->plan->policy;
-	bool any = false;
 
 	for (size_t i = 0; i < policy->rule_count && planner->status == 0; i++) {
 		const struct sg_rule *rule = &policy->rules[i];
@@ -104,13 +111,13 @@ bool sg_plan_find_covers(struct sg_planner *planner)
 			continue;
 		root = sg_plan_root_of(planner, place);
 		/* A root that is refused as a whole, and one that may be written, are decided at each opening. */
+		if (bears_other_names(place))
+			continue;
 		if (root == NULL || root->write || root->private || !root->folder || strlen(place) <= strlen(root->path))
 			continue;
 		add_cover(planner, root, rule, place);
 		planner->plan->placements[i] = SG_PLACED_COVER;
-		any = true;
 	}
 	for (size_t i = 0; i < planner->root_count; i++)
 		drop_inner(&planner->roots[i]);
-	return any;
 }

@@ -8,6 +8,7 @@ struct sg_plan_root {
 	const char *path;   /* canonical, no '/' at the end; the same name in the world */
 	const struct sg_rule *rule; /* the first that asked for it */
 	bool folder;
+	struct sg_match_below names; /* what the rules say about names in it */
 	bool private;       /* an empty tmpfs instead of the host's */
 	bool write, execute;
 	bool covered;       /* lies under a cover: a refusal holds for all of it */
@@ -49,8 +50,11 @@ int sg_plan_canonical(struct sg_planner *planner, const char *path, const char *
 void sg_plan_find_roots(struct sg_planner *planner);
 void sg_plan_settle_roots(struct sg_planner *planner);
 
-/* covers.c: gives literal refusals in read-only trees to covers. Returns true if there is any. */
-bool sg_plan_find_covers(struct sg_planner *planner);
+/* What the mounts and covers do not hold by themselves, and so is decided call by call. After the covers were found. */
+void sg_plan_settle_decisions(struct sg_planner *planner);
+
+/* covers.c: gives literal refusals in read-only trees to covers. After the roots are settled. */
+void sg_plan_find_covers(struct sg_planner *planner);
 
 /* The innermost mounted root that holds the canonical name `path`, or NULL. */
 struct sg_plan_root *sg_plan_root_of(const struct sg_planner *planner, const char *path);

@@ -122,8 +122,6 @@ void sg_plan_make_names(struct sg_planner *planner)
 
 		if (rule->glob == NULL || rule->kind == SG_RULE_PRIVATE)
 			continue;
-		if ((mask & SG_NAMES_REFUSE) != 0 && planner->plan->placements[i] != SG_PLACED_COVER)
-			mask |= SG_NAME_UNCOVERED;
 		add_glob(planner, rule->glob, i, mask);
 		if ((mask & SG_NAMES_ALLOW) != 0)
 			add_listing(planner, rule->glob, i);
