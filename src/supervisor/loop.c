@@ -63,6 +63,9 @@ static void handle(struct sg_request *request)
 	case SG_CLASS_FD_CHANGE:
 		sg_handle_change(request);
 		break;
+	case SG_CLASS_FILE_LOOK:
+		sg_handle_look(request);
+		break;
 	case SG_CLASS_NET_NAME:
 		sg_handle_network(request);
 		break;

@@ -16,9 +16,3 @@ void sg_handle_network(struct sg_request *request)
 	(void)sg_report(request, &decision, "a socket address", NULL);
 	sg_answer_error(request, decision.error);
 }
-
-/* TEMPORARY until the handlers of the tree are merged */
-void sg_handle_change(struct sg_request *request)
-{
-	sg_answer_error(request, EROFS);
-}

@@ -70,7 +70,7 @@ static int read_arguments(struct sg_request *request, struct opening *opening)
 			return ENOSYS; /* callers fall back to openat, whose flags the filter can see */
 		if ((how.resolve & ~(uint64_t)(RESOLVE_NO_MAGICLINKS | RESOLVE_CACHED)) != 0)
 			return ENOSYS;
-		if ((how.flags & (O_CREAT | __O_TMPFILE)) == 0 && how.mode != 0)
+		if ((how.flags & O_CREAT) == 0 && (how.flags & O_TMPFILE) != O_TMPFILE && how.mode != 0)
 			return EINVAL;
 		opening->dirfd = (int)data->args[0];
 		opening->path = data->args[1];
@@ -188,6 +188,8 @@ static void decide_object(struct sg_request *request, const struct sg_resolved *
 		decision->error = EACCES;
 		decision->reason = "a FIFO of the host needs a ReadWrite rule";
 	}
+	if (decision->verdict == SG_VERDICT_ALLOW)
+		(void)sg_is_denied_inode(supervisor, &object->status, access, decision);
 }
 
 /* Gives what was opened, once the record is taken. `fd` is ours or a negative errno value. */
@@ -372,7 +374,9 @@ void sg_handle_open(struct sg_request *request)
 	int error;
 
 	request->operation = "open";
-	error = read_arguments(request, &opening);
+	error = -sg_request_identify(request);
+	if (error == 0)
+		error = read_arguments(request, &opening);
 	for (int attempt = 0; error == 0 && !request->answered && attempt < RETRIES_MAX; attempt++) {
 		SG_CLEANUP(sg_resolved_done) struct sg_resolved object = SG_RESOLVED_INIT;
 		const bool exclusive = (opening.flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
@@ -384,7 +388,7 @@ void sg_handle_open(struct sg_request *request)
 		status = sg_resolve(&request->supervisor->view, &request->caller, opening.dirfd, opening.named, flags, &object);
 		if (status == 0 && exclusive) {
 			error = EEXIST;
-		} else if (status == 0 && (opening.flags & __O_TMPFILE) != 0) {
+		} else if (status == 0 && (opening.flags & O_TMPFILE) == O_TMPFILE) {
 			open_unnamed(request, &opening, &object);
 		} else if (status == 0) {
 			open_existing(request, &opening, &object);

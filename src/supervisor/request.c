@@ -10,6 +10,15 @@
 #define SECCOMP_ADDFD_FLAG_SEND (1UL << 1)
 #endif
 
+int sg_request_identify(struct sg_request *request)
+{
+	int status = sg_caller_status(&request->caller);
+
+	if (status < 0)
+		return status;
+	return request->caller.uid == request->supervisor->uid ? 0 : -EPERM;
+}
+
 static void send_answer(struct sg_request *request, int64_t value, int error, uint32_t flags)
 {
 	struct seccomp_notif_resp answer = {

@@ -98,16 +98,26 @@ static void add_own(struct sg_supervisor *supervisor, const char *path)
 static int enter_world(struct sg_supervisor *supervisor, struct sg_error *error)
 {
 	static const enum sg_mount_kind own[] = {SG_MOUNT_PRIVATE, SG_MOUNT_PROC, SG_MOUNT_PROC_SYSTEM, SG_MOUNT_PTS};
+	SG_AUTO_FD int host = -1;
+	int status;
 
 	supervisor->view.self = getpid();
 	supervisor->view.proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (supervisor->view.proc < 0)
 		return sg_error_set_errno(error, -errno, "cannot open /proc");
+	/* Here, where no cover stands over a name: what literal rules refuse is refused under every name. */
+	host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	status = host < 0 ? -errno : sg_denied_load(&supervisor->denied, supervisor->policy, host);
+	if (status < 0)
+		return sg_error_set_errno(error, status, "cannot look up the files that the profile refuses");
 	if (setns(supervisor->world.mount_namespace, CLONE_NEWNS) < 0)
 		return sg_error_set_errno(error, -errno, "cannot enter the world's mount tree");
 	supervisor->view.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (supervisor->view.root < 0)
 		return sg_error_set_errno(error, -errno, "cannot open the world's root");
+	status = sg_denied_load(&supervisor->denied, supervisor->policy, supervisor->view.root);
+	if (status < 0)
+		return sg_error_set_errno(error, status, "cannot look up the files that the profile refuses");
 	add_own(supervisor, "/");
 	for (size_t i = 0; i < supervisor->plan->mount_count; i++)
 		for (size_t j = 0; j < SG_ARRAY_SIZE(own); j++)

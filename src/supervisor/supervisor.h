@@ -18,6 +18,7 @@
 
 #include "audit/writer.h"
 #include "policy/decide.h"
+#include "supervisor/denied.h"
 #include "supervisor/resolve.h"
 #include "world/control.h"
 #include "world/plan.h"
@@ -43,6 +44,7 @@ struct sg_supervisor {
 	struct sg_matcher *names;      /* of the main thread */
 	struct sg_world world;
 	struct sg_view view;
+	struct sg_denied denied;       /* files that are refused under every name */
 	struct sg_audit *audit;
 	int control;                   /* to the front end */
 	int epoll;
@@ -69,6 +71,12 @@ struct sg_request {
 	const char *operation;         /* "open", "exec": for the record */
 	bool answered;
 };
+
+/*
+ * Reads who the caller is (sg_caller_status). Returns 0; -EPERM if it acts with another uid than the supervisor, which
+ * could then not act in its place; or what failed.
+ */
+int sg_request_identify(struct sg_request *request);
 
 /* --- answers (request.c); exactly one for each request --- */
 
@@ -104,7 +112,8 @@ void sg_notice(struct sg_supervisor *supervisor, const char *text, size_t size);
 
 /* --- handlers: one for each kind of call; each answers --- */
 void sg_handle_open(struct sg_request *request);
-void sg_handle_change(struct sg_request *request);
+void sg_handle_change(struct sg_request *request); /* FILE_CHANGE and FD_CHANGE */
+void sg_handle_look(struct sg_request *request);   /* FILE_LOOK */
 void sg_handle_exec(struct sg_request *request);
 void sg_handle_network(struct sg_request *request);
 
