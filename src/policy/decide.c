@@ -27,6 +27,37 @@ static const struct {
      "no rule allows executing it"},
 };
 
+/* What denies, by the kind of the rule. */
+static const char *const denied[SG_RULE_KINDS] = {
+    [SG_RULE_DENY] = "Deny names it",
+    [SG_RULE_DENY_READ] = "DenyRead names it",
+    [SG_RULE_DENY_WRITE] = "DenyWrite names it",
+    [SG_RULE_DENY_EXECUTE] = "DenyExec names it",
+};
+
+/* What allows less than was asked; the most telling kind first. */
+static const struct {
+	enum sg_rule_kind kind;
+	const char *reason;
+} lesser[] = {
+    {SG_RULE_WRITE, "ReadWrite only"},
+    {SG_RULE_READ, "ReadOnly only"},
+    {SG_RULE_EXECUTE, "Exec only"},
+    {SG_RULE_MAP, "Map only"},
+};
+
+static void explain_lesser(const struct sg_policy *policy, const struct sg_matcher *names, uint64_t mask,
+			   struct sg_decision *ret)
+{
+	for (size_t i = 0; i < SG_ARRAY_SIZE(lesser); i++) {
+		if ((mask & SG_NAME_BIT(lesser[i].kind)) == 0)
+			continue;
+		ret->rule = first_rule(policy, names, SG_NAME_BIT(lesser[i].kind));
+		ret->reason = lesser[i].reason;
+		return;
+	}
+}
+
 static bool decide_access(const struct sg_policy *policy, const struct sg_matcher *names, uint64_t mask, size_t row,
 			  bool own, struct sg_decision *ret)
 {
@@ -34,8 +65,9 @@ static bool decide_access(const struct sg_policy *policy, const struct sg_matche
 
 	if ((mask & accesses[row].refuse) != 0) {
 		ret->rule = first_rule(policy, names, mask & accesses[row].refuse);
-		ret->reason = "a rule denies it";
+		ret->reason = ret->rule != NULL ? denied[ret->rule->kind] : "a rule denies it";
 		ret->error = EACCES;
+		ret->access = (enum sg_access)access;
 		return false;
 	}
 	if ((mask & accesses[row].allow) != 0) {
@@ -47,6 +79,8 @@ static bool decide_access(const struct sg_policy *policy, const struct sg_matche
 		return true;
 	ret->rule = NULL;
 	ret->reason = accesses[row].refused;
+	ret->access = (enum sg_access)access;
+	explain_lesser(policy, names, mask, ret);
 	/* What programs expect of a read-only file system; they try another way then. */
 	ret->error = (access & (SG_ACCESS_WRITE | SG_ACCESS_CHANGE)) != 0 && (mask & SG_NAMES_ALLOW) != 0 ? EROFS : EACCES;
 	return false;
@@ -58,7 +92,8 @@ void sg_decide(const struct sg_policy *policy, struct sg_matcher *names, const c
 	const uint64_t reads = SG_NAME_BIT(SG_RULE_LOG_READ), writes = SG_NAME_BIT(SG_RULE_LOG_WRITE);
 	struct sg_match match;
 
-	*ret = (struct sg_decision){.verdict = SG_VERDICT_DENY, .error = EACCES, .reason = "it has no name that a rule could match"};
+	*ret = (struct sg_decision){.verdict = SG_VERDICT_DENY, .error = EACCES, .reason = "it has no name that a rule could match",
+				    .access = (enum sg_access)access};
 	if (access == 0 || sg_matcher_match(names, name, length, &match) < 0)
 		return;
 	ret->record = ((match.mask & reads) != 0 && (access & (SG_ACCESS_READ | SG_ACCESS_EXECUTE)) != 0) ||
@@ -74,6 +109,7 @@ void sg_decide(const struct sg_policy *policy, struct sg_matcher *names, const c
 		if ((access & accesses[i].access) != 0 && !decide_access(policy, names, match.mask, i, own, ret))
 			return;
 	ret->verdict = SG_VERDICT_ALLOW;
+	ret->access = (enum sg_access)access;
 	ret->reason = ret->rule != NULL ? "a rule allows it" : "it is the world's own";
 	ret->error = 0;
 }

@@ -22,9 +22,11 @@ enum sg_verdict { SG_VERDICT_ALLOW, SG_VERDICT_DENY, SG_VERDICT_HIDE };
 struct sg_decision {
 	enum sg_verdict verdict;
 	int error;                  /* DENY, HIDE: the errno value (positive) that the caller gets */
-	const struct sg_rule *rule; /* the one that allowed or denied; NULL: no rule allows it */
+	const struct sg_rule *rule; /* the one that allowed or denied, or that allows less than was asked; NULL: none names it */
 	const char *reason;         /* in words, static */
 	bool record;                /* LogOnRead or LogOnWrite ask for a record of the attempt */
+	enum sg_access access;      /* DENY, HIDE: what of it was refused; ALLOW: what was asked, as bits; 0: not about a name */
+	const char *needs;          /* DENY of a system call: the flag that would give it, or NULL; borrowed */
 };
 
 /* Bits of the set of names beside the kinds of rules (bit 1 << enum sg_rule_kind). */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "policy/words.h"
 #include "supervisor/supervisor.h"
 #include "tables/syscalls.h"
 
@@ -21,18 +22,24 @@ static void tell(struct sg_supervisor *supervisor, enum sg_control_kind kind, in
 	(void)sg_fd_send(supervisor->control, &message, offsetof(struct sg_control_message, text), &fd, fd >= 0 ? 1 : 0);
 }
 
-/* A call that no flag of the profile gives: refused, and recorded by its name. */
+/* A call that the policy does not give, or not with these arguments: refused, and recorded with what it would take. */
 static void refuse_call(struct sg_request *request, const struct sg_syscall *call)
 {
-	struct sg_decision decision = {.verdict = SG_VERDICT_DENY, .error = EPERM,
-				       .reason = "no flag of the profile gives this system call, or not with these arguments"};
+	struct sg_decision decision = {.verdict = SG_VERDICT_DENY, .error = EPERM, .reason = "no kernel that we know has it"};
+	struct sg_need need = {.kind = SG_NEED_UNKNOWN};
+	char reason[512];
 
 	request->operation = "call";
-	if (call != NULL && call->class == SG_CLASS_NEVER) {
-		decision.reason = call->reason;
-		decision.error = call->error != 0 ? call->error : EPERM;
+	if (call != NULL) {
+		sg_need_find(request->supervisor->policy, call, (const uint64_t *)request->notification.data.args, &need);
+		sg_words_need(&need, reason, sizeof(reason));
+		decision.reason = reason;
+		decision.rule = need.rule;
+		decision.needs = need.kind == SG_NEED_FLAG ? need.flag : NULL;
+		if (call->class == SG_CLASS_NEVER && call->error != 0)
+			decision.error = call->error;
 	}
-	(void)sg_report(request, &decision, call != NULL ? call->name : "an unknown system call", NULL);
+	(void)sg_report(request, &decision, call != NULL ? call->name : "an unknown system call", need.detail);
 	sg_answer_error(request, decision.error);
 }
 

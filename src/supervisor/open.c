@@ -186,6 +186,7 @@ static void decide_object(struct sg_request *request, const struct sg_resolved *
 	    decision->rule->kind != SG_RULE_WRITE) {
 		decision->verdict = SG_VERDICT_DENY;
 		decision->error = EACCES;
+		decision->access = SG_ACCESS_WRITE;
 		decision->reason = "a FIFO of the host needs a ReadWrite rule";
 	}
 	if (decision->verdict == SG_VERDICT_ALLOW)

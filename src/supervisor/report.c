@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "policy/words.h"
 #include "supervisor/process.h"
 #include "supervisor/supervisor.h"
 
@@ -32,7 +34,9 @@ static void fill_rule(struct sg_record *record, const struct sg_rule *rule)
 	record->rule_file = sg_record_text(rule->source->name);
 	record->rule_line = position.line;
 	record->rule_column = position.column;
+	record->rule_key = sg_record_text(sg_rule_infos[rule->kind].name);
 	record->rule_text = sg_record_text(rule->written);
+	record->rule_flag = sg_record_text(rule->flag);
 }
 
 static const char *base_name(const char *path)
@@ -42,25 +46,71 @@ static const char *base_name(const char *path)
 	return slash == NULL || slash[1] == '\0' ? path : slash + 1;
 }
 
-/* "git may not open /etc/shadow: a rule denies it (developer.toml:12:9)" */
+/* --- the line at the terminal --- */
+
+enum { RECENT_MAX = 32, RECENT_MS = 1000 };
+
+/* Refusals that the person was told of a moment ago, by what they say. Of the main thread, as all of this file. */
+static struct {
+	uint64_t hash; /* of the line */
+	int64_t until_ms;
+} recent[RECENT_MAX];
+
+/* FNV-1a; that two lines of one second have the same hash hides one of them from the terminal, not from the record. */
+static uint64_t hash_line(const char *text, size_t size)
+{
+	uint64_t hash = UINT64_C(14695981039346656037);
+
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ (unsigned char)text[i]) * UINT64_C(1099511628211);
+	return hash;
+}
+
+/* True if the same line was told within the last second; else it is noted as told now. */
+static bool is_repeated(const char *text, size_t size)
+{
+	const uint64_t hash = hash_line(text, size);
+	struct timespec now;
+	size_t oldest = 0;
+	int64_t now_ms;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	for (size_t i = 0; i < RECENT_MAX; i++) {
+		if (recent[i].hash == hash && now_ms < recent[i].until_ms)
+			return true;
+		if (recent[i].until_ms < recent[oldest].until_ms)
+			oldest = i;
+	}
+	recent[oldest].hash = hash;
+	recent[oldest].until_ms = now_ms + RECENT_MS;
+	return false;
+}
+
+/* "vim may not write /etc/hosts: ReadOnly only (developer.toml:7:12). More: shellguard why" */
 static void notice_refusal(struct sg_request *request, const struct sg_decision *decision, const char *program,
-			   const char *shown)
+			   const char *object, const char *named)
 {
 	SG_AUTO_BUFFER struct sg_buffer line = SG_BUFFER_INIT;
+	const char *shown = object != NULL ? object : named != NULL ? named : "";
 
-	sg_buffer_append_text(&line, "refused: ");
 	sg_buffer_append_escaped(&line, base_name(program), strlen(base_name(program)));
-	sg_buffer_printf(&line, " may not %s ", request->operation);
+	sg_buffer_printf(&line, " may not %s ",
+			 sg_words_verb(request->operation, sg_words_access(decision->access), shown));
 	sg_buffer_append_escaped(&line, shown, strlen(shown));
+	/* Of a call, which request or kind of socket it was about. */
+	if (strcmp(request->operation, "call") == 0 && named != NULL)
+		sg_buffer_printf(&line, " (%s)", named);
 	sg_buffer_printf(&line, ": %s", decision->reason);
-	if (decision->rule != NULL) {
-		struct sg_position position = sg_source_locate(decision->rule->source, decision->rule->span.offset);
-
+	if (decision->rule != NULL && decision->rule->flag != NULL)
+		sg_buffer_printf(&line, " (of the flag \"%s\")", decision->rule->flag);
+	else if (decision->rule != NULL) {
 		sg_buffer_append_text(&line, " (");
-		sg_buffer_append_escaped(&line, decision->rule->source->name, strlen(decision->rule->source->name));
-		sg_buffer_printf(&line, ":%zu:%zu)", position.line, position.column);
+		sg_words_place(decision->rule, false, &line);
+		sg_buffer_append_byte(&line, ')');
 	}
-	if (sg_buffer_status(&line) == 0)
+	sg_buffer_append_text(&line, ". More: shellguard why");
+	if (sg_buffer_status(&line) == 0 && !is_repeated(line.data, line.size))
 		sg_notice(request->supervisor, line.data, line.size);
 }
 
@@ -79,10 +129,13 @@ int sg_report(struct sg_request *request, const struct sg_decision *decision, co
 	    .verdict = granted ? SG_RECORD_VERDICT_ALLOW : SG_RECORD_VERDICT_DENY,
 	    .error = granted ? 0 : decision->error,
 	    .reason = sg_record_text(decision->reason),
+	    .needs = sg_record_text(decision->needs),
 	    .tid = (uint64_t)request->caller.tid,
 	};
 	int status;
 
+	if (sg_words_access(decision->access)[0] != '\0')
+		record.access = sg_record_text(sg_words_access(decision->access));
 	process = sg_process_find(supervisor->view.proc, request->caller.tid, supervisor->world.first);
 	if (process != NULL) {
 		record.pid = (uint64_t)process->pid;
@@ -94,7 +147,7 @@ int sg_report(struct sg_request *request, const struct sg_decision *decision, co
 	status = sg_audit_append(supervisor->audit, &record, NULL);
 	/* What is hidden is not spoken of where the world could read it back from its terminal. */
 	if (!granted && decision->verdict != SG_VERDICT_HIDE)
-		notice_refusal(request, decision, process != NULL ? process->program : "?", object != NULL ? object : named);
+		notice_refusal(request, decision, process != NULL ? process->program : "?", object, named);
 	return status;
 }
 

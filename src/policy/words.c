@@ -1,0 +1,134 @@
+#include "policy/words.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+	const char *operation, *access, *verb, *folder; /* access "": any; folder: the verb for a folder, or NULL */
+} verbs[] = {
+    {"open", "read", "read", "list"},
+    {"open", "write", "write", "write to"},
+    {"open", "change", "make", NULL},
+    {"open", "execute", "execute", NULL},
+    {"exec", "", "execute", NULL},
+    {"call", "", "call", NULL},
+    {"mkdir", "", "make the folder", NULL},
+    {"mknod", "", "make", NULL},
+    {"create", "", "make", NULL},
+    {"unlink", "", "remove", NULL},
+    {"rmdir", "", "remove", NULL},
+    {"symlink", "", "make the link", NULL},
+    {"link", "", "make the link", NULL},
+    {"chmod", "", "change the mode of", NULL},
+    {"chown", "", "change the owner of", NULL},
+    {"utimens", "", "change the times of", NULL},
+    {"setxattr", "", "set an attribute of", NULL},
+    {"removexattr", "", "remove an attribute of", NULL},
+    {"getxattr", "", "read an attribute of", NULL},
+    {"readlink", "", "read the link", NULL},
+    {"stat", "", "look at", NULL},
+    {"access", "", "look at", NULL},
+    {"getdents", "", "list", NULL},
+    {"connect", "", "connect to", NULL},
+    {"bind", "", "listen on", NULL},
+    {"listen", "", "listen on", NULL},
+    {"accept", "", "accept a connection from", NULL},
+    {"send", "", "send to", NULL},
+    {"sendto", "", "send to", NULL},
+    {"sendmsg", "", "send to", NULL},
+    {"sendmmsg", "", "send to", NULL},
+    {"resolve", "", "look up", NULL},
+};
+
+const char *sg_words_verb(const char *operation, const char *access, const char *object)
+{
+	const size_t length = object != NULL ? strlen(object) : 0;
+	const bool folder = length > 0 && object[length - 1] == '/';
+
+	for (size_t i = 0; i < SG_ARRAY_SIZE(verbs); i++)
+		if (strcmp(verbs[i].operation, operation) == 0 &&
+		    (verbs[i].access[0] == '\0' || strcmp(verbs[i].access, access) == 0))
+			return folder && verbs[i].folder != NULL ? verbs[i].folder : verbs[i].verb;
+	return operation;
+}
+
+const char *sg_words_access(enum sg_access access)
+{
+	switch (access) {
+	case SG_ACCESS_READ:
+		return "read";
+	case SG_ACCESS_WRITE:
+		return "write";
+	case SG_ACCESS_CHANGE:
+		return "change";
+	case SG_ACCESS_EXECUTE:
+		return "execute";
+	}
+	return "";
+}
+
+void sg_words_place(const struct sg_rule *rule, bool whole, struct sg_buffer *out)
+{
+	const struct sg_position position = sg_source_locate(rule->source, rule->span.offset);
+	const char *name = rule->source->name, *slash = strrchr(name, '/');
+
+	if (!whole && slash != NULL && slash[1] != '\0')
+		name = slash + 1;
+	sg_buffer_append_escaped(out, name, strlen(name));
+	sg_buffer_printf(out, ":%zu:%zu", position.line, position.column);
+}
+
+void sg_words_rule(const struct sg_rule *rule, struct sg_buffer *out)
+{
+	sg_buffer_printf(out, "%s \"", sg_rule_infos[rule->kind].name);
+	sg_buffer_append_escaped(out, rule->written, strlen(rule->written));
+	sg_buffer_append_byte(out, '"');
+}
+
+/* What may follow a literal folder, and what it means then. */
+static const struct {
+	const char *rest, *words;
+} rests[] = {
+    {"**", "everything in this folder, however deep"},
+    {"**/", "all folders in this one, however deep: their lists"},
+    {"**[^/]", "all files in this folder, however deep"},
+    {"*", "the files in this folder, not those in folders of it"},
+    {"*/", "the folders in this one: their lists"},
+};
+
+const char *sg_words_glob(const struct sg_glob *glob)
+{
+	size_t prefix, length;
+	const char *name = sg_glob_prefix(glob, &prefix), *text = sg_glob_text(glob, &length);
+
+	if (sg_glob_is_literal(glob))
+		return name[prefix - 1] == '/' ? "the folder itself: its list" : "";
+	if (name[prefix - 1] != '/')
+		return "";
+	for (size_t i = 0; i < SG_ARRAY_SIZE(rests); i++) {
+		size_t rest = strlen(rests[i].rest);
+
+		/* The text before must be the folder alone: a prefix without escapes or repeated slashes. */
+		if (length == prefix + rest && memcmp(text + prefix, rests[i].rest, rest) == 0)
+			return rests[i].words;
+	}
+	return "";
+}
+
+void sg_words_need(const struct sg_need *need, char *out, size_t size)
+{
+	switch (need->kind) {
+	case SG_NEED_NEVER:
+		(void)snprintf(out, size, "no flag gives it: %s", need->reason);
+		return;
+	case SG_NEED_DENIED:
+		(void)snprintf(out, size, "%s names it", sg_rule_infos[need->rule->kind].name);
+		return;
+	case SG_NEED_FLAG:
+		(void)snprintf(out, size, "the flag \"%s\" gives it", need->flag);
+		return;
+	case SG_NEED_UNKNOWN:
+		break;
+	}
+	(void)snprintf(out, size, "not with these arguments");
+}
