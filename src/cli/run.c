@@ -149,6 +149,17 @@ static void describe_world(struct run *run, const struct sg_variables *variables
 	}
 }
 
+/* As root our pipes are root's, and the world's 0 is not: give them to it, so that it can open /dev/stdout anew. */
+static int hand_over_pipes(const struct run *run, struct sg_error *error)
+{
+	const uid_t owner = run->identity.uid == 0 ? run->identity.zero : run->identity.uid;
+
+	for (int i = 0; run->identity.mapped && i < 3; i++)
+		if (run->pipes.world[i] >= 0 && fchown(run->pipes.world[i], owner, (gid_t)-1) < 0)
+			return sg_error_set_errno(error, -errno, "cannot hand over the world's pipes");
+	return 0;
+}
+
 /* Signals to us reach the command through the relay, so the supervisor must not be killed by the terminal's. */
 static pid_t fork_supervisor(struct sg_session_spec *spec, int control[2], struct run *run)
 {
@@ -190,6 +201,8 @@ static int run_session(struct run *run, const struct sg_variables *variables)
 	pid_t supervisor = -1;
 
 	status = sg_stdio_make_pipes(&run->stdio, &run->pipes, &error);
+	if (status == 0)
+		status = hand_over_pipes(run, &error);
 	if (status == 0 && (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, parent) < 0))
 		status = sg_error_set_errno(&error, -errno, "cannot prepare the session");
 	if (status == 0) {
