@@ -133,13 +133,13 @@ static int check_proc(struct sg_request *request, const struct sg_resolved *obje
 {
 	static const char *const writable[] = {"comm", "oom_score_adj", "coredump_filter", "timerslack_ns", "oom_adj"};
 	const char *last = strrchr(object->name, '/');
-	struct statfs system;
-	int status = sg_caller_status(&request->caller);
+	int status;
 
+	if (!sg_view_is_proc(&request->supervisor->view, object->fd, &object->status) || S_ISDIR(object->status.st_mode))
+		return 0;
+	status = sg_caller_status(&request->caller);
 	if (status < 0)
 		return status;
-	if (fstatfs(object->fd, &system) < 0 || system.f_type != PROC_SUPER_MAGIC || S_ISDIR(object->status.st_mode))
-		return 0;
 	if ((access & SG_ACCESS_WRITE) != 0) {
 		for (size_t i = 0; i < SG_ARRAY_SIZE(writable); i++)
 			if (strcmp(last + 1, writable[i]) == 0 && object->status.st_uid == request->caller.uid)

@@ -12,8 +12,12 @@
 
 int sg_request_identify(struct sg_request *request)
 {
-	int status = sg_caller_status(&request->caller);
+	int status;
 
+	/* Without a capability for it nobody in the world can take other ids than those that it began with. */
+	if (request->supervisor->ids_fixed)
+		return 0;
+	status = sg_caller_status(&request->caller);
 	if (status < 0)
 		return status;
 	return request->caller.uid == request->supervisor->uid ? 0 : -EPERM;

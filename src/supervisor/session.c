@@ -99,6 +99,7 @@ static int enter_world(struct sg_supervisor *supervisor, struct sg_error *error)
 {
 	static const enum sg_mount_kind own[] = {SG_MOUNT_PRIVATE, SG_MOUNT_PROC, SG_MOUNT_PROC_SYSTEM, SG_MOUNT_PTS};
 	SG_AUTO_FD int host = -1;
+	struct stat proc;
 	int status;
 
 	supervisor->view.self = getpid();
@@ -118,6 +119,8 @@ static int enter_world(struct sg_supervisor *supervisor, struct sg_error *error)
 	status = sg_denied_load(&supervisor->denied, supervisor->policy, supervisor->view.root);
 	if (status < 0)
 		return sg_error_set_errno(error, status, "cannot look up the files that the profile refuses");
+	if (stat("/proc", &proc) == 0)
+		supervisor->view.proc_device = proc.st_dev;
 	add_own(supervisor, "/");
 	for (size_t i = 0; i < supervisor->plan->mount_count; i++)
 		for (size_t j = 0; j < SG_ARRAY_SIZE(own); j++)
@@ -214,6 +217,7 @@ void sg_session_run(struct sg_session_spec *spec)
 	supervisor.world = SG_WORLD_INIT;
 	supervisor.control = spec->control;
 	supervisor.uid = spec->identity->uid;
+	supervisor.ids_fixed = (spec->world.capabilities & (UINT64_C(1) << CAP_SETUID | UINT64_C(1) << CAP_SETGID)) == 0;
 	if (start(spec, &supervisor, &error) < 0)
 		fail(spec, &error);
 	status = sg_supervise(&supervisor);

@@ -49,6 +49,7 @@ struct sg_supervisor {
 	int control;                   /* to the front end */
 	int epoll;
 	int signals;                   /* signalfd of SIGCHLD */
+	bool ids_fixed;                /* no process of the world can change its ids */
 	uid_t uid;                     /* the ids that the main thread acts with */
 	dev_t own_devices[SG_OWN_DEVICES_MAX]; /* file systems of the world's own */
 	size_t own_device_count;

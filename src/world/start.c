@@ -65,10 +65,14 @@ static SG_NORETURN void keep(int supervisor, int socket, pid_t first, int first_
 	for (;;) {
 		if (poll(wait, SG_ARRAY_SIZE(wait), -1) < 0 && errno != EINTR)
 			break;
-		if ((wait[0].revents | wait[1].revents) != 0)
-			break;
-		/* The descriptors stay open, by number only, for as long as we live: that is their purpose. */
+		/*
+		 * The descriptors stay open, by number only, for as long as we live: that is their purpose. First of all:
+		 * a message that is left unread when we end would make the supervisor's end of the socket fail
+		 * (ECONNRESET) instead of giving it the status.
+		 */
 		if (wait[2].revents != 0 && sg_fd_receive(socket, &byte, 1, kept, SG_FD_PASS_MAX, &count) <= 0)
+			break;
+		if ((wait[0].revents | wait[1].revents) != 0)
 			break;
 	}
 	(void)kill(first, SIGKILL);
