@@ -78,48 +78,58 @@ static bool is_kept(const struct sg_process *process, pid_t tid)
 	return process->tid == tid && faccessat(process->folder, "stat", F_OK, 0) == 0;
 }
 
-static void add_parent(struct sg_process *process, pid_t pid, const char *name)
-{
-	char *kept = process->parent_names[process->parent_count];
+/* Processes above others: few, and asked for with each of their children. */
+struct ancestor {
+	pid_t pid, parent; /* pid 0: free */
+	int folder;        /* O_PATH of /proc/PID */
+	char program[SG_PROCESS_NAME_MAX];
+};
 
-	(void)snprintf(kept, SG_PROCESS_NAME_MAX, "%s", name);
-	process->parents[process->parent_count++] =
-	    (struct sg_record_ancestor){.pid = (uint64_t)pid, .program = sg_record_text(kept)};
+static struct ancestor ancestors[64];
+
+static const struct ancestor *find_ancestor(int proc, pid_t pid)
+{
+	struct ancestor *ancestor = &ancestors[(unsigned int)pid % SG_ARRAY_SIZE(ancestors)];
+	char number[16];
+
+	/* What it executes later, and who becomes its parent, is looked up anew when it is forgotten (sg_process_executed). */
+	if (ancestor->pid == pid && faccessat(ancestor->folder, "stat", F_OK, 0) == 0)
+		return ancestor;
+	if (ancestor->pid != 0)
+		sg_fd_close(ancestor->folder);
+	ancestor->pid = 0;
+	(void)snprintf(number, sizeof(number), "%d", (int)pid);
+	ancestor->folder = openat(proc, number, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (ancestor->folder < 0)
+		return NULL;
+	ancestor->pid = pid;
+	ancestor->parent = read_parent(ancestor->folder);
+	read_program(ancestor->folder, ancestor->program);
+	return ancestor;
 }
 
-/* What is kept of a parent tells the rest of the line; a parent that is not known is looked up. */
 static void read_parents(int proc, struct sg_process *process, pid_t pid, pid_t top)
 {
 	process->parent_count = 0;
 	while (pid > 0 && pid != top && process->parent_count < SG_PROCESS_PARENTS_MAX) {
-		const struct sg_process *parent = slot_of(pid);
-		char number[16], name[SG_PROCESS_NAME_MAX];
-		SG_AUTO_FD int folder = -1;
+		const struct ancestor *ancestor = find_ancestor(proc, pid);
+		char *kept = process->parent_names[process->parent_count];
 
-		if (parent != process && is_kept(parent, pid)) {
-			add_parent(process, pid, parent->program);
-			for (size_t i = 0; i < parent->parent_count && process->parent_count < SG_PROCESS_PARENTS_MAX; i++)
-				add_parent(process, (pid_t)parent->parents[i].pid, parent->parent_names[i]);
+		if (ancestor == NULL)
 			return;
-		}
-		(void)snprintf(number, sizeof(number), "%d", (int)pid);
-		folder = openat(proc, number, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		if (folder < 0)
-			return;
-		read_program(folder, name);
-		add_parent(process, pid, name);
-		pid = read_parent(folder);
+		(void)snprintf(kept, SG_PROCESS_NAME_MAX, "%s", ancestor->program);
+		process->parents[process->parent_count++] =
+		    (struct sg_record_ancestor){.pid = (uint64_t)pid, .program = sg_record_text(kept)};
+		pid = ancestor->parent;
 	}
 }
 
-const struct sg_process *sg_process_find(int proc, pid_t tid, pid_t top)
+static const struct sg_process *read_process(int proc, pid_t tid, pid_t top, const char *program)
 {
 	struct sg_process *process = slot_of(tid);
 	pid_t parent = 0;
 	char number[16];
 
-	if (is_kept(process, tid))
-		return process;
 	release(process);
 	(void)snprintf(number, sizeof(number), "%d", (int)tid);
 	process->folder = openat(proc, number, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -130,15 +140,26 @@ const struct sg_process *sg_process_find(int proc, pid_t tid, pid_t top)
 		return NULL;
 	}
 	process->tid = tid;
-	read_program(process->folder, process->program);
+	if (program != NULL)
+		(void)snprintf(process->program, sizeof(process->program), "%s", program);
+	else
+		read_program(process->folder, process->program);
 	read_parents(proc, process, parent, top);
 	return process;
 }
 
-void sg_process_forget(pid_t tid)
+const struct sg_process *sg_process_find(int proc, pid_t tid, pid_t top)
 {
-	struct sg_process *process = slot_of(tid);
+	return is_kept(slot_of(tid), tid) ? slot_of(tid) : read_process(proc, tid, top, NULL);
+}
 
-	if (process->tid == tid)
-		release(process);
+const struct sg_process *sg_process_executed(int proc, pid_t tid, pid_t top, const char *program)
+{
+	struct ancestor *ancestor = &ancestors[(unsigned int)tid % SG_ARRAY_SIZE(ancestors)];
+
+	if (ancestor->pid == tid) {
+		sg_fd_close(ancestor->folder);
+		ancestor->pid = 0;
+	}
+	return read_process(proc, tid, top, program);
 }

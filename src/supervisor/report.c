@@ -159,18 +159,16 @@ int sg_report_exec(struct sg_supervisor *supervisor, pid_t tid, const char *prog
 	static struct sg_record_text items[ARGV_ITEMS_MAX];
 	struct sg_record record = {.kind = SG_RECORD_EXEC, .world = 1, .audience = sg_record_text("owner"),
 				   .operation = sg_record_text("exec"), .tid = (uint64_t)tid};
-	char path[32], cwd[4096];
+	char cwd[4096];
 	const struct sg_process *process;
 	SG_AUTO_FD int fd = -1;
 	ssize_t size = 0, length;
 	size_t count = 0;
 
-	sg_process_forget(tid);
-	process = sg_process_find(supervisor->view.proc, tid, supervisor->world.first);
+	process = sg_process_executed(supervisor->view.proc, tid, supervisor->world.first, program);
 	if (process == NULL)
 		return -ESRCH;
-	(void)snprintf(path, sizeof(path), "%d/cmdline", (int)tid);
-	fd = openat(supervisor->view.proc, path, O_RDONLY | O_CLOEXEC);
+	fd = openat(process->folder, "cmdline", O_RDONLY | O_CLOEXEC);
 	if (fd >= 0)
 		size = sg_fd_read_full(fd, text, sizeof(text) - 1);
 	if (fd < 0 || size < 0)
@@ -180,8 +178,7 @@ int sg_report_exec(struct sg_supervisor *supervisor, pid_t tid, const char *prog
 		items[count] = (struct sg_record_text){at, strlen(at)};
 		at += items[count].size + 1;
 	}
-	(void)snprintf(path, sizeof(path), "%d/cwd", (int)tid);
-	length = readlinkat(supervisor->view.proc, path, cwd, sizeof(cwd) - 1);
+	length = readlinkat(process->folder, "cwd", cwd, sizeof(cwd) - 1);
 	cwd[length < 0 ? 0 : length] = '\0';
 	record.pid = (uint64_t)process->pid;
 	record.uid = process->uid;
