@@ -553,6 +553,8 @@ static void fill_rows(struct test_world *world)
 	for (size_t i = 0; i < SG_ARRAY_SIZE(files); i++)
 		put_file(world, files[i], files[i]);
 	must(linkat(world->at, "w/denied", world->at, "w/alias", 0) == 0 &&
+		     linkat(world->at, "w/nowrite", world->at, "w/nowrite2", 0) == 0 &&
+		     linkat(world->at, "w/hidden", world->at, "w/seen", 0) == 0 &&
 		     symlinkat("denied", world->at, "w/to-denied") == 0 &&
 		     symlinkat("../r/f", world->at, "w/to-r") == 0 &&
 		     symlinkat("f", world->at, "r/link") == 0 && symlinkat("r", world->at, "o-link") == 0,
@@ -716,6 +718,11 @@ static const struct row rows[] = {
 	/* openings: the second name of a refused file */
 	{CALL(openat, HERE, P("w/alias"), O_RDONLY), EACCES, NULL, NULL},
 	{CALL(openat, HERE, P("w/alias"), O_WRONLY | O_TRUNC), EACCES, NULL, NULL},
+	{CALL(openat, HERE, P("w/nowrite2"), O_RDONLY), DONE, NULL, NULL},
+	{CALL(openat, HERE, P("w/nowrite2"), O_RDWR), EACCES, NULL, NULL},
+	{CALL(chmod, P("w/nowrite2"), 0666), EACCES, NULL, NULL},
+	{CALL(getxattr, P("w/nowrite2"), P("user.a"), 0, 0), ENODATA, NULL, NULL},
+	{CALL(openat, HERE, P("w/seen"), O_RDONLY), EACCES, NULL, NULL},
 	{CALL(openat, HERE, P("w/permit"), O_RDONLY), DONE, NULL, NULL},
 };
 
