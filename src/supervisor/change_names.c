@@ -96,6 +96,8 @@ int64_t sg_change_make_folder(struct sg_change *change)
 		return sg_change_refuse(change, EPERM, set_id_reason);
 	status = prepare_new(change, false, true);
 	if (status == 0)
+		status = sg_caller_status(&change->request->caller); /* the umask */
+	if (status == 0)
 		status = sg_change_commit(change, false);
 	if (status < 0)
 		return status;
@@ -120,6 +122,8 @@ int64_t sg_change_make_node(struct sg_change *change)
 	if (!S_ISREG(mode) && !S_ISFIFO(mode) && !S_ISSOCK(mode))
 		return -EINVAL;
 	status = prepare_new(change, false, false);
+	if (status == 0)
+		status = sg_caller_status(&change->request->caller);
 	if (status == 0)
 		status = sg_change_commit(change, false);
 	if (status < 0)

@@ -65,6 +65,10 @@ int64_t sg_change_read_link(struct sg_change *change)
 	status = sg_change_pin_object(change);
 	if (status < 0)
 		return status;
+	if (sg_change_in_proc(name))
+		status = sg_caller_status(&change->request->caller);
+	if (status < 0)
+		return status;
 	sg_change_decide_object(change, SG_ACCESS_READ);
 	if (name->decision.verdict != SG_VERDICT_HIDE && !S_ISLNK(name->at.status.st_mode))
 		return name->named[0] == '\0' ? -ENOENT : -EINVAL;

@@ -74,10 +74,10 @@ struct sg_request {
 };
 
 /*
- * Reads who the caller is (sg_caller_status). Returns 0; -EPERM if it acts with another uid than the supervisor, which
- * could then not act in its place; or what failed.
+ * Whether the supervisor may act in the caller's place. Returns 0; -EPERM if the caller's effective uid is another than the
+ * supervisor's; -ESRCH if it is gone; or another negative errno value. Believed once sg_caller_valid says so.
  */
-int sg_request_identify(struct sg_request *request);
+int sg_request_identify(const struct sg_request *request);
 
 /* --- answers (request.c); exactly one for each request --- */
 

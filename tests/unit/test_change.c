@@ -6,6 +6,7 @@
 
 #include <linux/fs.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/xattr.h>
 #include <time.h>
@@ -50,6 +51,8 @@ static const struct {
 	uint32_t size, flags;
 } packed_value = {P("abc"), 3, 0};
 
+static char packed_out[16]; /* the child's own: nobody compares it */
+
 static int make_shared(void **state)
 {
 	(void)state;
@@ -70,12 +73,12 @@ static void put_folder(const struct test_world *world, const char *name)
 	must(mkdirat(world->at, name, 0755) == 0, name);
 }
 
-SG_UNUSED static bool exists(const struct test_world *world, const char *name)
+static bool exists(const struct test_world *world, const char *name)
 {
 	return faccessat(world->at, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-SG_UNUSED static bool holds(const struct test_world *world, const char *name, const char *contents)
+static bool holds(const struct test_world *world, const char *name, const char *contents)
 {
 	SG_AUTO_FD int fd = openat(world->at, name, O_RDONLY | O_CLOEXEC);
 	char text[256];
@@ -523,11 +526,494 @@ static void test_as_the_kernel(void **state)
 	world_done(&world);
 }
 
+/* --- against the policy --- */
+
+static const char profile[] = "Name = 'rows'\n"
+			      "[Filesystem]\n"
+			      "ReadWrite  = ['@/w/**', '@/x/*.txt', '@/t/**', '@/t/']\n"
+			      "ReadOnly   = ['@/r/**']\n"
+			      "Exec       = ['@/w/bin/*']\n"
+			      "Deny       = ['@/w/denied', '@/w/den/**', '@/w/{item,other}/secret']\n"
+			      "Hide       = ['@/w/hidden', '@/w/hid/**']\n"
+			      "DenyRead   = ['@/w/noread*']\n"
+			      "DenyWrite  = ['@/w/nowrite']\n"
+			      "DenyExec   = ['@/w/bin/bad']\n"
+			      "LogOnRead  = ['@/w/logged']\n";
+
+static void fill_rows(struct test_world *world)
+{
+	static const char *const folders[] = {"w",     "r",     "x",     "t",     "w/den",
+					      "w/hid", "w/bin", "w/dir", "w/sub", "w/one"};
+	static const char *const files[] = {"o",         "w/f",       "w/denied",  "w/den/x",  "w/hidden",
+					    "w/noread1", "w/nowrite", "w/bin/bad", "w/logged", "w/permit",
+					    "r/f",       "x/a.txt",   "w/one/x",   "w/item"};
+
+	for (size_t i = 0; i < SG_ARRAY_SIZE(folders); i++)
+		put_folder(world, folders[i]);
+	for (size_t i = 0; i < SG_ARRAY_SIZE(files); i++)
+		put_file(world, files[i], files[i]);
+	must(linkat(world->at, "w/denied", world->at, "w/alias", 0) == 0 &&
+		     linkat(world->at, "w/nowrite", world->at, "w/nowrite2", 0) == 0 &&
+		     linkat(world->at, "w/hidden", world->at, "w/seen", 0) == 0 &&
+		     symlinkat("denied", world->at, "w/to-denied") == 0 &&
+		     symlinkat("../r/f", world->at, "w/to-r") == 0 &&
+		     symlinkat("f", world->at, "r/link") == 0 && symlinkat("r", world->at, "o-link") == 0,
+	     "links");
+}
+
+enum { DONE = 0 };
+
+struct row {
+	struct call call;
+	int error;         /* DONE: it must succeed */
+	const char *there; /* this name must exist afterwards */
+	const char *gone;  /* and this one not */
+	bool silent;       /* an error of the call itself, not a decision: nothing is recorded */
+};
+
+static const struct rlimit small_limit = {100, 100};
+
+static const struct row rows[] = {
+	/* making */
+	{CALL(mkdir, P("w/new"), 0755), DONE, "w/new", NULL},
+	{CALL(mkdir, P("x/d.txt"), 0755), EACCES, NULL, "x/d.txt"},
+	{CALL(mknod, P("x/n.txt"), 0644, 0), DONE, "x/n.txt", NULL},
+	{CALL(mknod, P("x/n.dat"), 0644, 0), EACCES, NULL, "x/n.dat"},
+	{CALL(mkdir, P("r/new"), 0755), EROFS, NULL, "r/new"},
+	{CALL(mkdir, P("r"), 0755), EEXIST, "r", NULL, true},
+	{CALL(mkdir, P("o/x"), 0755), ENOTDIR, NULL, NULL, true},
+	{CALL(mkdir, P("o2"), 0755), EACCES, NULL, "o2"},
+	{CALL(mkdir, P("w/hidden"), 0755), EACCES, "w/hidden", NULL},
+	{CALL(mkdir, P("w/hid/none"), 0755), EACCES, NULL, "w/hid/none"},
+	{CALL(mkdir, P("w/denied"), 0755), EEXIST, NULL, NULL, true},
+	{CALL(mkdir, P("w/den/new"), 0755), EACCES, NULL, "w/den/new"},
+	{CALL(mkdir, P("w/new2"), 02755), EPERM, NULL, "w/new2"},
+	{CALL(mkdir, P("/proc/x"), 0755), ENOENT, NULL, NULL, true},
+	{CALL(mknod, P("w/c"), S_IFCHR | 0666, 0x103), EPERM, NULL, "w/c"},
+	{CALL(mknod, P("w/c"), S_IFCHR | 0666, 0), EPERM, NULL, "w/c"},
+	{CALL(mknod, P("w/b"), S_IFBLK | 0666, 0x800), EPERM, NULL, "w/b"},
+	{CALL(mknod, P("w/s"), S_IFREG | 04755, 0), EPERM, NULL, "w/s"},
+	{CALL(symlink, P("anything"), P("r/s")), EROFS, NULL, "r/s"},
+	{CALL(symlink, P("anything"), P("w/den/s")), EACCES, NULL, "w/den/s"},
+	{CALL(symlink, P("denied"), P("w/s")), DONE, "w/s", NULL},
+	/* removing: a link goes by its own name */
+	{CALL(unlink, P("w/denied")), EACCES, "w/denied", NULL},
+	{CALL(unlink, P("w/to-denied")), DONE, "w/denied", "w/to-denied"},
+	{CALL(unlink, P("w/hidden")), ENOENT, "w/hidden", NULL},
+	{CALL(unlink, P("w/hid/none")), ENOENT, NULL, NULL},
+	{CALL(rmdir, P("w/hid/none")), ENOENT, NULL, NULL},
+	{CALL(unlink, P("w/alias")), EACCES, "w/alias", NULL},
+	{CALL(unlink, P("w/nowrite")), EACCES, "w/nowrite", NULL},
+	{CALL(unlink, P("w/den/x")), EACCES, "w/den/x", NULL},
+	{CALL(unlink, P("r/f")), EROFS, "r/f", NULL},
+	{CALL(unlink, P("r/none")), ENOENT, NULL, NULL, true},
+	{CALL(unlink, P("o")), EACCES, "o", NULL},
+	{CALL(unlink, P("/proc/self/comm")), EPERM, NULL, NULL, true},
+	{CALL(rmdir, P("w/new")), DONE, NULL, "w/new"},
+	/* renaming */
+	{CALL(rename, P("w/denied"), P("w/q")), EACCES, "w/denied", "w/q"},
+	{CALL(rename, P("w/f"), P("w/denied")), EACCES, "w/f", NULL},
+	{CALL(rename, P("w/f"), P("w/alias")), EACCES, "w/f", NULL},
+	{CALL(rename, P("w/alias"), P("w/q")), EACCES, "w/alias", "w/q"},
+	{CALL(rename, P("w/f"), P("r/f")), EROFS, "w/f", NULL},
+	{CALL(rename, P("r/f"), P("w/q")), EROFS, "r/f", "w/q"},
+	{CALL(rename, P("w/den"), P("w/den2")), EACCES, "w/den", "w/den2"},
+	{CALL(rename, P("w/sub"), P("w/den")), ENOTEMPTY, "w/sub", NULL},
+	{CALL(rename, P("w/sub"), P("w/item2")), DONE, "w/item2", "w/sub"},
+	{CALL(rename, P("w/noread1"), P("w/q")), EACCES, "w/noread1", "w/q"},
+	{CALL(rename, P("w/noread1"), P("w/noread2")), DONE, "w/noread2", "w/noread1"},
+	{CALL(rename, P("w/hidden"), P("w/q")), ENOENT, "w/hidden", "w/q"},
+	{CALL(rename, P("w/hid/none"), P("w/q")), ENOENT, NULL, "w/q"},
+	{CALL(rename, P("w/f"), P("w/hidden")), EACCES, "w/f", NULL},
+	{CALL(rename, P("w/f"), P("w/hid/none")), EACCES, "w/f", NULL},
+	{CALL(rename, P("w/bin/bad"), P("w/bin/good")), EACCES, "w/bin/bad", "w/bin/good"},
+	{CALL(rename, P("w/s"), P("w/s2")), DONE, "w/s2", "w/s"},
+	{CALL(rename, P("w/f"), P("x/f.txt")), DONE, "x/f.txt", "w/f"},
+	{CALL(rename, P("x/f.txt"), P("w/f")), DONE, "w/f", "x/f.txt"},
+	{CALL(rename, P("w/dir"), P("x/f.txt")), EACCES, "w/dir", "x/f.txt"},
+	{CALL(renameat2, HERE, P("w/f"), HERE, P("w/denied"), RENAME_EXCHANGE), EACCES, "w/f", NULL},
+	{CALL(renameat2, HERE, P("w/dir"), HERE, P("w/den"), RENAME_EXCHANGE), EACCES, "w/den/x", NULL},
+	{CALL(renameat2, HERE, P("w/f"), HERE, P("w/one"), RENAME_EXCHANGE), DONE, "w/f/x", "w/one/x"},
+	{CALL(renameat2, HERE, P("w/f"), HERE, P("w/one"), RENAME_EXCHANGE), DONE, "w/one/x", NULL},
+	{CALL(renameat2, HERE, P("w/dir"), HERE, P("x/a.txt"), RENAME_EXCHANGE), EACCES, "w/dir", NULL},
+	{CALL(renameat2, HERE, P("w/f"), HERE, P("w/q"), RENAME_WHITEOUT), EPERM, "w/f", "w/q"},
+	/* linking: nothing may be gained */
+	{CALL(link, P("w/f"), P("w/f2")), DONE, "w/f2", NULL},
+	{CALL(link, P("w/f"), P("w/bin/f")), EACCES, NULL, "w/bin/f"},
+	{CALL(link, P("w/noread2"), P("w/q")), EACCES, NULL, "w/q"},
+	{CALL(link, P("w/logged"), P("w/q")), EACCES, NULL, "w/q"},
+	{CALL(link, P("w/alias"), P("w/q")), EACCES, NULL, "w/q"},
+	{CALL(link, P("w/denied"), P("w/q")), EACCES, NULL, "w/q"},
+	{CALL(link, P("w/hidden"), P("w/q")), ENOENT, NULL, "w/q"},
+	{CALL(link, P("r/f"), P("w/q")), EROFS, NULL, "w/q"},
+	{CALL(link, P("w/f"), P("x/q")), EACCES, NULL, "x/q"},
+	{CALL(link, P("w/f"), P("x/q.txt")), DONE, "x/q.txt", NULL},
+	{CALL(linkat, HERE, P("w/s2"), HERE, P("w/q"), AT_SYMLINK_FOLLOW), EACCES, NULL, "w/q"},
+	{CALL(openat, HERE, P("t"), O_TMPFILE | O_RDWR, 0644), DONE, NULL, NULL},
+	{CALL(linkat, LAST, P(""), HERE, P("w/bin/t"), AT_EMPTY_PATH), EACCES, NULL, "w/bin/t"},
+	{CALL(linkat, LAST, P(""), HERE, P("o3"), AT_EMPTY_PATH), EACCES, NULL, "o3"},
+	{CALL(linkat, LAST, P(""), HERE, P("t/made"), AT_EMPTY_PATH), DONE, "t/made", NULL},
+	{CALL(fchmod, LAST, 0600), DONE, NULL, NULL},
+	{CALL(close, LAST), DONE, NULL, NULL, true},
+	/* attributes */
+	{CALL(chmod, P("w/f"), 0600), DONE, NULL, NULL},
+	{CALL(chmod, P("w/denied"), 0666), EACCES, NULL, NULL},
+	{CALL(chmod, P("w/s2"), 0666), EACCES, NULL, NULL},
+	{CALL(chmod, P("w/alias"), 0666), EACCES, NULL, NULL},
+	{CALL(chmod, P("r/f"), 0666), EROFS, NULL, NULL},
+	{CALL(chmod, P("w/to-r"), 0666), EROFS, NULL, NULL},
+	{CALL(chmod, P("w/hidden"), 0666), ENOENT, NULL, NULL},
+	{CALL(chmod, P("o"), 0666), EACCES, NULL, NULL},
+	{CALL(chmod, P("w/f"), 04700), EPERM, NULL, NULL},
+	{CALL(fchmodat2, HERE, P("w/f"), 02700, 0), EPERM, NULL, NULL},
+	{CALL(fchmodat2, HERE, P("w/f"), 0700, 4), EINVAL, NULL, NULL, true},
+	{CALL(chmod, P("/proc/self/comm"), 0666), EPERM, NULL, NULL},
+	{CALL(chown, P("r/f"), (uint64_t)-1, (uint64_t)-1), EROFS, NULL, NULL},
+	{CALL(lchown, P("w/s2"), (uint64_t)-1, (uint64_t)-1), DONE, NULL, NULL},
+	{CALL(utimensat, HERE, P("r/f"), P(old_times), 0), EROFS, NULL, NULL},
+	{CALL(utimensat, HERE, P("w/s2"), P(old_times), AT_SYMLINK_NOFOLLOW), DONE, NULL, NULL},
+	{CALL(utimensat, HERE, P("w/s2"), P(old_times), 0), EACCES, NULL, NULL},
+	{CALL(utime, P("w/nowrite"), P(old_seconds)), EACCES, NULL, NULL},
+	{CALL(openat, HERE, P("r/f"), O_RDONLY), DONE, NULL, NULL},
+	{CALL(dup2, LAST, 50), DONE, NULL, NULL, true},
+	{CALL(fchmod, 50, 0666), EROFS, NULL, NULL},
+	{CALL(fchown, 50, (uint64_t)-1, (uint64_t)-1), EROFS, NULL, NULL},
+	{CALL(fsetxattr, 50, P("user.a"), P("v"), 1, 0), EROFS, NULL, NULL},
+	{CALL(fremovexattr, 50, P("user.a")), EROFS, NULL, NULL},
+	{CALL(utimensat, 50, 0, P(old_times), 0), EROFS, NULL, NULL},
+	{CALL(chmod, P("/proc/self/fd/50"), 0666), EROFS, NULL, NULL},
+	{CALL(fchmodat, 50, P(""), 0666), ENOENT, NULL, NULL, true},
+	{CALL(truncate, P("w/permit"), 0), DONE, NULL, NULL},
+	{CALL(truncate, P("w/denied"), 0), EACCES, NULL, NULL},
+	{CALL(truncate, P("w/alias"), 0), EACCES, NULL, NULL},
+	{CALL(truncate, P("w/nowrite"), 0), EACCES, NULL, NULL},
+	{CALL(truncate, P("w/hidden"), 0), ENOENT, NULL, NULL},
+	{CALL(truncate, P("r/f"), 0), EROFS, NULL, NULL},
+	{CALL(truncate, P("/proc/self/fd/50"), 0), EROFS, NULL, NULL},
+	{CALL(prlimit64, 0, RLIMIT_FSIZE, P(&small_limit), 0), DONE, NULL, NULL, true},
+	{CALL(truncate, P("w/permit"), 101), EFBIG, NULL, NULL, true},
+	{CALL(truncate, P("w/permit"), 100), DONE, NULL, NULL},
+	/* extended attributes */
+	{CALL(setxattr, P("w/f"), P("user.a"), P("v"), 1, 0), DONE, NULL, NULL},
+	{CALL(setxattr, P("w/f"), P("security.capability"), P("v"), 1, 0), EPERM, NULL, NULL},
+	{CALL(setxattr, P("w/f"), P("trusted.a"), P("v"), 1, 0), EPERM, NULL, NULL},
+	{CALL(setxattr, P("w/f"), P("user.overlay.opaque"), P("y"), 1, 0), EPERM, NULL, NULL},
+	{CALL(removexattr, P("w/f"), P("security.ima")), EPERM, NULL, NULL},
+	{CALL(setxattr, P("r/f"), P("user.a"), P("v"), 1, 0), EROFS, NULL, NULL},
+	{CALL(setxattr, P("w/alias"), P("user.a"), P("v"), 1, 0), EACCES, NULL, NULL},
+	{CALL(setxattrat, HERE, P("w/denied"), 0, P("user.a"), P(&packed_value), 16), EACCES, NULL, NULL},
+	{CALL(getxattr, P("w/denied"), P("user.a"), 0, 0), EACCES, NULL, NULL},
+	{CALL(getxattr, P("w/alias"), P("user.a"), 0, 0), EACCES, NULL, NULL},
+	{CALL(getxattr, P("w/noread2"), P("user.a"), 0, 0), EACCES, NULL, NULL},
+	{CALL(listxattr, P("o"), 0, 0), EACCES, NULL, NULL},
+	{CALL(listxattrat, HERE, P("w/hidden"), 0, 0, 0), ENOENT, NULL, NULL},
+	{CALL(getxattr, P("r/f"), P("user.a"), 0, 0), ENODATA, NULL, NULL},
+	{CALL(file_getattr, HERE, P("o"), P(long_name), 24, 0), EACCES, NULL, NULL},
+	{CALL(file_setattr, HERE, P("r/f"), P(long_name), 24, 0), EROFS, NULL, NULL},
+	/* links */
+	{CALL(readlink, P("o-link"), P(packed_out), 10), EACCES, NULL, NULL},
+	{CALL(readlink, P("o"), P(packed_out), 10), EINVAL, NULL, NULL, true},
+	{CALL(readlink, P("w/hidden"), P(packed_out), 10), ENOENT, NULL, NULL},
+	{CALL(readlink, P("r/link"), P(packed_out), 10), DONE, NULL, NULL},
+	/* openings: the second name of a refused file */
+	{CALL(openat, HERE, P("w/alias"), O_RDONLY), EACCES, NULL, NULL},
+	{CALL(openat, HERE, P("w/alias"), O_WRONLY | O_TRUNC), EACCES, NULL, NULL},
+	{CALL(openat, HERE, P("w/nowrite2"), O_RDONLY), DONE, NULL, NULL},
+	{CALL(openat, HERE, P("w/nowrite2"), O_RDWR), EACCES, NULL, NULL},
+	{CALL(chmod, P("w/nowrite2"), 0666), EACCES, NULL, NULL},
+	{CALL(getxattr, P("w/nowrite2"), P("user.a"), 0, 0), ENODATA, NULL, NULL},
+	{CALL(openat, HERE, P("w/seen"), O_RDONLY), EACCES, NULL, NULL},
+	{CALL(openat, HERE, P("w/permit"), O_RDONLY), DONE, NULL, NULL},
+};
+
+static uint64_t records(const struct test_world *world)
+{
+	struct sg_audit_counts counts;
+
+	sg_audit_counts(world->supervisor.audit, &counts);
+	return counts.appended;
+}
+
+static bool log_says(const struct test_world *world, const char *text)
+{
+	SG_AUTO_FD int fd = open(world->log, O_RDONLY | O_CLOEXEC);
+	SG_AUTO_FREE char *data = NULL;
+	size_t size;
+
+	assert_int_equal(sg_audit_flush(world->supervisor.audit, DEADLINE_MS), 0);
+	assert_int_equal(sg_fd_read_file(fd, 64 * 1024 * 1024, &data, &size), 0);
+	return strstr(data, text) != NULL;
+}
+
+static bool row_holds(struct test_world *world, size_t index)
+{
+	const struct row *row = &rows[index];
+	const uint64_t before = records(world);
+	struct outcome outcome = world_call(world, &row->call);
+	uint64_t recorded = records(world) - before;
+	const char *path = NULL;
+
+	for (size_t i = 0; i < 3 && path == NULL; i++)
+		if (row->call.arguments[i] > 4096 && row->call.arguments[i] != LAST &&
+		    row->call.arguments[i] != HERE && row->call.arguments[i] != (uint64_t)-1)
+			path = (const char *)(uintptr_t)row->call.arguments[i];
+	if (outcome.error == row->error && (recorded > 0) == !row->silent &&
+	    (row->there == NULL || exists(world, row->there)) &&
+	    (row->gone == NULL || !exists(world, row->gone)))
+		return true;
+	print_error("row %zu: %s(%s): %s instead of %s, %u records\n", index,
+		    sg_syscall_by_number((unsigned int)row->call.number)->name, path,
+		    strerrorname_np(outcome.error), strerrorname_np(row->error), (unsigned int)recorded);
+	return false;
+}
+
+static void test_rows(void **state)
+{
+	static struct test_world world;
+	size_t bad = 0;
+
+	(void)state;
+	world_init(&world);
+	fill_rows(&world);
+	world_compile(&world, profile);
+	world_start(&world, true, NULL, NULL);
+	for (size_t i = 0; i < SG_ARRAY_SIZE(rows); i++)
+		bad += !row_holds(&world, i);
+	assert_int_equal(bad, 0);
+	assert_true(holds(&world, "w/denied", "w/denied"));
+	assert_true(holds(&world, "w/nowrite", "w/nowrite"));
+	assert_true(holds(&world, "r/f", "r/f"));
+	assert_true(log_says(&world, "another name of a file"));
+	assert_true(log_says(&world, "DenyWrite") || log_says(&world, "w/nowrite"));
+	world_stop(&world);
+	world_done(&world);
+}
+
+/* A caller with another uid is not acted for, and nothing is done that cannot be recorded. */
+static void test_refused_as_a_whole(void **state)
+{
+	static const struct call make = CALL(mkdir, P("w/a"), 0755),
+				 look = CALL(readlink, P("r/link"), P(packed_out), 10),
+				 open_file = CALL(openat, HERE, P("w/f"), O_RDONLY);
+	static struct test_world world;
+	int auditor;
+
+	(void)state;
+	world_init(&world);
+	fill_rows(&world);
+	world_compile(&world, profile);
+	world_start(&world, true, NULL, NULL);
+	world.supervisor.uid = getuid() + 1;
+	assert_int_equal(world_call(&world, &make).error, EPERM);
+	assert_int_equal(world_call(&world, &look).error, EPERM);
+	assert_int_equal(world_call(&world, &open_file).error, EPERM);
+	assert_false(exists(&world, "w/a"));
+	world.supervisor.uid = getuid();
+	auditor = sg_audit_pidfd(world.supervisor.audit);
+	must(syscall(SYS_pidfd_send_signal, auditor, SIGKILL, NULL, 0) == 0, "pidfd_send_signal");
+	must(poll(&(struct pollfd){.fd = auditor, .events = POLLIN}, 1, DEADLINE_MS) == 1,
+	     "the auditor's end");
+	assert_int_equal(world_call(&world, &make).error, EIO);
+	assert_int_equal(world_call(&world, &look).error, EIO);
+	assert_false(exists(&world, "w/a"));
+	world_stop(&world);
+	world.audit_dead = true;
+	world_done(&world);
+}
+
+/* --- races --- */
+
+enum { TRIES = 1500, COUNT_DONE = 0, COUNT_REFUSED = 1, COUNT_WRONG = 2, STOP = 3 };
+
+static uint32_t *counters(void)
+{
+	return (uint32_t *)(void *)out;
+}
+
+static void count_outcome(long value)
+{
+	counters()[value < 0 ? COUNT_REFUSED : COUNT_DONE]++;
+}
+
+static void *flip_text(void *data)
+{
+	static const char *const names[] = {"w/permit", "w/denied"};
+
+	(void)data;
+	for (unsigned int i = 0; __atomic_load_n(&counters()[STOP], __ATOMIC_RELAXED) == 0; i++)
+		memcpy(texts, names[i % 2], 8);
+	return NULL;
+}
+
+/* A sibling thread rewrites the path while the call is on its way. */
+static void change_by_text(void *data)
+{
+	pthread_t thread;
+
+	(void)data;
+	if (pthread_create(&thread, NULL, flip_text, NULL) != 0)
+		_exit(102);
+	for (int i = 0; i < TRIES; i++) {
+		count_outcome(syscall(SYS_truncate, texts, 1));
+		count_outcome(syscall(SYS_chmod, texts, 0602));
+		(void)syscall(SYS_rename, texts, "w/moved");
+		count_outcome(syscall(SYS_rename, "w/moved", "w/permit"));
+		count_outcome(syscall(SYS_setxattr, texts, "user.raced", "1", 1, 0));
+	}
+	counters()[STOP] = 1;
+	(void)pthread_join(thread, NULL);
+}
+
+static void check_untouched(const struct test_world *world)
+{
+	struct stat status;
+	char path[128];
+
+	assert_true(holds(world, "w/denied", "w/denied"));
+	assert_int_equal(fstatat(world->at, "w/denied", &status, AT_SYMLINK_NOFOLLOW), 0);
+	assert_int_equal(status.st_mode, S_IFREG | 0644);
+	(void)snprintf(path, sizeof(path), "%s/w/denied", world->folder);
+	assert_true(getxattr(path, "user.raced", NULL, 0) < 0);
+	assert_true(holds(world, "w/den/x", "w/den/x"));
+}
+
+static void test_race_text(void **state)
+{
+	static struct test_world world;
+
+	(void)state;
+	memset(out, 0, OUT_SIZE);
+	memcpy(texts, "w/permit", 9);
+	world_init(&world);
+	fill_rows(&world);
+	(void)umask(022);
+	world_compile(&world, profile);
+	world_start(&world, true, change_by_text, NULL);
+	(void)world_wait(&world);
+	check_untouched(&world);
+	assert_true(counters()[COUNT_DONE] > 0 && counters()[COUNT_REFUSED] > 0);
+	world_stop(&world);
+	world_done(&world);
+}
+
+/* Somebody outside the world puts another link there, again and again, until told to stop. */
+static pid_t start_neighbour(const struct test_world *world, void (*step)(unsigned int count))
+{
+	pid_t pid = fork();
+
+	must(pid >= 0, "fork");
+	if (pid != 0)
+		return pid;
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (fchdir(world->at) < 0)
+		_exit(1);
+	for (unsigned int i = 0; __atomic_load_n(&counters()[STOP], __ATOMIC_RELAXED) == 0; i++)
+		step(i);
+	_exit(0);
+}
+
+static void swap_links(unsigned int count)
+{
+	(void)unlink("w/spare");
+	if (symlink(count % 2 == 0 ? "permit" : "denied", "w/spare") == 0)
+		(void)rename("w/spare", "w/link");
+	(void)unlink("w/spare");
+	if (symlink(count % 2 == 0 ? "one" : "den", "w/spare") == 0)
+		(void)rename("w/spare", "w/way");
+}
+
+static void change_by_link(void *data)
+{
+	(void)data;
+	for (int i = 0; i < TRIES; i++) {
+		count_outcome(syscall(SYS_truncate, "w/link", 1));
+		count_outcome(syscall(SYS_chmod, "w/link", 0602));
+		count_outcome(syscall(SYS_setxattr, "w/link", "user.raced", "1", 1, 0));
+		(void)syscall(SYS_linkat, AT_FDCWD, "w/link", AT_FDCWD, "w/second", AT_SYMLINK_FOLLOW);
+		if (syscall(SYS_truncate, "w/second", 1) == 0)
+			(void)syscall(SYS_unlink, "w/second");
+		count_outcome(syscall(SYS_unlink, "w/way/x"));
+		count_outcome(syscall(SYS_mknod, "w/way/x", S_IFREG | 0644, 0));
+		count_outcome(syscall(SYS_rename, "w/way/x", "w/taken"));
+	}
+	counters()[STOP] = 1;
+}
+
+static void test_race_link(void **state)
+{
+	static struct test_world world;
+	pid_t neighbour;
+
+	(void)state;
+	memset(out, 0, OUT_SIZE);
+	world_init(&world);
+	fill_rows(&world);
+	world_compile(&world, profile);
+	neighbour = start_neighbour(&world, swap_links);
+	world_start(&world, true, change_by_link, NULL);
+	(void)world_wait(&world);
+	must(waitpid(neighbour, NULL, 0) == neighbour, "the neighbour");
+	check_untouched(&world);
+	assert_true(counters()[COUNT_DONE] > 0 && counters()[COUNT_REFUSED] > 0);
+	world_stop(&world);
+	world_done(&world);
+}
+
+/* A file under a name where a folder with something refused in it would be refused to move from. */
+static void swap_types(unsigned int count)
+{
+	(void)count;
+	(void)renameat2(AT_FDCWD, "w/item", AT_FDCWD, "w/other", RENAME_EXCHANGE);
+}
+
+static void move_item(void *data)
+{
+	struct stat status;
+
+	(void)data;
+	for (int i = 0; i < TRIES; i++) {
+		long moved = syscall(SYS_rename, "w/item", "w/gone");
+
+		count_outcome(moved);
+		if (stat("w/gone", &status) == 0 && S_ISDIR(status.st_mode))
+			counters()[COUNT_WRONG]++;
+		if (moved == 0)
+			(void)syscall(SYS_rename, "w/gone", "w/item");
+	}
+	counters()[STOP] = 1;
+}
+
+static void test_race_type(void **state)
+{
+	static struct test_world world;
+	pid_t neighbour;
+
+	(void)state;
+	memset(out, 0, OUT_SIZE);
+	world_init(&world);
+	fill_rows(&world);
+	put_folder(&world, "w/other");
+	put_file(&world, "w/other/secret", "secret");
+	world_compile(&world, profile);
+	neighbour = start_neighbour(&world, swap_types);
+	world_start(&world, true, move_item, NULL);
+	(void)world_wait(&world);
+	must(waitpid(neighbour, NULL, 0) == neighbour, "the neighbour");
+	assert_int_equal(counters()[COUNT_WRONG], 0);
+	assert_false(exists(&world, "w/gone/secret"));
+	assert_true(exists(&world, "w/item/secret") || exists(&world, "w/other/secret"));
+	assert_true(counters()[COUNT_DONE] > 0 && counters()[COUNT_REFUSED] > 0);
+	world_stop(&world);
+	world_done(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_table),
-		cmocka_unit_test(test_as_the_kernel),
+		cmocka_unit_test(test_table),     cmocka_unit_test(test_as_the_kernel),
+		cmocka_unit_test(test_rows),      cmocka_unit_test(test_refused_as_a_whole),
+		cmocka_unit_test(test_race_text), cmocka_unit_test(test_race_link),
+		cmocka_unit_test(test_race_type),
 	};
 
 	drop_capabilities();
