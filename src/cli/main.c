@@ -6,6 +6,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "cli/cli.h"
+#include "cli/help.h"
 #include "cli/version.h"
 
 const struct sg_command sg_commands[] = {
@@ -34,6 +35,12 @@ int sg_print(int fd, const char *text, size_t size)
 	return sg_fd_write_full(fd, text, size);
 }
 
+/* Commands whose names begin with '_' are for the build and the shells, not for people. */
+static bool is_shown(const struct sg_command *command)
+{
+	return command->name[0] != '_';
+}
+
 static int print_help(int fd)
 {
 	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
@@ -41,7 +48,8 @@ static int print_help(int fd)
 	sg_buffer_append_text(&out, "usage: shellguard COMMAND [ARGUMENT ...]\n\n"
 				    "Runs programs in worlds that hold exactly what a profile names.\n\n");
 	for (size_t i = 0; i < sg_command_count; i++)
-		sg_buffer_printf(&out, "  %-10s %s\n", sg_commands[i].name, sg_commands[i].summary);
+		if (is_shown(&sg_commands[i]))
+			sg_buffer_printf(&out, "  %-10s %s\n", sg_commands[i].name, sg_commands[i].summary);
 	sg_buffer_append_text(&out, "\n\"shellguard COMMAND --help\" tells more. A first step: shellguard run\n");
 	return sg_buffer_status(&out) == 0 ? sg_print(fd, out.data, out.size) : -1;
 }
@@ -52,7 +60,8 @@ static int complain_unknown(const char *name)
 	size_t count = 0;
 
 	for (size_t i = 0; i < sg_command_count && count < SG_ARRAY_SIZE(names); i++)
-		names[count++] = sg_commands[i].name;
+		if (is_shown(&sg_commands[i]))
+			names[count++] = sg_commands[i].name;
 	nearest = sg_text_nearest(name, names, count);
 	sg_complain("there is no command \"%s\"%s%s%s; see shellguard --help", name, nearest != NULL ? ", did you mean \"" : "",
 		    nearest != NULL ? nearest : "", nearest != NULL ? "\"?" : "");

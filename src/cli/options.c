@@ -5,17 +5,57 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "tables/flags.h"
 
-struct option {
-	char letter;
-	const char *name, *argument, *key, *help;
-};
-
-static const struct option options_table[] = {
+const struct sg_option sg_option_table[] = {
 #define SG_OPTION(letter, name, argument, key, help) {letter, name, argument, key, help},
 #include "cli/options.def"
 #undef SG_OPTION
 };
+const size_t sg_option_count = SG_ARRAY_SIZE(sg_option_table);
+
+/* The lines of the options, and behind them those of --flag, one for each section that flags belong in. */
+enum { LINES = SG_ARRAY_SIZE(sg_option_table) + SG_FLAG_CATEGORIES_ };
+
+static bool is_line(const struct sg_option *option)
+{
+	return option->key[0] != '@';
+}
+
+static bool has_word(const char *words, const char *word)
+{
+	const size_t length = strlen(word);
+
+	for (const char *at = words; *at != '\0'; at += strcspn(at, " ")) {
+		at += strspn(at, " ");
+		if (strcspn(at, " ") == length && strncmp(at, word, length) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool sg_option_is_of(const struct sg_option *option, const char *command)
+{
+	if (is_line(option))
+		return strcmp(command, "run") == 0 || strcmp(command, "explain") == 0;
+	return option->key[1] == '\0' || has_word(option->key + 1, command);
+}
+
+const char *sg_option_of_line(const char *section, const char *key)
+{
+	for (size_t i = 0; i < SG_ARRAY_SIZE(sg_option_table); i++) {
+		const char *text = sg_option_table[i].key, *dot = strchr(text, '.');
+
+		if (strcmp(key, "Flags") == 0 && strcmp(sg_option_table[i].name, "flag") == 0)
+			return sg_option_table[i].name;
+		if (!is_line(&sg_option_table[i]) || dot == NULL || strncmp(text, section, (size_t)(dot - text)) != 0 ||
+		    section[dot - text] != '\0' || strncmp(dot + 1, key, strlen(key)) != 0 || dot[1 + strlen(key)] != ' ')
+			continue;
+		if (dot[1 + strlen(key) + 1] == 'S')
+			return sg_option_table[i].name;
+	}
+	return NULL;
+}
 
 void sg_toml_quote(struct sg_buffer *out, const char *text)
 {
@@ -29,6 +69,24 @@ void sg_toml_quote(struct sg_buffer *out, const char *text)
 			sg_buffer_append_byte(out, *text);
 	}
 	sg_buffer_append_byte(out, '"');
+}
+
+void sg_shell_quote(struct sg_buffer *out, const char *text)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+=:,@%";
+
+	if (text[0] != '\0' && strspn(text, plain) == strlen(text)) {
+		sg_buffer_append_text(out, text);
+		return;
+	}
+	sg_buffer_append_byte(out, '\'');
+	for (; *text != '\0'; text++) {
+		if (*text == '\'')
+			sg_buffer_append_text(out, "'\\''");
+		else
+			sg_buffer_append_byte(out, *text);
+	}
+	sg_buffer_append_byte(out, '\'');
 }
 
 /* "Section.Key T": dotted keys may be stated only once each, so the lines of one key are gathered. */
@@ -53,13 +111,31 @@ static int add_limit(struct sg_buffer *values, const char *text)
 	return 0;
 }
 
-static int add_line(struct line *lines, const struct option *option, const char *argument)
+/* The line of a flag: that of the section which it belongs in. What is no flag is complained of when it is compiled. */
+static struct line *line_of_flag(struct line *lines, const char *name)
 {
-	struct line *line = &lines[option - options_table];
-	const char *form = strchr(option->key, ' ') + 1;
+	static const char *const keys[SG_FLAG_CATEGORIES_] = {
+	    [SG_FLAG_CATEGORY_NETWORKING] = "Networking.Flags S", [SG_FLAG_CATEGORY_FILESYSTEM] = "Filesystem.Flags S",
+	    [SG_FLAG_CATEGORY_RUNTIME] = "Runtime.Flags S",       [SG_FLAG_CATEGORY_USER] = "User.Flags S",
+	    [SG_FLAG_CATEGORY_MISC] = "Misc.Flags S",             [SG_FLAG_CATEGORY_PLEDGE] = "Misc.Flags S"};
+	const enum sg_flag flag = sg_flag_find(name, strlen(name));
+	enum sg_flag_category category = flag == SG_FLAG_NONE_ ? SG_FLAG_CATEGORY_MISC : sg_flag_category(flag);
 
-	line->key = option->key;
+	if (category == SG_FLAG_CATEGORY_PLEDGE)
+		category = SG_FLAG_CATEGORY_MISC;
+	lines[SG_ARRAY_SIZE(sg_option_table) + category].key = keys[category];
+	return &lines[SG_ARRAY_SIZE(sg_option_table) + category];
+}
+
+static int add_line(struct line *lines, const struct sg_option *option, const char *argument)
+{
+	const char *form = strchr(option->key, ' ') + 1;
+	struct line *line = form[0] == 'F' ? line_of_flag(lines, argument) : &lines[option - sg_option_table];
+
+	if (form[0] != 'F')
+		line->key = option->key;
 	switch (form[0]) {
+	case 'F':
 	case 'S':
 		if (line->values.size > 0)
 			sg_buffer_append_text(&line->values, ", ");
@@ -78,90 +154,108 @@ static int add_line(struct line *lines, const struct option *option, const char 
 	}
 }
 
+static void write_line(const struct line *line, struct sg_buffer *out)
+{
+	const char *space = strchr(line->key, ' ');
+	const char *open = space[1] == 'S' ? "[" : space[1] == 'L' ? "{ " : "";
+	const char *close = space[1] == 'S' ? "]" : space[1] == 'L' ? " }" : "";
+
+	sg_buffer_printf(out, "%.*s = %s%s%s\n", (int)(space - line->key), line->key, open, line->values.data, close);
+}
+
 static void write_lines(struct line *lines, struct sg_buffer *out)
 {
-	for (size_t i = 0; i < SG_ARRAY_SIZE(options_table); i++) {
-		const char *space = lines[i].key != NULL ? strchr(lines[i].key, ' ') : NULL;
-
-		if (space != NULL)
-			sg_buffer_printf(out, "%.*s = %s%s%s\n", (int)(space - lines[i].key), lines[i].key,
-					 space[1] == 'S'   ? "["
-					 : space[1] == 'L' ? "{ "
-							   : "",
-					 lines[i].values.data,
-					 space[1] == 'S'   ? "]"
-					 : space[1] == 'L' ? " }"
-							   : "");
+	for (size_t i = 0; i < LINES; i++) {
+		if (lines[i].key != NULL)
+			write_line(&lines[i], out);
 		sg_buffer_done(&lines[i].values);
 	}
 }
 
-static const struct option *find_option(const char *text, size_t length)
+static const struct sg_option *find_option(const char *command, const char *text, size_t length)
 {
-	for (size_t i = 0; i < SG_ARRAY_SIZE(options_table); i++)
-		if (strlen(options_table[i].name) == length && strncmp(options_table[i].name, text, length) == 0)
-			return &options_table[i];
+	for (size_t i = 0; i < SG_ARRAY_SIZE(sg_option_table); i++)
+		if (sg_option_is_of(&sg_option_table[i], command) && strlen(sg_option_table[i].name) == length &&
+		    strncmp(sg_option_table[i].name, text, length) == 0)
+			return &sg_option_table[i];
 	return NULL;
 }
 
-static const struct option *find_letter(char letter)
+static const struct sg_option *find_letter(const char *command, char letter)
 {
-	for (size_t i = 0; i < SG_ARRAY_SIZE(options_table); i++)
-		if (options_table[i].letter == letter)
-			return &options_table[i];
+	for (size_t i = 0; i < SG_ARRAY_SIZE(sg_option_table); i++)
+		if (sg_option_is_of(&sg_option_table[i], command) && sg_option_table[i].letter == letter)
+			return &sg_option_table[i];
 	return NULL;
 }
 
-static int complain_unknown(const char *argument)
+static int complain_unknown(const char *command, const char *argument)
 {
-	const char *names[64], *nearest;
+	const char *names[64], *nearest = NULL;
+	char name[128] = "";
 	size_t count = 0;
 
-	for (size_t i = 0; i < SG_ARRAY_SIZE(options_table) && count < SG_ARRAY_SIZE(names); i++)
-		names[count++] = options_table[i].name;
-	nearest = argument[1] == '-' ? sg_text_nearest(argument + 2, names, count) : NULL;
-	sg_complain("there is no option %s%s%s%s; see shellguard run --help", argument, nearest != NULL ? ", did you mean --" : "",
-		    nearest != NULL ? nearest : "", nearest != NULL ? "?" : "");
+	for (size_t i = 0; i < SG_ARRAY_SIZE(sg_option_table) && count < SG_ARRAY_SIZE(names); i++)
+		if (sg_option_is_of(&sg_option_table[i], command))
+			names[count++] = sg_option_table[i].name;
+	if (argument[1] == '-') {
+		(void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(argument + 2, "="), argument + 2);
+		nearest = sg_text_nearest(name, names, count);
+	}
+	sg_complain("%s has no option %s%s%s%s; see shellguard %s --help", command, argument,
+		    nearest != NULL ? ", did you mean --" : "", nearest != NULL ? nearest : "", nearest != NULL ? "?" : "",
+		    command);
 	return -EINVAL;
 }
 
-/* The options that act on the command itself. */
-static int apply(struct sg_run_options *options, const struct option *option, const char *argument)
+static int add_profile(struct sg_options *options, const char *name)
 {
-	if (strcmp(option->name, "profile") == 0) {
-		if (options->profile_count == SG_PROFILES_MAX) {
-			sg_complain("more than %d profiles", SG_PROFILES_MAX);
-			return -EINVAL;
-		}
-		options->profiles[options->profile_count++] = argument;
-	} else if (strcmp(option->name, "record") == 0) {
-		options->record = argument;
-	} else if (strcmp(option->name, "dry-run") == 0) {
-		options->dry_run = true;
-	} else if (strcmp(option->name, "quiet") == 0) {
-		options->quiet = true;
-	} else {
-		options->help = true;
+	if (options->profile_count == SG_PROFILES_MAX) {
+		sg_complain("more than %d profiles", SG_PROFILES_MAX);
+		return -EINVAL;
 	}
+	options->profiles[options->profile_count++] = name;
 	return 0;
 }
 
-static int read_one(struct sg_run_options *options, struct line *lines, int argc, char **argv, int *index)
+/* The options that act on the command itself. */
+static int apply(struct sg_options *options, const struct sg_option *option, const char *argument)
+{
+	const struct {
+		const char *name;
+		bool *value;
+	} switches[] = {{"dry-run", &options->dry_run}, {"quiet", &options->quiet}, {"help", &options->help},
+			{"cost", &options->cost},       {"toml", &options->toml},   {"last", &options->last},
+			{"json", &options->json},       {"follow", &options->follow}};
+
+	if (strcmp(option->name, "profile") == 0)
+		return add_profile(options, argument);
+	if (strcmp(option->name, "record") == 0)
+		options->record = argument;
+	if (strcmp(option->name, "session") == 0)
+		options->session = argument;
+	for (size_t i = 0; i < SG_ARRAY_SIZE(switches); i++)
+		if (strcmp(option->name, switches[i].name) == 0)
+			*switches[i].value = true;
+	return 0;
+}
+
+static int read_one(struct sg_options *options, struct line *lines, int argc, char **argv, int *index)
 {
 	const char *argument = argv[*index], *value = NULL;
-	const struct option *option;
+	const struct sg_option *option;
 
 	if (argument[1] == '-') {
 		size_t length = strcspn(argument + 2, "=");
 
-		option = find_option(argument + 2, length);
+		option = find_option(argv[0], argument + 2, length);
 		value = argument[2 + length] == '=' ? argument + 3 + length : NULL;
 	} else {
-		option = find_letter(argument[1]);
+		option = find_letter(argv[0], argument[1]);
 		value = argument[2] != '\0' ? argument + 2 : NULL;
 	}
 	if (option == NULL)
-		return complain_unknown(argument);
+		return complain_unknown(argv[0], argument);
 	if (option->argument == NULL && value != NULL) {
 		sg_complain("--%s takes no value", option->name);
 		return -EINVAL;
@@ -173,43 +267,55 @@ static int read_one(struct sg_run_options *options, struct line *lines, int argc
 		}
 		value = argv[++*index];
 	}
-	return option->key[0] != '\0' ? add_line(lines, option, value) : apply(options, option, value);
+	return is_line(option) ? add_line(lines, option, value) : apply(options, option, value);
 }
 
-int sg_options_read(int argc, char **argv, struct sg_run_options *options)
+int sg_options_read(int argc, char **argv, struct sg_options *options)
 {
-	struct line lines[SG_ARRAY_SIZE(options_table)] = {0};
-	int status = 0, i = 1;
+	const bool ends = strcmp(argv[0], "run") == 0; /* what follows the first argument is the command's own */
+	struct line lines[LINES] = {0};
+	int status = 0, i = 1, kept = 1;
 
-	for (; status == 0 && i < argc && argv[i][0] == '-' && argv[i][1] != '\0'; i++) {
-		if (strcmp(argv[i], "--") == 0) {
+	for (; status == 0 && i < argc; i++) {
+		const bool option = argv[i][0] == '-' && argv[i][1] != '\0';
+
+		if (option && strcmp(argv[i], "--") == 0) {
 			i++;
 			break;
 		}
-		status = read_one(options, lines, argc, argv, &i);
+		if (option)
+			status = read_one(options, lines, argc, argv, &i);
+		else if (ends)
+			break;
+		else
+			argv[kept++] = argv[i];
 	}
 	write_lines(lines, &options->lines);
-	options->command = argv + i;
-	return status;
+	for (; !ends && i < argc; i++)
+		argv[kept++] = argv[i];
+	if (!ends)
+		argv[kept] = NULL;
+	options->command = ends ? argv + i : argv + 1;
+	return status == 0 ? sg_buffer_status(&options->lines) : status;
 }
 
-void sg_options_done(struct sg_run_options *options)
+void sg_options_done(struct sg_options *options)
 {
 	sg_buffer_done(&options->lines);
 }
 
-void sg_options_help(struct sg_buffer *out)
+void sg_options_help(const char *command, struct sg_buffer *out)
 {
-	for (size_t i = 0; i < SG_ARRAY_SIZE(options_table); i++) {
-		const struct option *option = &options_table[i];
-		char left[64];
+	for (size_t i = 0; i < SG_ARRAY_SIZE(sg_option_table); i++) {
+		const struct sg_option *option = &sg_option_table[i];
+		char left[64], letter[5] = "    ";
 
+		if (!sg_option_is_of(option, command))
+			continue;
 		if (option->letter != 0)
-			(void)snprintf(left, sizeof(left), "-%c, --%s %s", option->letter, option->name,
-				       option->argument != NULL ? option->argument : "");
-		else
-			(void)snprintf(left, sizeof(left), "    --%s %s", option->name,
-				       option->argument != NULL ? option->argument : "");
+			(void)snprintf(letter, sizeof(letter), "-%c, ", option->letter);
+		(void)snprintf(left, sizeof(left), "%s--%s%s%s", letter, option->name, option->argument != NULL ? " " : "",
+			       option->argument != NULL ? option->argument : "");
 		sg_buffer_printf(out, "  %-26s %s\n", left, option->help);
 	}
 }

@@ -60,8 +60,11 @@ const char *const *sg_profile_folders(void)
 		slash = strrchr(program, '/');
 		if (slash != NULL)
 			*slash = '\0';
-		(void)snprintf(installed, sizeof(installed), "%s/../share/shellguard/profiles", program);
-		(void)snprintf(beside, sizeof(beside), "%s/../profiles", program);
+		slash = strrchr(program, '/'); /* /usr/bin/shellguard: beside the folder that holds it */
+		if (slash != NULL)
+			*slash = '\0';
+		(void)snprintf(installed, sizeof(installed), "%s/share/shellguard/profiles", program);
+		(void)snprintf(beside, sizeof(beside), "%s/profiles", program);
 		folders[count++] = installed;
 		folders[count++] = beside;
 	}

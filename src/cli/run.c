@@ -15,6 +15,7 @@
 
 #include "audit/log.h"
 #include "base/fd.h"
+#include "cli/help.h"
 #include "cli/options.h"
 #include "cli/relay.h"
 #include "supervisor/session.h"
@@ -25,7 +26,7 @@ extern char **environ;
 
 /* Everything that a session is made of, until its end. */
 struct run {
-	struct sg_run_options options;
+	struct sg_options options;
 	struct sg_policy *policy;
 	struct sg_plan *plan;
 	struct sg_identity identity;
@@ -38,18 +39,6 @@ struct run {
 	char *default_command[2];
 	int log;
 };
-
-static int print_help(void)
-{
-	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
-
-	sg_buffer_append_text(&out, "usage: shellguard run [-p PROFILE]... [OPTION]... [--] [COMMAND ...]\n\n"
-				    "Runs COMMAND (default: $SHELL) in a world that holds what the profiles name, and nothing else.\n\n");
-	sg_options_help(&out);
-	sg_buffer_append_text(&out, "\nExit status: the command's (128+n for signal n); 125: our own failure; 126: refused or not\n"
-				    "executable; 127: not found.\n");
-	return sg_buffer_status(&out) == 0 && sg_print(STDOUT_FILENO, out.data, out.size) == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
-}
 
 static void find_limits(struct run *run, struct sg_world_spec *world)
 {
@@ -286,7 +275,7 @@ int sg_command_run(int argc, char **argv)
 	if (sg_options_read(argc, argv, &run.options) < 0)
 		status = SG_EXIT_FAILED;
 	else if (run.options.help)
-		status = print_help();
+		status = sg_command_help("run", STDOUT_FILENO) == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
 	else
 		status = run_all(&run);
 	sg_options_done(&run.options);

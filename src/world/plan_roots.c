@@ -67,9 +67,27 @@ static void add_whole_host(struct sg_planner *planner, const struct sg_rule *rul
 	(void)closedir(listing);
 }
 
-/* One host name that a rule speaks of. Returns true if it exists. */
+/*
+ * A file that may be written and does not exist: its folder is needed to make it in. All other names there stay as they are,
+ * since the set of names decides each of them.
+ */
+static bool add_folder_of(struct sg_planner *planner, const struct sg_rule *rule, const char *name)
+{
+	const char *canonical, *kept, *slash = strrchr(name, '/');
+
+	if (rule->kind != SG_RULE_WRITE || slash == name || planner->status < 0)
+		return false;
+	kept = sg_plan_keep(planner, name, (size_t)(slash - name));
+	if (kept == NULL || sg_plan_canonical(planner, kept, &canonical) != 0)
+		return false;
+	add_root(planner, rule, canonical, false);
+	return true;
+}
+
+/* One host name that a rule speaks of. Returns true if it exists, or can be made. */
 static bool add_name(struct sg_planner *planner, const struct sg_rule *rule, const char *name, size_t length)
 {
+	const bool folder = length > 1 && name[length - 1] == '/';
 	const char *canonical, *kept;
 
 	while (length > 1 && name[length - 1] == '/')
@@ -79,8 +97,10 @@ static bool add_name(struct sg_planner *planner, const struct sg_rule *rule, con
 		return true;
 	}
 	kept = sg_plan_keep(planner, name, length);
-	if (kept == NULL || sg_plan_canonical(planner, kept, &canonical) != 0)
+	if (kept == NULL)
 		return false;
+	if (sg_plan_canonical(planner, kept, &canonical) != 0)
+		return !folder && add_folder_of(planner, rule, kept);
 	add_root(planner, rule, canonical, false);
 	return true;
 }

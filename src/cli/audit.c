@@ -1,0 +1,187 @@
+/* shellguard audit: the records of the sessions. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "audit/log.h"
+#include "audit/read.h"
+#include "audit/show.h"
+#include "base/fd.h"
+#include "base/text.h"
+#include "cli/help.h"
+#include "cli/options.h"
+
+static int output(void *context, const char *data, size_t size)
+{
+	(void)context;
+	return sg_print(STDOUT_FILENO, data, size);
+}
+
+static int complain(const struct sg_error *error, int status)
+{
+	sg_complain("%s", error->code != 0 ? error->text : strerrordesc_np(-status));
+	return SG_EXIT_FAILED;
+}
+
+static int show(const struct sg_options *options, const char *session)
+{
+	SG_AUTO_FREE char *path = NULL;
+	struct sg_error error = SG_ERROR_INIT;
+	int status = sg_log_find(NULL, session, &path, &error);
+	const struct sg_show_options how = {.path = path,
+					    .json = options->json,
+					    .follow = options->follow,
+					    .colour = isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL,
+					    .stop = -1};
+
+	if (status == 0)
+		status = sg_audit_show(&how, output, NULL, &error);
+	if (status == -EPIPE) /* whoever read it has seen enough */
+		return SG_EXIT_OK;
+	if (status < 0)
+		return complain(&error, status);
+	if (status > 0) {
+		sg_complain("the record ends without a session-end, and nobody writes to it any more");
+		return SG_EXIT_NO;
+	}
+	return SG_EXIT_OK;
+}
+
+static int list(const struct sg_options *options, const char *session)
+{
+	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
+	struct sg_error error = SG_ERROR_INIT;
+	struct sg_log_list sessions = {0};
+	int status = sg_log_list(NULL, &sessions, &error);
+
+	(void)session;
+	for (size_t i = 0; status == 0 && i < sessions.count; i++) {
+		const struct sg_log_session *item = &sessions.items[i];
+
+		if (options->json) {
+			sg_buffer_printf(&out, "{\"session\":\"%s\",\"state\":\"%s\",\"bytes\":%llu,\"path\":", item->id,
+					 sg_log_state_name(item->state), (unsigned long long)item->size);
+			sg_buffer_append_json(&out, item->path, strlen(item->path));
+			sg_buffer_append_text(&out, "}\n");
+		} else {
+			sg_buffer_printf(&out, "%-24s  %-7s  %10llu  ", item->id, sg_log_state_name(item->state),
+					 (unsigned long long)item->size);
+			sg_buffer_append_escaped(&out, item->path, strlen(item->path));
+			sg_buffer_append_byte(&out, '\n');
+		}
+	}
+	sg_log_list_done(&sessions);
+	if (status == 0)
+		status = sg_buffer_status(&out);
+	if (status == 0 && out.size > 0)
+		status = sg_print(STDOUT_FILENO, out.data, out.size);
+	return status < 0 ? complain(&error, status) : SG_EXIT_OK;
+}
+
+/* "whole", "cut" or "altered", and how far it can be believed. */
+static void describe(const struct sg_read_report *report, int status, enum sg_log_state state, struct sg_buffer *out)
+{
+	const unsigned long long lines = report->lines;
+
+	if (status > 0)
+		sg_buffer_printf(out, "altered: %s; the %llu records before it are in order\n", report->text, lines);
+	else if (report->whole && report->torn == 0)
+		sg_buffer_printf(out, "whole: %llu records, the last one's hash is %s\n", lines, report->hash);
+	else if (state == SG_LOG_RUNNING)
+		sg_buffer_printf(out, "running: %llu records so far, in order\n", lines);
+	else
+		sg_buffer_printf(out, "cut: %llu records in order, then %s\n", lines,
+				 report->torn > 0 ? "a line that was not written to its end" : "no session-end");
+}
+
+static int verify(const struct sg_options *options, const char *session)
+{
+	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
+	SG_AUTO_FREE char *path = NULL;
+	SG_AUTO_FD int fd = -1;
+	struct sg_error error = SG_ERROR_INIT;
+	struct sg_read_report report = {0};
+	enum sg_log_state state = SG_LOG_CUT;
+	int status = sg_log_find(NULL, session, &path, &error);
+
+	(void)options;
+	if (status < 0)
+		return complain(&error, status);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	/* First whether somebody still writes: what is read after that is at least as much. */
+	status = fd < 0 ? sg_error_set_errno(&error, -errno, "open %s", path) : sg_log_state(fd, &state);
+	if (status == 0)
+		status = sg_audit_verify(fd, &report, &error);
+	if (status < 0)
+		return complain(&error, status);
+	sg_buffer_append_escaped(&out, path, strlen(path));
+	sg_buffer_append_text(&out, ": ");
+	describe(&report, status, state, &out);
+	if (sg_buffer_status(&out) < 0 || sg_print(STDOUT_FILENO, out.data, out.size) < 0)
+		return SG_EXIT_FAILED;
+	return status == 0 && (report.whole || state == SG_LOG_RUNNING) && (report.torn == 0 || state == SG_LOG_RUNNING)
+		       ? SG_EXIT_OK
+		       : SG_EXIT_NO;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(const struct sg_options *options, const char *session);
+	bool session, json, follow;
+} actions[] = {
+    {"show", show, true, true, true},
+    {"list", list, false, true, false},
+    {"verify", verify, true, false, false},
+};
+
+static int complain_action(const char *name)
+{
+	const char *names[SG_ARRAY_SIZE(actions)], *nearest;
+
+	for (size_t i = 0; i < SG_ARRAY_SIZE(actions); i++)
+		names[i] = actions[i].name;
+	nearest = sg_text_nearest(name, names, SG_ARRAY_SIZE(names));
+	sg_complain("audit takes show, list or verify, not \"%s\"%s%s%s", name, nearest != NULL ? "; did you mean \"" : "",
+		    nearest != NULL ? nearest : "", nearest != NULL ? "\"?" : "");
+	return SG_EXIT_USAGE;
+}
+
+static int act(const struct sg_options *options)
+{
+	const char *name = options->command[0], *session;
+
+	if (name == NULL)
+		return sg_command_usage("audit");
+	session = options->command[1];
+	for (size_t i = 0; i < SG_ARRAY_SIZE(actions); i++) {
+		if (strcmp(actions[i].name, name) != 0)
+			continue;
+		if ((session != NULL && !actions[i].session) || (session != NULL && options->command[2] != NULL)) {
+			sg_complain("audit %s takes %s", name, actions[i].session ? "one SESSION" : "no SESSION");
+			return SG_EXIT_USAGE;
+		}
+		if ((options->json && !actions[i].json) || (options->follow && !actions[i].follow)) {
+			sg_complain("audit %s has no option --%s", name, options->follow && !actions[i].follow ? "follow" : "json");
+			return SG_EXIT_USAGE;
+		}
+		return actions[i].run(options, session);
+	}
+	return complain_action(name);
+}
+
+int sg_command_audit(int argc, char **argv)
+{
+	struct sg_options options = {0};
+	int status = SG_EXIT_USAGE;
+
+	if (sg_options_read(argc, argv, &options) == 0) {
+		if (options.help)
+			status = sg_command_help("audit", STDOUT_FILENO) == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
+		else
+			status = act(&options);
+	}
+	sg_options_done(&options);
+	return status;
+}

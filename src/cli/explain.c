@@ -1,0 +1,2 @@
+#include "cli/cli.h"
+int sg_command_explain(int argc, char **argv){ (void)argc;(void)argv; return 1; }

@@ -1,0 +1,85 @@
+#include "cli/help.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/layout.h"
+#include "cli/options.h"
+
+static const struct {
+	const char *command, *text, *status;
+} texts[] = {
+#define SG_HELP(command, text, status) {command, text, status},
+#include "cli/help.def"
+#undef SG_HELP
+};
+
+const struct sg_command *sg_command_find(const char *name)
+{
+	for (size_t i = 0; i < sg_command_count; i++)
+		if (strcmp(sg_commands[i].name, name) == 0)
+			return &sg_commands[i];
+	return NULL;
+}
+
+const char *sg_help_text(const char *command)
+{
+	for (size_t i = 0; i < SG_ARRAY_SIZE(texts); i++)
+		if (strcmp(texts[i].command, command) == 0)
+			return texts[i].text;
+	return "";
+}
+
+const char *sg_help_status(const char *command)
+{
+	for (size_t i = 0; i < SG_ARRAY_SIZE(texts); i++)
+		if (strcmp(texts[i].command, command) == 0)
+			return texts[i].status;
+	return "";
+}
+
+static void write_usage(const struct sg_command *command, struct sg_buffer *out)
+{
+	sg_buffer_printf(out, "usage: shellguard %s %s\n", command->name, command->arguments);
+}
+
+void sg_help_write(const char *name, size_t width, struct sg_buffer *out)
+{
+	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT, options = SG_BUFFER_INIT;
+	const struct sg_command *command = sg_command_find(name);
+
+	if (command == NULL)
+		return;
+	write_usage(command, out);
+	sg_buffer_printf(&text, "\n%s\n\n", sg_help_text(name));
+	sg_options_help(name, &options);
+	if (options.size > 0)
+		sg_buffer_printf(&text, "%s\n", options.data);
+	sg_buffer_printf(&text, "Exit status: %s\n", sg_help_status(name)[0] != '\0'
+							 ? sg_help_status(name)
+							 : "0: done; 1: errors in a profile; 2: wrong usage; 125: our own failure.");
+	if (sg_buffer_status(&text) < 0)
+		out->failed = true;
+	else
+		sg_layout_wrap(text.data, width, out);
+}
+
+int sg_command_help(const char *command, int fd)
+{
+	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
+
+	sg_help_write(command, sg_layout_width(fd), &out);
+	return sg_buffer_status(&out) == 0 ? sg_print(fd, out.data, out.size) : -1;
+}
+
+int sg_command_usage(const char *name)
+{
+	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
+	const struct sg_command *command = sg_command_find(name);
+
+	write_usage(command, &out);
+	sg_buffer_printf(&out, "\"shellguard %s --help\" tells more.\n", name);
+	if (sg_buffer_status(&out) == 0)
+		(void)sg_print(STDERR_FILENO, out.data, out.size);
+	return SG_EXIT_USAGE;
+}

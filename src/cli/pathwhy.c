@@ -1,0 +1,159 @@
+#include "cli/pathwhy.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/layout.h"
+#include "policy/words.h"
+#include "world/plan.h"
+
+int sg_load_plan(const struct sg_options *options, struct sg_policy **ret_policy, struct sg_plan **ret_plan)
+{
+	static const char *const fallback[] = {"developer"};
+	const struct sg_variables *variables = sg_variables_of_caller();
+	SG_AUTO_POLICY struct sg_policy *policy = NULL;
+	struct sg_error error = SG_ERROR_INIT;
+	struct sg_plan_options how = {.pty = true, .owned = geteuid() == 0};
+	int status;
+
+	if (variables == NULL) {
+		sg_complain("the working directory is gone, or lies outside of what we see");
+		return SG_EXIT_FAILED;
+	}
+	how.cwd = variables->cwd;
+	status = sg_load_policy(options->profile_count > 0 ? options->profiles : fallback,
+				options->profile_count > 0 ? options->profile_count : 1,
+				options->lines.size > 0 ? options->lines.data : NULL, variables, &policy);
+	if (status != 0)
+		return status;
+	if (sg_plan_make(policy, &how, ret_plan, &error) != 0) {
+		sg_complain("%s", error.code != 0 ? error.text : "cannot plan the world");
+		return SG_EXIT_FAILED;
+	}
+	*ret_policy = sg_take_pointer(policy);
+	return 0;
+}
+
+/* The name as the world would see it: links followed, a folder's ending in '/'. */
+static void canonical_name(const char *path, char name[static PATH_MAX + 2], bool *ret_exists)
+{
+	struct stat status;
+	size_t length;
+
+	*ret_exists = realpath(path, name) != NULL;
+	if (!*ret_exists)
+		(void)snprintf(name, PATH_MAX, "%s", path);
+	length = strlen(name);
+	if (*ret_exists && stat(name, &status) == 0 && S_ISDIR(status.st_mode) && name[length - 1] != '/')
+		memcpy(name + length, "/", 2);
+}
+
+/* The innermost mount of the world that the name lies in, or NULL. */
+static const struct sg_mount *find_mount(const struct sg_plan *plan, const char *name)
+{
+	const struct sg_mount *found = NULL;
+
+	for (size_t i = 0; i < plan->mount_count; i++) {
+		const struct sg_mount *mount = &plan->mounts[i];
+		size_t length = strlen(mount->target);
+
+		if (mount->kind == SG_MOUNT_SYMLINK || strncmp(name, mount->target, length) != 0 ||
+		    (length > 1 && name[length] != '/' && name[length] != '\0'))
+			continue;
+		/* A folder of the skeleton holds just what other mounts put there. */
+		if (mount->kind == SG_MOUNT_FOLDER && name[length] != '\0' && strcmp(name + length, "/") != 0)
+			continue;
+		found = mount;
+	}
+	return found;
+}
+
+static bool is_own(const struct sg_mount *mount)
+{
+	return mount->kind == SG_MOUNT_PRIVATE || mount->kind == SG_MOUNT_PROC || mount->kind == SG_MOUNT_PROC_SYSTEM ||
+	       mount->kind == SG_MOUNT_PTS;
+}
+
+static void write_access(const struct sg_policy *policy, struct sg_matcher *names, const char *name, unsigned int access,
+			 const char *word, bool own, struct sg_buffer *out)
+{
+	struct sg_decision decision;
+
+	sg_decide(policy, names, name, strlen(name), access, own, &decision);
+	sg_buffer_printf(out, "  %s\t%s", word, decision.verdict == SG_VERDICT_ALLOW ? "yes" : "no");
+	if (decision.verdict != SG_VERDICT_ALLOW)
+		sg_buffer_printf(out, ": %s", decision.reason);
+	else if (decision.rule == NULL)
+		sg_buffer_append_text(out, own ? ": it is the world's own" : ": the folder of a tree that is granted");
+	else
+		sg_buffer_printf(out, ": by %s", sg_rule_infos[decision.rule->kind].name);
+	if (decision.rule != NULL) {
+		sg_buffer_append_text(out, " \"");
+		sg_buffer_append_escaped(out, decision.rule->written, strlen(decision.rule->written));
+		sg_buffer_append_text(out, "\" (");
+		sg_words_place(decision.rule, true, out);
+		sg_buffer_append_byte(out, ')');
+		if (decision.rule->flag != NULL)
+			sg_buffer_printf(out, " of the flag \"%s\"", decision.rule->flag);
+	}
+	sg_buffer_append_byte(out, '\n');
+}
+
+static void write_answer(const struct sg_policy *policy, const struct sg_plan *plan, struct sg_matcher *names, const char *path,
+			 struct sg_buffer *out)
+{
+	char name[PATH_MAX + 2];
+	bool exists;
+	const struct sg_mount *mount;
+
+	canonical_name(path, name, &exists);
+	mount = find_mount(plan, name);
+	sg_buffer_append_escaped(out, name, strlen(name));
+	sg_buffer_append_text(out, " under ");
+	sg_buffer_append_escaped(out, policy->name, strlen(policy->name));
+	sg_buffer_append_text(out, ":\n\n");
+	if (mount == NULL || (mount->kind == SG_MOUNT_FOLDER && strcmp(mount->target, "/") != 0)) {
+		sg_buffer_append_text(out, mount == NULL ? "It is not there: no rule grants it or a folder that holds it. Whoever asks for it gets ENOENT "
+							   "(\"No such file or directory\").\n"
+							 : "It is there as an empty folder on the way to what is granted: it may be passed through, and "
+							   "holds nothing else.\n");
+		return;
+	}
+	write_access(policy, names, name, SG_ACCESS_READ, name[strlen(name) - 1] == '/' ? "list" : "read", is_own(mount), out);
+	write_access(policy, names, name, SG_ACCESS_WRITE, "write", is_own(mount), out);
+	write_access(policy, names, name, SG_ACCESS_CHANGE, "change", is_own(mount), out);
+	if (name[strlen(name) - 1] != '/')
+		write_access(policy, names, name, SG_ACCESS_EXECUTE, "execute", is_own(mount), out);
+	sg_buffer_append_text(out, "\n(\"change\" is to make, remove or rename it, or to change its attributes. Its own mode and owner hold as "
+				   "well.)\n");
+	if (!exists && !is_own(mount))
+		sg_buffer_append_text(out, "(It does not exist here now.)\n");
+}
+
+int sg_why_path(const struct sg_options *options, const char *path)
+{
+	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT, out = SG_BUFFER_INIT;
+	SG_AUTO_POLICY struct sg_policy *policy = NULL;
+	SG_AUTO_PLAN struct sg_plan *plan = NULL;
+	SG_AUTO_MATCHER struct sg_matcher *names = NULL;
+	int status = sg_load_plan(options, &policy, &plan);
+
+	if (status != 0)
+		return status;
+	status = sg_matcher_new(plan->names, SG_MATCHER_MEMORY_MIN, &names);
+	if (status == 0) {
+		write_answer(policy, plan, names, path, &text);
+		status = sg_buffer_status(&text);
+	}
+	if (status == 0) {
+		sg_layout_wrap(text.data, sg_layout_width(STDOUT_FILENO), &out);
+		status = sg_buffer_status(&out);
+	}
+	if (status == 0)
+		status = sg_print(STDOUT_FILENO, out.data, out.size);
+	return status == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
+}
