@@ -46,15 +46,27 @@ class Tree:
             for name, text in (("open.txt", "OPEN\n"), ("sub/open.txt", "OPEN\n"), ("secret.key", SECRET),
                                ("private/data", SECRET), ("keep.conf", "KEEP\n")):
                 sg.write(name, text, folder=folder)
+        self.links = os.path.join(sg.work, "links")
+        os.makedirs(os.path.join(self.links, "private"))
         self.outside = sg.write("outside.key", SECRET, folder=sg.work)
 
     def own(self, path):
         if os.getuid() == 0:
             os.chown(path, self.sg.uid, self.sg.uid)
 
+    def link_into(self, folder):
+        """Symbolic links to a folder and what is in it, for `paths by-name`."""
+        links = {"secret.key": "secret.key", "private/data": "private/data", "open.txt": "open.txt", "sub": "sub", "folder": ""}
+        for name, target in links.items():
+            os.symlink(os.path.join(folder, target), os.path.join(self.links, name))
+        os.symlink("/proc/self/cwd", os.path.join(self.links, "proc"))
+        os.symlink(folder, os.path.join(self.links, "chain-0"))
+        for i in range(1, 45):
+            os.symlink("chain-%d" % (i - 1), os.path.join(self.links, "chain-%d" % i))
+
     def profile(self, filesystem="", runtime="", flags=(), extra=""):
         """BASE with more: lines of [Filesystem] and [Runtime], flags by section, and whole sections."""
-        text = BASE.replace('Exec = ["/usr/**"]', 'Exec = ["/usr/**", "%s/*"]\n%s' % (self.programs, filesystem))
+        text = BASE.replace('Exec = ["/usr/**"]', 'Exec = ["/usr/**", "%s/**"]\n%s' % (self.programs, filesystem))
         for name in flags:
             text += '[Define.also-%s]\nFlags = ["%s"]\n' % (name, name)
         if flags:
@@ -137,3 +149,56 @@ def test_nothing_is_typed_for_the_next_reader(tree):
     status, text, _ = on_a_terminal(tree, tree.profile(flags=["tty"]), os.path.join(tree.programs, "escape_calls"), "terminal")
     assert status == 0 and "escaped" not in text and "broken" not in text, text
     assert text.count("refused ") >= 7 and "saw terminal /dev/pts/0" in text, text
+
+
+# --- names ---
+
+def reading_profiles(tree):
+    """(name, profile, folder, mediated): ways in which the secret of a folder may be kept from a world that reads it."""
+    ro, rw = tree.ro, tree.rw
+    return {
+        "covers": (tree.profile('Deny = ["%s/secret.key", "%s/private/**"]' % (ro, ro), flags=["links"]).replace(
+            'ReadOnly = ["/usr/**"', 'ReadOnly = ["%s/**", "/usr/**"' % ro), ro, False),
+        "globs": (tree.profile(flags=["links"]).replace(
+            'ReadOnly = ["/usr/**"', 'ReadOnly = ["%s/", "%s/*.txt", "%s/sub/**", "/usr/**"' % (ro, ro, ro)), ro, True),
+        "deny-globs": (tree.profile('Deny = ["%s/*.key", "%s/priv*/**"]' % (ro, ro), flags=["links"]).replace(
+            'ReadOnly = ["/usr/**"', 'ReadOnly = ["%s/**", "/usr/**"' % ro), ro, True),
+        "writable": (tree.profile('ReadWrite = ["%s/**"]\nDeny = ["%s/secret.key", "%s/private/**"]' % (rw, rw, rw),
+                                  flags=["links"]), rw, True),
+    }
+
+
+PROFILES = ["covers", "globs", "deny-globs", "writable"]
+
+
+@pytest.mark.parametrize("kind", PROFILES)
+@pytest.mark.parametrize("secret", ["secret.key", "private/data"])
+def test_no_spelling_reaches_a_denied_name(tree, kind, secret):
+    profile, folder, mediated = reading_profiles(tree)[kind]
+    tree.link_into(folder)
+    profile = profile.replace('"/usr/**"', '"/usr/**", "%s/**"' % tree.links, 1)
+    done = held(tree.run(profile, "paths", "by-name", folder, secret, "open.txt", tree.links), refused=50, works=25)
+    if mediated:
+        assert any(r.get("object") == os.path.join(folder, secret) for r in done.of("refusal", operation="open"))
+
+
+@pytest.mark.parametrize("kind", PROFILES)
+def test_path_descriptors_give_no_contents(tree, kind):
+    profile, folder, _ = reading_profiles(tree)[kind]
+    held(tree.run(profile, "paths", "path-descriptors", folder, "secret.key", "open.txt"), refused=20, works=2)
+
+
+@pytest.mark.parametrize("kind", PROFILES)
+def test_openat2(tree, kind):
+    profile, folder, _ = reading_profiles(tree)[kind]
+    held(tree.run(profile, "paths", "openat2", folder, "secret.key", "open.txt"), refused=140)
+
+
+@pytest.mark.parametrize("kind", PROFILES)
+def test_the_host_tree_is_not_behind_the_world(tree, kind):
+    profile, _, _ = reading_profiles(tree)[kind]
+    held(tree.run(profile, "paths", "outside", tree.outside), refused=85)
+
+
+def test_the_launcher_keeps_its_command_line(tree):
+    held(tree.run(tree.profile(), "paths", "command-line", "record"), works=0)
