@@ -12,43 +12,54 @@
 #include "probe.h"
 
 /*
- * Every spelling of a name below a folder: %1$s the folder, %2$s a name in it, %3$d an O_PATH descriptor of the
- * folder, %4$s a folder of links. */
+ * Every spelling of a name below a folder: %F the folder, %N a name in it, %D an O_PATH descriptor of the
+ * folder, %L a folder of links. */
 static const struct {
 	const char *label, *format;
 } spellings[] = {
-    {"plain", "%1$s/%2$s"},
-    {"slashes", "%1$s///.//%2$s"},
-    {"dots", "%1$s/sub/../%2$s"},
-    {"dots-twice", "%1$s/sub/.././sub/../%2$s"},
-    {"past-root", "/../../../..%1$s/%2$s"},
-    {"self-root", "/proc/self/root%1$s/%2$s"},
-    {"thread-self-root", "/proc/thread-self/root%1$s/%2$s"},
-    {"self-cwd", "/proc/self/cwd/%2$s"},
-    {"thread-self-cwd", "/proc/thread-self/cwd/%2$s"},
-    {"self-dots", "/proc/self/../..%1$s/%2$s"},
-    {"self-fd-dots", "/proc/self/fd/../../..%1$s/%2$s"},
-    {"self-task", "/proc/self/task/../root%1$s/%2$s"},
-    {"fd-of-folder", "/proc/self/fd/%3$d/%2$s"},
-    {"dev-fd-of-folder", "/dev/fd/%3$d/%2$s"},
-    {"fd-of-folder-dots", "/dev/fd/%3$d/sub/../%2$s"},
-    {"cwd", "%2$s"},
-    {"cwd-dot", "./%2$s"},
-    {"cwd-dots", "sub/../%2$s"},
-    {"link-to-file", "%4$s/%2$s"},
-    {"link-to-folder", "%4$s/folder/%2$s"},
-    {"link-to-folder-dots", "%4$s/sub/../%2$s"},
-    {"link-chain", "%4$s/chain-38/%2$s"},
-    {"link-to-proc", "%4$s/proc/%2$s"},
+	{"plain", "%F/%N"},
+	{"slashes", "%F///.//%N"},
+	{"dots", "%F/sub/../%N"},
+	{"dots-twice", "%F/sub/.././sub/../%N"},
+	{"past-root", "/../../../..%F/%N"},
+	{"self-root", "/proc/self/root%F/%N"},
+	{"thread-self-root", "/proc/thread-self/root%F/%N"},
+	{"self-cwd", "/proc/self/cwd/%N"},
+	{"thread-self-cwd", "/proc/thread-self/cwd/%N"},
+	{"self-dots", "/proc/self/../..%F/%N"},
+	{"self-fd-dots", "/proc/self/fd/../../..%F/%N"},
+	{"self-task", "/proc/self/task/../root%F/%N"},
+	{"fd-of-folder", "/proc/self/fd/%D/%N"},
+	{"dev-fd-of-folder", "/dev/fd/%D/%N"},
+	{"fd-of-folder-dots", "/dev/fd/%D/sub/../%N"},
+	{"cwd", "%N"},
+	{"cwd-dot", "./%N"},
+	{"cwd-dots", "sub/../%N"},
+	{"link-to-file", "%L/%N"},
+	{"link-to-folder", "%L/folder/%N"},
+	{"link-to-folder-dots", "%L/sub/../%N"},
+	{"link-chain", "%L/chain-38/%N"},
+	{"link-to-proc", "%L/proc/%N"},
 };
 
 enum { SPELLINGS = sizeof(spellings) / sizeof(spellings[0]) };
 
 static void spell(char *path, size_t size, size_t row, char **argv, const char *name, int fd)
 {
-	_Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wformat-nonliteral\"")
-	(void)snprintf(path, size, spellings[row].format, argv[0], name, fd, argv[3]);
-	_Pragma("GCC diagnostic pop")
+	size_t used = 0;
+	int added;
+
+	for (const char *at = spellings[row].format; *at != '\0' && used < size; used += (size_t)added) {
+		const char *text = *at != '%' ? NULL : at[1] == 'F' ? argv[0] : at[1] == 'N' ? name : argv[3];
+
+		if (*at == '%' && at[1] == 'D')
+			added = snprintf(path + used, size - used, "%d", fd);
+		else if (text != NULL)
+			added = snprintf(path + used, size - used, "%s", text);
+		else
+			added = snprintf(path + used, size - used, "%c", *at);
+		at += *at == '%' ? 2 : 1;
+	}
 }
 
 /* FOLDER DENIED ALLOWED LINKS: two files of the folder, and a folder of links. */
@@ -91,7 +102,8 @@ static int by_name(int argc, char **argv)
 /* An O_PATH descriptor gives no contents, and none come of it by opening it anew. */
 static int path_descriptors(int argc, char **argv)
 {
-	static const int access[] = {O_RDONLY, O_WRONLY, O_RDWR, O_ACCMODE, O_RDONLY | O_TRUNC, O_RDWR | O_APPEND};
+	static const int access[] = {O_RDONLY,  O_WRONLY,           O_RDWR,
+				     O_ACCMODE, O_RDONLY | O_TRUNC, O_RDWR | O_APPEND};
 	char path[PATH_MAX], link[64], label[64];
 	int denied, allowed;
 
@@ -119,7 +131,8 @@ static int path_descriptors(int argc, char **argv)
 	return 0;
 }
 
-static long how(int dirfd, const char *path, unsigned long long flags, unsigned long long resolve, size_t size)
+static long how(int dirfd, const char *path, unsigned long long flags, unsigned long long resolve,
+		size_t size)
 {
 	static struct {
 		struct open_how how;
@@ -156,10 +169,13 @@ static int openat2_flags(int argc, char **argv)
 	}
 	(void)must_fail("unknown-field", syscall(SYS_openat2, AT_FDCWD, allowed, extended, sizeof(extended)));
 	(void)must_fail("unknown-flag", how(AT_FDCWD, allowed, 1ULL << 40, 0, sizeof(struct open_how)));
-	(void)must_fail("unknown-resolve", how(AT_FDCWD, allowed, O_RDONLY, 1ULL << 40, sizeof(struct open_how)));
-	(void)must_fail("no-structure", syscall(SYS_openat2, AT_FDCWD, allowed, NULL, sizeof(struct open_how)));
+	(void)must_fail("unknown-resolve",
+			how(AT_FDCWD, allowed, O_RDONLY, 1ULL << 40, sizeof(struct open_how)));
+	(void)must_fail("no-structure",
+			syscall(SYS_openat2, AT_FDCWD, allowed, NULL, sizeof(struct open_how)));
 	(void)must_fail("set-id", syscall(SYS_openat2, AT_FDCWD, "/tmp/suid",
-					  &(struct open_how){.flags = O_CREAT | O_WRONLY, .mode = 04755}, sizeof(struct open_how)));
+					  &(struct open_how){.flags = O_CREAT | O_WRONLY, .mode = 04755},
+					  sizeof(struct open_how)));
 	(void)must_work("plain", how(AT_FDCWD, allowed, O_RDONLY, 0, sizeof(struct open_how)));
 	return 0;
 }
@@ -167,7 +183,12 @@ static int openat2_flags(int argc, char **argv)
 /* Nothing of the host's tree behind what is granted. */
 static int outside(int argc, char **argv)
 {
-	static const char *const roots[] = {"", "/proc/1/root", "/proc/1/cwd", "/proc/self/root/..", "/proc/1/task/1/root", "/proc/1/root/../..",
+	static const char *const roots[] = {"",
+					    "/proc/1/root",
+					    "/proc/1/cwd",
+					    "/proc/self/root/..",
+					    "/proc/1/task/1/root",
+					    "/proc/1/root/../..",
 					    "/.."};
 	char path[PATH_MAX], label[64];
 	struct stat status;
@@ -218,6 +239,6 @@ static int command_line(int argc, char **argv)
 }
 
 const struct probe probes[] = {
-    {"by-name", by_name}, {"path-descriptors", path_descriptors}, {"openat2", openat2_flags},
-    {"outside", outside}, {"command-line", command_line},	  {NULL, NULL},
+	{"by-name", by_name}, {"path-descriptors", path_descriptors}, {"openat2", openat2_flags},
+	{"outside", outside}, {"command-line", command_line},         {NULL, NULL},
 };
