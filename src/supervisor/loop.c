@@ -143,10 +143,15 @@ static void receive_control(struct sg_supervisor *supervisor)
 static void receive_keeper(struct sg_supervisor *supervisor)
 {
 	int status;
+	ssize_t size;
 
 	supervisor->ended = true;
 	supervisor->exit_status = 125;
-	if (sg_fd_read_full(supervisor->world.keeper_socket, &status, sizeof(status)) != sizeof(status))
+	size = sg_fd_read_full(supervisor->world.keeper_socket, &status, sizeof(status));
+	/* A world that ended at once: the keeper left without having read our message. Its own is behind that error. */
+	if (size == -ECONNRESET)
+		size = sg_fd_read_full(supervisor->world.keeper_socket, &status, sizeof(status));
+	if (size != sizeof(status))
 		return;
 	supervisor->exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : WIFSIGNALED(status) ? 128 + WTERMSIG(status) : 125;
 }

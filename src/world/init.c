@@ -242,11 +242,33 @@ static int reap(pid_t command)
 	}
 }
 
+/*
+ * Overwrites our copy of the launcher's arguments: /proc/1/cmdline asks for no permission, and they name the record, the
+ * profiles and whatever else of the host. Where they lie are fields 48 and 49 of proc_pid_stat(5).
+ */
+static void forget_arguments(void)
+{
+	SG_AUTO_FD int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+	unsigned long start = 0, end = 0;
+	char text[1024], *at;
+	ssize_t size = fd < 0 ? 0 : sg_fd_read_full(fd, text, sizeof(text) - 1);
+
+	if (size <= 0)
+		return;
+	text[size] = '\0';
+	at = strrchr(text, ')');
+	for (int field = 2; at != NULL && field < 48; field++)
+		at = strchr(at + 1, ' ');
+	if (at != NULL && sscanf(at, " %lu %lu", &start, &end) == 2 && start != 0 && start < end)
+		memset((void *)(uintptr_t)start, 0, end - start);
+}
+
 static SG_NORETURN void watch(pid_t command, int report)
 {
 	struct sg_error error = SG_ERROR_INIT;
 	int listener;
 
+	forget_arguments();
 	if (sg_confine_capabilities(0, &error) < 0 || sg_confine_scopes(&error) < 0)
 		fail(report, &error);
 	if (report != 0 && dup3(report, 0, O_CLOEXEC) < 0)

@@ -1,0 +1,204 @@
+"""The adversary inside: each program tries what must not work, beside what must, as root and as an ordinary user.
+
+The programs (tests/escape/*.c) say what came of each attempt in one line (probe.h). A test runs one of them in one world,
+and holds three things: nothing escaped, what is allowed still works, and what our mediation refused is in the record.
+"""
+import os
+import pty
+import shutil
+import tempfile
+
+import pytest
+
+from live_conftest import BASE, ROOT, cannot
+
+PROGRAMS = os.path.join(ROOT, "build", "tests", "escape")
+SECRET = "TOPSECRET\n"
+
+
+@pytest.fixture(scope="session")
+def programs():
+    """The programs where every user can execute them."""
+    if not os.path.exists(os.path.join(PROGRAMS, "escape_calls")):
+        cannot("the programs of this suite are not built (a sanitizer's run-time does not link statically)")
+    folder = tempfile.mkdtemp(prefix="sg-escape-", dir="/var/tmp")
+    os.chmod(folder, 0o755)
+    for name in os.listdir(PROGRAMS):
+        path = os.path.join(PROGRAMS, name)
+        if name.startswith("escape_") and os.path.isfile(path):
+            shutil.copy(path, folder)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+class Tree:
+    """A folder of the host with things to read, to write and to keep from, and the profiles that speak of it."""
+
+    def __init__(self, sg, programs):
+        self.sg, self.programs = sg, programs
+        self.ro, self.rw = os.path.join(sg.work, "ro"), os.path.join(sg.work, "rw")
+        for folder in (self.ro, self.rw):
+            os.mkdir(folder)
+            self.own(folder)
+            for name in ("sub", "private"):
+                os.mkdir(os.path.join(folder, name))
+                self.own(os.path.join(folder, name))
+            for name, text in (("open.txt", "OPEN\n"), ("sub/open.txt", "OPEN\n"), ("secret.key", SECRET),
+                               ("private/data", SECRET), ("keep.conf", "KEEP\n")):
+                sg.write(name, text, folder=folder)
+        self.links = os.path.join(sg.work, "links")
+        os.makedirs(os.path.join(self.links, "private"))
+        self.outside = sg.write("outside.key", SECRET, folder=sg.work)
+
+    def own(self, path):
+        if os.getuid() == 0:
+            os.chown(path, self.sg.uid, self.sg.uid)
+
+    def link_into(self, folder):
+        """Symbolic links to a folder and what is in it, for `paths by-name`."""
+        links = {"secret.key": "secret.key", "private/data": "private/data", "open.txt": "open.txt", "sub": "sub", "folder": ""}
+        for name, target in links.items():
+            os.symlink(os.path.join(folder, target), os.path.join(self.links, name))
+        os.symlink("/proc/self/cwd", os.path.join(self.links, "proc"))
+        os.symlink(folder, os.path.join(self.links, "chain-0"))
+        for i in range(1, 45):
+            os.symlink("chain-%d" % (i - 1), os.path.join(self.links, "chain-%d" % i))
+
+    def profile(self, filesystem="", runtime="", flags=(), extra=""):
+        """BASE with more: lines of [Filesystem] and [Runtime], flags by section, and whole sections."""
+        text = BASE.replace('Exec = ["/usr/**"]', 'Exec = ["/usr/**", "%s/**"]\n%s' % (self.programs, filesystem))
+        for name in flags:
+            text += '[Define.also-%s]\nFlags = ["%s"]\n' % (name, name)
+        if flags:
+            text = text.replace('"timers"]', '"timers", %s]' % ", ".join('"also-%s"' % n for n in flags))
+        return text.replace('"timers"', '"timers"' + "".join(', "%s"' % r for r in runtime.split())) + extra
+
+    def run(self, profile, program, *arguments, **kwargs):
+        return self.sg.run(profile, os.path.join(self.programs, "escape_" + program), *arguments, **kwargs)
+
+
+@pytest.fixture
+def tree(sg, programs):
+    return Tree(sg, programs)
+
+
+def lines(done, word):
+    return [line.split()[1] for line in done.stdout.splitlines() if line.startswith(word + " ")]
+
+
+def saw(done, name):
+    return [line.split(" ", 2)[2] for line in done.stdout.splitlines() if line.startswith("saw %s " % name)]
+
+
+def held(done, refused=1, works=1, status=0):
+    """Nothing escaped, nothing allowed was refused, and the program came to its end."""
+    assert not lines(done, "escaped"), done.stdout
+    assert not lines(done, "broken"), done.stdout
+    assert done.status == status, (done.status, done.stdout[-2000:], done.stderr[-2000:])
+    assert len(lines(done, "refused")) >= refused and len(lines(done, "works")) >= works, done.stdout
+    assert done.records[-1]["kind"] == "session-end"
+    return done
+
+
+# --- system calls ---
+
+def test_foreign_abis_and_unknown_numbers(tree):
+    done = held(tree.run(tree.profile(), "calls", "abi"), refused=18)
+    assert "int80-other" not in lines(done, "refused")
+
+
+def test_calls_that_no_flag_gives(tree):
+    done = held(tree.run(tree.profile(), "calls", "never"), refused=70)
+    recorded = {r["object"] for r in done.of("refusal", operation="call")}
+    for name in ("io_uring_setup", "userfaultfd", "bpf", "mount", "unshare", "clone", "setns", "ptrace", "open_by_handle_at"):
+        assert name in recorded, name
+
+
+def test_own_filters_only_narrow(tree):
+    held(tree.run(tree.profile(), "calls", "filters"), refused=6, works=3)
+
+
+def test_memory_is_not_both_writable_and_code(tree):
+    held(tree.run(tree.profile(), "calls", "memory"), refused=11, works=2)
+
+
+def test_privileges_do_not_come_back(tree):
+    held(tree.run(tree.profile(), "calls", "privileges"), refused=18, works=2)
+
+
+def on_a_terminal(tree, profile, *command):
+    """Runs a command on a pty of its own and returns (exit status, all that it printed)."""
+    master, slave = pty.openpty()
+    process, log = tree.sg.start(profile, *command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+    os.close(slave)
+    text = b""
+    try:
+        while True:
+            piece = os.read(master, 65536)
+            if not piece:
+                break
+            text += piece
+    except OSError:
+        pass
+    status = process.wait(timeout=60)
+    os.close(master)
+    return status, text.decode(errors="replace").replace("\r", ""), log
+
+
+def test_nothing_is_typed_for_the_next_reader(tree):
+    status, text, _ = on_a_terminal(tree, tree.profile(flags=["tty"]), os.path.join(tree.programs, "escape_calls"), "terminal")
+    assert status == 0 and "escaped" not in text and "broken" not in text, text
+    assert text.count("refused ") >= 7 and "saw terminal /dev/pts/0" in text, text
+
+
+# --- names ---
+
+def reading_profiles(tree):
+    """(name, profile, folder, mediated): ways in which the secret of a folder may be kept from a world that reads it."""
+    ro, rw = tree.ro, tree.rw
+    return {
+        "covers": (tree.profile('Deny = ["%s/secret.key", "%s/private/**"]' % (ro, ro), flags=["links"]).replace(
+            'ReadOnly = ["/usr/**"', 'ReadOnly = ["%s/**", "/usr/**"' % ro), ro, False),
+        "globs": (tree.profile(flags=["links"]).replace(
+            'ReadOnly = ["/usr/**"', 'ReadOnly = ["%s/", "%s/*.txt", "%s/sub/**", "/usr/**"' % (ro, ro, ro)), ro, True),
+        "deny-globs": (tree.profile('Deny = ["%s/*.key", "%s/priv*/**"]' % (ro, ro), flags=["links"]).replace(
+            'ReadOnly = ["/usr/**"', 'ReadOnly = ["%s/**", "/usr/**"' % ro), ro, True),
+        "writable": (tree.profile('ReadWrite = ["%s/**"]\nDeny = ["%s/secret.key", "%s/private/**"]' % (rw, rw, rw),
+                                  flags=["links"]), rw, True),
+    }
+
+
+PROFILES = ["covers", "globs", "deny-globs", "writable"]
+
+
+@pytest.mark.parametrize("kind", PROFILES)
+@pytest.mark.parametrize("secret", ["secret.key", "private/data"])
+def test_no_spelling_reaches_a_denied_name(tree, kind, secret):
+    profile, folder, mediated = reading_profiles(tree)[kind]
+    tree.link_into(folder)
+    profile = profile.replace('"/usr/**"', '"/usr/**", "%s/**"' % tree.links, 1)
+    done = held(tree.run(profile, "paths", "by-name", folder, secret, "open.txt", tree.links), refused=50, works=25)
+    if mediated:
+        assert any(r.get("object") == os.path.join(folder, secret) for r in done.of("refusal", operation="open"))
+
+
+@pytest.mark.parametrize("kind", PROFILES)
+def test_path_descriptors_give_no_contents(tree, kind):
+    profile, folder, _ = reading_profiles(tree)[kind]
+    held(tree.run(profile, "paths", "path-descriptors", folder, "secret.key", "open.txt"), refused=20, works=2)
+
+
+@pytest.mark.parametrize("kind", PROFILES)
+def test_openat2(tree, kind):
+    profile, folder, _ = reading_profiles(tree)[kind]
+    held(tree.run(profile, "paths", "openat2", folder, "secret.key", "open.txt"), refused=140)
+
+
+@pytest.mark.parametrize("kind", PROFILES)
+def test_the_host_tree_is_not_behind_the_world(tree, kind):
+    profile, _, _ = reading_profiles(tree)[kind]
+    held(tree.run(profile, "paths", "outside", tree.outside), refused=85)
+
+
+def test_the_launcher_keeps_its_command_line(tree):
+    held(tree.run(tree.profile(), "paths", "command-line", "record"), works=0)
