@@ -70,7 +70,7 @@ static int read_arguments(struct sg_request *request, struct opening *opening)
 			return ENOSYS; /* callers fall back to openat, whose flags the filter can see */
 		if ((how.resolve & ~(uint64_t)(RESOLVE_NO_MAGICLINKS | RESOLVE_CACHED)) != 0)
 			return ENOSYS;
-		if ((how.flags & (O_CREAT | __O_TMPFILE)) == 0 && how.mode != 0)
+		if ((how.flags & O_CREAT) == 0 && (how.flags & O_TMPFILE) != O_TMPFILE && how.mode != 0)
 			return EINVAL;
 		opening->dirfd = (int)data->args[0];
 		opening->path = data->args[1];
@@ -384,7 +384,7 @@ void sg_handle_open(struct sg_request *request)
 		status = sg_resolve(&request->supervisor->view, &request->caller, opening.dirfd, opening.named, flags, &object);
 		if (status == 0 && exclusive) {
 			error = EEXIST;
-		} else if (status == 0 && (opening.flags & __O_TMPFILE) != 0) {
+		} else if (status == 0 && (opening.flags & O_TMPFILE) == O_TMPFILE) {
 			open_unnamed(request, &opening, &object);
 		} else if (status == 0) {
 			open_existing(request, &opening, &object);

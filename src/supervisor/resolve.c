@@ -333,6 +333,6 @@ int sg_reopen(const struct sg_view *view, int fd, int flags)
 	int opened;
 
 	(void)snprintf(link, sizeof(link), "%d/fd/%d", (int)view->self, fd);
-	opened = openat(view->proc, link, flags | O_CLOEXEC);
+	opened = openat(view->proc, link, flags | O_CLOEXEC, 0600); /* the mode: for O_TMPFILE */
 	return opened < 0 ? -errno : opened;
 }
