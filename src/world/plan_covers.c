@@ -7,29 +7,41 @@
 
 #include "world/plan_internal.h"
 
-/* The canonical place of a name whose last component need not exist. Returns false if its folder does not either. */
+/*
+ * The canonical place of a name that need not exist. Where folders above it do not exist either, it is the uppermost of
+ * those: what is made there later is not seen by this world, which is more than was asked for and never less.
+ */
 static bool find_place(struct sg_planner *planner, const char *name, size_t length, const char **ret)
 {
-	SG_AUTO_BUFFER struct sg_buffer path = SG_BUFFER_INIT;
-	const char *folder, *kept, *last;
 	size_t end = length;
+	bool whole = true;
 
-	while (end > 1 && name[end - 1] == '/')
-		end--;
-	kept = sg_plan_keep(planner, name, end);
-	if (kept == NULL)
-		return false;
-	if (sg_plan_canonical(planner, kept, ret) == 0)
-		return true;
-	last = strrchr(kept, '/');
-	if (last == NULL || last == kept)
-		return false;
-	kept = sg_plan_keep(planner, kept, (size_t)(last - kept));
-	if (kept == NULL || sg_plan_canonical(planner, kept, &folder) != 0)
-		return false;
-	sg_buffer_printf(&path, "%s%s", strcmp(folder, "/") == 0 ? "" : folder, last);
-	*ret = sg_buffer_status(&path) < 0 ? NULL : sg_plan_keep(planner, path.data, path.size);
-	return *ret != NULL;
+	for (;;) {
+		SG_AUTO_BUFFER struct sg_buffer path = SG_BUFFER_INIT;
+		const char *folder, *kept;
+
+		while (end > 1 && name[end - 1] == '/')
+			end--;
+		kept = sg_plan_keep(planner, name, end);
+		if (kept == NULL)
+			return false;
+		if (sg_plan_canonical(planner, kept, &folder) == 0) {
+			size_t component = end == 1 ? 1 : end + 1;
+
+			*ret = folder;
+			if (whole)
+				return true;
+			sg_buffer_printf(&path, "%s/%.*s", strcmp(folder, "/") == 0 ? "" : folder,
+					 (int)strcspn(name + component, "/"), name + component);
+			*ret = sg_buffer_status(&path) < 0 ? NULL : sg_plan_keep(planner, path.data, path.size);
+			return *ret != NULL;
+		}
+		if (end <= 1 || planner->status < 0)
+			return false;
+		while (end > 1 && name[end - 1] != '/')
+			end--;
+		whole = false;
+	}
 }
 
 static bool is_coverable(const struct sg_rule *rule)
