@@ -238,10 +238,13 @@ static void settle_decisions(struct sg_planner *planner, const struct sg_plan_ro
 {
 	const uint64_t refuse_read = SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_READ) | SG_NAME_BIT(SG_RULE_HIDE);
 	const uint64_t refuse_write = SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_WRITE) | SG_NAME_BIT(SG_RULE_HIDE);
+	const uint64_t refuse_execute = SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_EXECUTE);
 
 	/* The mount of one socket gives nothing to open: connecting to it is decided. */
 	if (!root->folder && root->rule->kind == SG_RULE_ALLOW)
 		return;
+	if (root->execute && ((names->all & SG_NAME_BIT(SG_RULE_EXECUTE)) == 0 || (names->may & refuse_execute) != 0))
+		planner->plan->mixed_code = true;
 	if ((names->all & SG_NAMES_ALLOW) == 0 || (names->may & SG_NAME_BIT(SG_RULE_LOG_READ)) != 0)
 		planner->plan->decide_reads = true;
 	if ((names->may & refuse_read) != 0 && is_uncovered(planner, root))
