@@ -81,7 +81,7 @@ static int read_arguments(struct sg_request *request, struct opening *opening)
 	default:
 		return ENOSYS;
 	}
-	if ((opening->flags & O_CREAT) != 0 && (opening->mode & 06000) != 0)
+	if ((opening->flags & (O_CREAT | __O_TMPFILE)) != 0 && (opening->mode & 06000) != 0)
 		return EPERM; /* nosuid inside does not bind the host, where the file stays */
 	if ((opening->flags & O_PATH) != 0)
 		return ENOSYS; /* never notified: it gives no contents */
