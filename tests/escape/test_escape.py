@@ -6,6 +6,8 @@ and holds three things: nothing escaped, what is allowed still works, and what o
 import os
 import pty
 import shutil
+import socket
+import stat
 import tempfile
 
 import pytest
@@ -202,3 +204,98 @@ def test_the_host_tree_is_not_behind_the_world(tree, kind):
 
 def test_the_launcher_keeps_its_command_line(tree):
     held(tree.run(tree.profile(), "paths", "command-line", "record"), works=0)
+
+
+# --- files ---
+
+def writing_profiles(tree):
+    """Ways to grant writing in a folder: by the mount alone, and with every change decided by name."""
+    return {
+        "native": tree.profile('ReadWrite = ["%s/**"]' % tree.rw, flags=["links", "mknod", "attributes"]),
+        "decided": tree.profile('ReadWrite = ["%s/**"]\nDeny = ["%s/secret.key", "%s/private/**"]\nDenyWrite = ["%s/keep.conf"]\n'
+                                'LogOnWrite = ["%s/**"]' % ((tree.rw,) * 5), flags=["links", "mknod", "attributes"]),
+    }
+
+
+WRITING = ["native", "decided"]
+
+
+@pytest.mark.parametrize("kind", WRITING)
+def test_no_set_id_bits(tree, kind):
+    held(tree.run(writing_profiles(tree)[kind], "files", "modes", tree.rw), refused=60, works=3)
+    for folder, folders, files in os.walk(tree.rw):
+        for name in folders + files:
+            assert os.lstat(os.path.join(folder, name)).st_mode & 0o6000 == 0, name
+
+
+@pytest.mark.parametrize("kind", ["native", "globs", "covers"])
+def test_attributes_of_what_may_only_be_read(tree, kind):
+    profile = reading_profiles(tree)["deny-globs" if kind == "globs" else "covers"][0]
+    if kind == "native":
+        profile = tree.profile(flags=["links"]).replace('"/usr/**"', '"/usr/**", "%s/**"' % tree.ro, 1)
+    profile += '[Define.attr]\nFlags = ["attributes"]\n'
+    profile = profile.replace('"also-links"', '"also-links", "attr"')
+    file = os.path.join(tree.ro, "open.txt")
+    before = os.stat(file)
+    held(tree.run(profile, "files", "attributes", file), refused=39)
+    after = os.stat(file)
+    assert (before.st_mode, before.st_mtime_ns, before.st_ctime_ns, before.st_nlink) == \
+        (after.st_mode, after.st_mtime_ns, after.st_ctime_ns, after.st_nlink)
+
+
+@pytest.mark.parametrize("kind", WRITING)
+def test_attributes_that_are_not_the_worlds_to_set(tree, kind):
+    held(tree.run(writing_profiles(tree)[kind], "files", "privileged-attributes", os.path.join(tree.rw, "mine")), refused=8)
+    assert os.listxattr(os.path.join(tree.rw, "mine")) == []
+
+
+@pytest.mark.parametrize("kind", WRITING)
+def test_no_devices_are_made(tree, kind):
+    held(tree.run(writing_profiles(tree)[kind], "files", "nodes", tree.rw), refused=8, works=2)
+    for name in os.listdir(tree.rw):
+        mode = os.lstat(os.path.join(tree.rw, name)).st_mode
+        assert not stat.S_ISCHR(mode) and not stat.S_ISBLK(mode), name
+
+
+@pytest.mark.parametrize("kind", ["fifo", "socket", "device"])
+@pytest.mark.parametrize("mediated", [False, True])
+def test_nodes_of_the_host_in_a_read_only_tree(tree, kind, mediated):
+    path = os.path.join(tree.ro, "node")
+    reader = None
+    if kind == "fifo":
+        os.mkfifo(path, 0o666)
+        os.chmod(path, 0o666)
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    elif kind == "socket":
+        reader = socket.socket(socket.AF_UNIX)
+        reader.bind(path)
+        os.chmod(path, 0o777)
+    else:
+        if os.getuid() != 0:
+            cannot("making a device takes root")
+        os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(1, 5))
+        os.chmod(path, 0o666)
+    profile = reading_profiles(tree)["deny-globs"][0] if mediated else \
+        tree.profile().replace('"/usr/**"', '"/usr/**", "%s/**"' % tree.ro, 1)
+    held(tree.run(profile, "files", "host-node", path), refused=12)
+    if kind == "fifo":
+        assert os.read(reader, 10) == b""
+        os.close(reader)
+
+
+def test_no_move_or_link_out_of_a_denied_name(tree):
+    done = held(tree.run(writing_profiles(tree)["decided"], "files", "moves", tree.rw), refused=40, works=3)
+    for name, text in (("secret.key", SECRET), ("private/data", SECRET), ("keep.conf", "KEEP\n")):
+        with open(os.path.join(tree.rw, name)) as file:
+            assert file.read() == text, name
+    assert sorted(os.listdir(os.path.join(tree.rw, "private"))) == ["data"]
+    assert done.refusals(os.path.join(tree.rw, "secret.key")) and done.refusals(os.path.join(tree.rw, "keep.conf"))
+
+
+@pytest.mark.parametrize("kind", ["covers", "deny-globs", "writable"])
+def test_a_second_link_made_before_the_start(tree, kind):
+    profile, folder, _ = reading_profiles(tree)[kind]
+    profile = profile.replace("*.key", "secret.key")
+    os.link(os.path.join(folder, "secret.key"), os.path.join(folder, "alias"))
+    os.link(os.path.join(folder, "secret.key"), os.path.join(folder, "sub", "alias.txt"))
+    held(tree.run(profile, "files", "aliases", folder, "secret.key", "alias", "sub/alias.txt"), refused=3)
