@@ -8,6 +8,7 @@ import pty
 import shutil
 import socket
 import stat
+import subprocess
 import tempfile
 
 import pytest
@@ -299,3 +300,92 @@ def test_a_second_link_made_before_the_start(tree, kind):
     os.link(os.path.join(folder, "secret.key"), os.path.join(folder, "alias"))
     os.link(os.path.join(folder, "secret.key"), os.path.join(folder, "sub", "alias.txt"))
     held(tree.run(profile, "files", "aliases", folder, "secret.key", "alias", "sub/alias.txt"), refused=3)
+
+
+# --- processes ---
+
+@pytest.fixture
+def bystander(sg):
+    """A process of the same user outside."""
+    process = subprocess.Popen(sg.command(["sleep", "300"]))
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.parametrize("kind", ["native", "deny-globs"])
+def test_no_process_outside_is_reached(tree, bystander, kind):
+    profile = reading_profiles(tree)[kind][0] if kind != "native" else tree.profile()
+    profile = profile.replace('"timers"', '"timers", "debug", "scheduling"')
+    held(tree.run(profile, "processes", "targets", str(bystander.pid), str(os.getpid())), refused=45)
+    assert bystander.poll() is None
+
+
+def test_killing_all_ends_only_the_world(tree, bystander):
+    done = tree.run(tree.profile(), "processes", "kill-all")
+    assert done.status == 0 and "works kill-all" in done.stdout
+    assert bystander.poll() is None
+
+
+def test_limits_of_the_first_process(tree):
+    done = tree.run(tree.profile(), "processes", "limit-first")
+    assert done.status in (7, 137, 152, 125) and done.records[-1]["kind"] == "session-end"
+
+
+@pytest.mark.parametrize("kind", PROFILES)
+def test_a_process_that_may_not_be_examined(tree, kind):
+    profile, folder, _ = reading_profiles(tree)[kind]
+    held(tree.run(profile, "processes", "undumpable", os.path.join(folder, "secret.key"), os.path.join(folder, "open.txt")),
+         refused=3)
+
+
+@pytest.mark.parametrize("sg", ["root"], indirect=True)  # an ordinary user has no second id to become
+@pytest.mark.parametrize("kind", ["native", "decided"])
+def test_the_caller_s_own_user_decides(tree, kind):
+    profile = writing_profiles(tree)[kind].replace('"timers"', '"timers"', 1) + '\n[User]\nFlags = ["switch"]\n'
+    os.chmod(tree.rw, 0o755)
+    os.chmod(tree.sg.work, 0o755)
+    done = held(tree.run(profile, "processes", "other-user", tree.rw, os.path.join(tree.rw, "open.txt")), refused=5, works=2)
+    # What is opened on behalf is refused to another user than the world's: never opened with the world's rights.
+    assert saw(done, "public") == ["given" if kind == "native" else "EPERM"]
+
+
+@pytest.mark.parametrize("mediated", [False, True])
+def test_the_opener_s_namespaces_are_not_the_worlds(tree, mediated):
+    made = subprocess.run(tree.sg.command(["ipcmk", "-M", "4444"]), capture_output=True, text=True)
+    if made.returncode != 0:
+        cannot("ipcmk: " + made.stderr)
+    number = made.stdout.split()[-1]
+    try:
+        profile = reading_profiles(tree)["deny-globs" if mediated else "covers"][0] + '\n[Misc]\nFlags = ["sysinfo"]\n' \
+            if mediated else tree.profile(extra='\n[Misc]\nFlags = ["sysinfo"]\n')
+        held(tree.run(profile.replace('"/etc/**"', '"/etc/**", "/proc/**"', 1), "processes", "opener", "4444"), refused=3, works=0)
+    finally:
+        subprocess.run(tree.sg.command(["ipcrm", "-m", number]), check=True)
+
+
+def test_the_keys_of_the_session_stay_outside(tree):
+    starter = ("import ctypes, os, sys\n"
+               "libc = ctypes.CDLL(None, use_errno=True)\n"
+               "libc.syscall(250, 1, 0, 0, 0, 0)\n"
+               "key = libc.syscall(248, b'user', b'sg-escape', b'TOPSECRET', 9, -3)\n"
+               "assert key > 0, ctypes.get_errno()\n"
+               "os.execv(sys.argv[1], sys.argv[1:])\n")
+    profile = tree.profile(extra='\n[Misc]\nFlags = ["keyring"]\n')
+    log = os.path.join(tree.sg.work, "keys.jsonl")
+    done = subprocess.run(tree.sg.command(["/usr/bin/python3", "-c", starter, tree.sg.program, "run", "--record", log, "-p",
+                                           tree.sg.profile(profile), "--", os.path.join(tree.programs, "escape_processes"),
+                                           "keys", "sg-escape"]), env=tree.sg.environment(), cwd=tree.sg.cwd,
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "escaped" not in done.stdout and "broken" not in done.stdout, done.stdout + done.stderr
+    assert "refused search-session" in done.stdout and "works own-key" in done.stdout
+
+
+@pytest.mark.parametrize("kind", WRITING)
+def test_a_crash_writes_nothing_past_the_rules(tree, kind):
+    if not open("/proc/sys/kernel/core_pattern").read().startswith("core"):
+        cannot("core dumps of this host go elsewhere")
+    profile = writing_profiles(tree)[kind].replace("keep.conf", "core*")
+    done = tree.run(profile, "processes", "crash", tree.rw)
+    assert done.status == 131, (done.status, done.stderr)
+    assert [n for n in os.listdir(tree.rw) if n.startswith("core")] == []
