@@ -81,7 +81,7 @@ static int read_arguments(struct sg_request *request, struct opening *opening)
 	default:
 		return ENOSYS;
 	}
-	if ((opening->flags & O_CREAT) != 0 && (opening->mode & 06000) != 0)
+	if ((opening->flags & (O_CREAT | __O_TMPFILE)) != 0 && (opening->mode & 06000) != 0)
 		return EPERM; /* nosuid inside does not bind the host, where the file stays */
 	if ((opening->flags & O_PATH) != 0)
 		return ENOSYS; /* never notified: it gives no contents */
@@ -132,6 +132,8 @@ static int open_terminal(struct sg_request *request, int flags)
 static int check_proc(struct sg_request *request, const struct sg_resolved *object, unsigned int access)
 {
 	static const char *const writable[] = {"comm", "oom_score_adj", "coredump_filter", "timerslack_ns", "oom_adj"};
+	/* They speak of the IPC and network namespaces of whoever opens them: ours are the host's. */
+	static const char *const of_opener[] = {"/proc/sysvipc/", "/proc/sys/net/", "/proc/sys/fs/mqueue/"};
 	const char *last = strrchr(object->name, '/');
 	int status;
 
@@ -146,6 +148,9 @@ static int check_proc(struct sg_request *request, const struct sg_resolved *obje
 				return 0;
 		return -EACCES;
 	}
+	for (size_t i = 0; i < SG_ARRAY_SIZE(of_opener); i++)
+		if (strncmp(object->name, of_opener[i], strlen(of_opener[i])) == 0)
+			return -EACCES;
 	/* The kernel gives the files of a process that may not be examined to root. */
 	if (object->status.st_uid != request->caller.uid && strncmp(object->name, "/proc/", 6) == 0 &&
 	    object->name[6] >= '0' && object->name[6] <= '9')

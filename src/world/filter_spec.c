@@ -34,6 +34,9 @@ enum verdict {
 #define SYS_setxattrat 463
 #define SYS_removexattrat 466
 #endif
+#ifndef RENAME_WHITEOUT
+#define RENAME_WHITEOUT (1 << 2)
+#endif
 #ifndef SYS_file_setattr
 #define SYS_file_setattr 469
 #endif

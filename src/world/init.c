@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
+#include <linux/keyctl.h>
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stddef.h>
@@ -108,8 +109,16 @@ static int place_streams(const struct sg_world_spec *spec, int slave, struct sg_
 	return 0;
 }
 
+/*
+ * A core dump is written by the kernel, past every decision on its name, or given to a program of the host's that runs as
+ * root (core(5)). 1 stops both; 0 would leave the second.
+ */
+static const struct rlimit no_core = {1, 1};
+
 static int set_limits(const struct sg_world_spec *spec, struct sg_error *error)
 {
+	bool core = false;
+
 	for (size_t i = 0; i < spec->limit_count; i++) {
 		struct rlimit current, wanted = {spec->limits[i].value, spec->limits[i].value};
 		int resource = spec->limits[i].resource;
@@ -118,7 +127,21 @@ static int set_limits(const struct sg_world_spec *spec, struct sg_error *error)
 			wanted.rlim_cur = wanted.rlim_max = current.rlim_max;
 		if (setrlimit((__rlimit_resource_t)resource, &wanted) < 0)
 			return sg_error_set_errno(error, -errno, "cannot set limit %d", resource);
+		core |= resource == RLIMIT_CORE;
 	}
+	if (!core && setrlimit(RLIMIT_CORE, &no_core) < 0 && errno != EPERM)
+		return sg_error_set_errno(error, -errno, "cannot forbid core dumps");
+	return 0;
+}
+
+/*
+ * A session keyring is inherited, and whoever possesses it may use the keys in it, in whatever user namespace. So the world
+ * gets an empty one of its own. ENOSYS: a kernel without keys.
+ */
+static int leave_keyring(struct sg_error *error)
+{
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
+		return sg_error_set_errno(error, -errno, "cannot leave the keyring of the user's session");
 	return 0;
 }
 
@@ -314,7 +337,7 @@ void sg_world_init(const struct sg_world_spec *spec, int go, int report)
 		_exit(EXIT_FAILED);
 	reset_signals();
 	(void)umask(0);
-	if (sg_mount_build(spec->mounts, spec->mount_count, &error) < 0)
+	if (leave_keyring(&error) < 0 || sg_mount_build(spec->mounts, spec->mount_count, &error) < 0)
 		fail(report, &error);
 	if (sethostname(spec->hostname, strlen(spec->hostname)) < 0 && errno != EPERM)
 		(void)sg_error_set_errno(&error, -errno, "sethostname");
