@@ -1,2 +1,124 @@
-#include "cli/cli.h"
-int sg_command_explain(int argc, char **argv){ (void)argc;(void)argv; return 1; }
+/* shellguard explain: what profiles mean together, in plain words. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/help.h"
+#include "cli/layout.h"
+#include "cli/options.h"
+#include "cli/pathwhy.h"
+#include "policy/explain.h"
+#include "world/environment.h"
+#include "world/plan_words.h"
+
+/* Appends the lines of one section of the options, without the section's name; those of the root if it is "". */
+static void append_section(const char *lines, const char *section, struct sg_buffer *out)
+{
+	const size_t length = strlen(section);
+	bool first = true;
+
+	for (const char *line = lines; *line != '\0'; line += strcspn(line, "\n") + 1) {
+		const size_t size = strcspn(line, "\n"), key = strcspn(line, " ");
+		const char *dot = memchr(line, '.', key);
+
+		if (length == 0 ? dot != NULL : dot == NULL || (size_t)(dot - line) != length || strncmp(line, section, length) != 0)
+			continue;
+		if (first && length > 0)
+			sg_buffer_printf(out, "%s[%s]\n", out->size > 0 ? "\n" : "", section);
+		first = false;
+		line += length > 0 ? length + 1 : 0;
+		sg_buffer_append(out, line, size - (length > 0 ? length + 1 : 0));
+		sg_buffer_append_byte(out, '\n');
+	}
+}
+
+/* The options as a profile that a person would write: the profiles they stand beside are extended. */
+static void append_toml(const struct sg_options *options, struct sg_buffer *out)
+{
+	if (options->lines.size > 0)
+		append_section(options->lines.data, "", out);
+	for (size_t i = 0; i < options->profile_count; i++) {
+		sg_buffer_append_text(out, i == 0 ? "Extends = [" : ", ");
+		sg_toml_quote(out, options->profiles[i]);
+	}
+	sg_buffer_append_text(out, options->profile_count > 0 ? "]\n" : "");
+	for (int section = 0; section < SG_SECTIONS && options->lines.size > 0; section++)
+		if (sg_section_infos[section].name[0] != '\0')
+			append_section(options->lines.data, sg_section_infos[section].name, out);
+}
+
+static int print_wrapped(const struct sg_buffer *text)
+{
+	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
+
+	if (sg_buffer_status(text) < 0)
+		return SG_EXIT_FAILED;
+	sg_layout_wrap(text->data, sg_layout_width(STDOUT_FILENO), &out);
+	return sg_buffer_status(&out) == 0 && sg_print(STDOUT_FILENO, out.data, out.size) == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
+}
+
+static int print_toml(const struct sg_options *options, const char *title)
+{
+	SG_AUTO_BUFFER struct sg_buffer toml = SG_BUFFER_INIT, out = SG_BUFFER_INIT;
+
+	append_toml(options, &toml);
+	sg_buffer_append_text(&out, title);
+	sg_buffer_append(&out, toml.data, toml.size);
+	if (title[0] != '\0')
+		sg_buffer_append_byte(&out, '\n');
+	return sg_buffer_status(&toml) == 0 && sg_buffer_status(&out) == 0 && sg_print(STDOUT_FILENO, out.data, out.size) == 0
+		       ? SG_EXIT_OK
+		       : SG_EXIT_FAILED;
+}
+
+static int explain(const struct sg_options *options)
+{
+	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
+	SG_AUTO_POLICY struct sg_policy *policy = NULL;
+	SG_AUTO_PLAN struct sg_plan *plan = NULL;
+	int status;
+
+	if (options->toml)
+		return print_toml(options, "");
+	status = sg_load_plan(options, &policy, &plan);
+	if (status != 0)
+		return status;
+	if (options->lines.size > 0 && print_toml(options, "These options as a profile (NAME.toml):\n\n") != SG_EXIT_OK)
+		return SG_EXIT_FAILED;
+	sg_explain_title(policy, &text);
+	sg_explain_files(policy, &text);
+	sg_explain_folders(policy, &text);
+	sg_explain_network(policy, &text);
+	sg_explain_flags(policy, &text);
+	sg_explain_openbsd(policy, &text);
+	sg_explain_process(policy, sg_environment_passed, &text);
+	sg_explain_overlaps(policy, &text);
+	sg_plan_explain(plan, &text);
+	if (options->cost)
+		sg_plan_explain_cost(plan, &text);
+	return print_wrapped(&text);
+}
+
+int sg_command_explain(int argc, char **argv)
+{
+	struct sg_options options = {0};
+	int status = SG_EXIT_USAGE;
+
+	if (sg_options_read(argc, argv, &options) == 0) {
+		bool room = true;
+
+		for (size_t i = 0; options.command[i] != NULL && room; i++) {
+			room = options.profile_count < SG_PROFILES_MAX;
+			if (room)
+				options.profiles[options.profile_count++] = options.command[i];
+		}
+		if (options.help)
+			status = sg_command_help("explain", STDOUT_FILENO) == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
+		else if (!room)
+			sg_complain("more than %d profiles", SG_PROFILES_MAX);
+		else
+			status = explain(&options);
+	}
+	sg_options_done(&options);
+	return status;
+}

@@ -110,8 +110,15 @@ static void write_answer(const struct sg_policy *policy, const struct sg_plan *p
 	bool exists;
 	const struct sg_mount *mount;
 
-	canonical_name(path, name, &exists);
-	mount = find_mount(plan, name);
+	/* In what is the world's own the host's files of the same names are not there. */
+	mount = find_mount(plan, path);
+	if (mount != NULL && is_own(mount)) {
+		(void)snprintf(name, PATH_MAX, "%s", path);
+		exists = true;
+	} else {
+		canonical_name(path, name, &exists);
+		mount = find_mount(plan, name);
+	}
 	sg_buffer_append_escaped(out, name, strlen(name));
 	sg_buffer_append_text(out, " under ");
 	sg_buffer_append_escaped(out, policy->name, strlen(policy->name));

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "cli/document.h"
 #include "cli/help.h"
 #include "cli/layout.h"
 #include "cli/options.h"
@@ -28,8 +29,7 @@ static const char *const bound[SG_CLASSES_] = {
     [SG_CLASS_NEVER] = "never given",
 };
 
-/* A policy without profiles of its own: the built-in flags. */
-static struct sg_policy *load_flags(void)
+struct sg_policy *sg_load_flags(void)
 {
 	struct sg_source *source = NULL, *sources[1];
 	struct sg_diagnostics diagnostics = SG_DIAGNOSTICS_INIT;
@@ -254,7 +254,7 @@ static int answer(const struct sg_options *options)
 
 	if (options->command[0] != NULL && options->command[1] != NULL)
 		return sg_command_usage("syscalls");
-	policy = load_flags();
+	policy = sg_load_flags();
 	if (policy == NULL)
 		return SG_EXIT_FAILED;
 	return options->command[0] != NULL ? print_one(policy, options->command[0], options->json)

@@ -122,7 +122,11 @@ void sg_words_need(const struct sg_need *need, char *out, size_t size)
 		(void)snprintf(out, size, "no flag gives it: %s", need->reason);
 		return;
 	case SG_NEED_DENIED:
-		(void)snprintf(out, size, "%s names it", sg_rule_infos[need->rule->kind].name);
+		if (need->rule->flag != NULL || need->rule->kind == SG_RULE_DENY_FLAG)
+			(void)snprintf(out, size, "DenyFlags refuses the flag \"%s\", which gives it",
+				       need->rule->kind == SG_RULE_DENY_FLAG ? need->rule->text : need->rule->flag);
+		else
+			(void)snprintf(out, size, "%s names it", sg_rule_infos[need->rule->kind].name);
 		return;
 	case SG_NEED_FLAG:
 		(void)snprintf(out, size, "the flag \"%s\" gives it", need->flag);

@@ -1,0 +1,71 @@
+# fish completion of shellguard; written by "shellguard _document completion-fish".
+function __shellguard_profiles
+	shellguard profiles --json 2>/dev/null | sed -n 's/^{"name":"\([^"]*\)".*/\1/p'
+end
+function __shellguard_sessions
+	echo last
+	shellguard audit list 2>/dev/null | cut -d' ' -f1
+end
+function __shellguard_calls
+	shellguard syscalls --json 2>/dev/null | sed -n 's/^{[^,]*,"name":"\([^"]*\)".*/\1/p'
+end
+
+complete -c shellguard -f
+complete -c shellguard -n __fish_use_subcommand -a run -d 'run a command in a world of its own'
+complete -c shellguard -n '__fish_seen_subcommand_from run' -F
+complete -c shellguard -n '__fish_seen_subcommand_from run' -l profile -s p -F -a '(__shellguard_profiles)' -d 'a profile, by name or path; may be given several times (default: developer)'
+complete -c shellguard -n '__fish_seen_subcommand_from run' -l ro -F -d 'may be read'
+complete -c shellguard -n '__fish_seen_subcommand_from run' -l rw -F -d 'may be read and written'
+complete -c shellguard -n '__fish_seen_subcommand_from run' -l exec -F -d 'may be executed'
+complete -c shellguard -n '__fish_seen_subcommand_from run' -l deny -F -d 'may not be opened or changed, whatever allows it'
+complete -c shellguard -n '__fish_seen_subcommand_from run' -l allow -x -d 'may be connected to'
+complete -c shellguard -n '__fish_seen_subcommand_from run' -l listen -x -d 'may be listened on'
+complete -c shellguard -n '__fish_seen_subcommand_from run' -l no-net -d 'no network, whatever allows it'
+complete -c shellguard -n '__fish_seen_subcommand_from run' -l env -x -d 'an environment variable that passes, or is set'
+complete -c shellguard -n '__fish_seen_subcommand_from run' -l cwd -x -a '(__fish_complete_directories)' -d 'the working directory'
+complete -c shellguard -n '__fish_seen_subcommand_from run' -l limit -x -a 'Processes= OpenFiles= FileSize= CpuTime= AddressSpace= Stack= CoreSize= LockedMemory= Memory=' -d 'a limit, such as Processes=256'
+complete -c shellguard -n '__fish_seen_subcommand_from run' -l name -x -d 'the name of the session\'s profile'
+complete -c shellguard -n '__fish_seen_subcommand_from run' -l flag -x -a 'dns ping outgoing incoming unix netlink raw read write tmp home tty devices attributes locks links mknod start descriptors malloc jit threads fork exec signals timers ipc shared-memory aio debug scheduling watch identity create switch clock hostname sysinfo keyring perf reboot modules mount pledge-stdio pledge-rpath pledge-wpath pledge-cpath pledge-dpath pledge-tmppath pledge-inet pledge-mcast pledge-fattr pledge-chown pledge-flock pledge-unix pledge-dns pledge-getpw pledge-sendfd pledge-recvfd pledge-tape pledge-tty pledge-proc pledge-exec pledge-prot_exec pledge-settime pledge-ps pledge-vminfo pledge-id pledge-pf pledge-route pledge-wroute pledge-audio pledge-video pledge-bpf pledge-unveil pledge-error pledge-disklabel pledge-drm pledge-vmm' -d 'a purpose that is granted (see shellguard-profile(5) for the flags)'
+complete -c shellguard -n '__fish_seen_subcommand_from run' -l record -F -d 'write the record here (the file must not exist)'
+complete -c shellguard -n '__fish_seen_subcommand_from run' -l dry-run -d 'do everything but start it'
+complete -c shellguard -n '__fish_seen_subcommand_from run' -l quiet -s q -d 'no line at the terminal for what is refused (the record has it all the same)'
+complete -c shellguard -n '__fish_seen_subcommand_from run' -l help -s h -d 'show this help'
+complete -c shellguard -n __fish_use_subcommand -a check -d 'look for errors in profiles, all at once'
+complete -c shellguard -n '__fish_seen_subcommand_from check' -F -a '(__shellguard_profiles)'
+complete -c shellguard -n '__fish_seen_subcommand_from check' -l help -s h -d 'show this help'
+complete -c shellguard -n __fish_use_subcommand -a explain -d 'say in plain words what profiles mean on this host'
+complete -c shellguard -n '__fish_seen_subcommand_from explain' -F -a '(__shellguard_profiles)'
+complete -c shellguard -n '__fish_seen_subcommand_from explain' -l profile -s p -F -a '(__shellguard_profiles)' -d 'a profile, by name or path; may be given several times (default: developer)'
+complete -c shellguard -n '__fish_seen_subcommand_from explain' -l ro -F -d 'may be read'
+complete -c shellguard -n '__fish_seen_subcommand_from explain' -l rw -F -d 'may be read and written'
+complete -c shellguard -n '__fish_seen_subcommand_from explain' -l exec -F -d 'may be executed'
+complete -c shellguard -n '__fish_seen_subcommand_from explain' -l deny -F -d 'may not be opened or changed, whatever allows it'
+complete -c shellguard -n '__fish_seen_subcommand_from explain' -l allow -x -d 'may be connected to'
+complete -c shellguard -n '__fish_seen_subcommand_from explain' -l listen -x -d 'may be listened on'
+complete -c shellguard -n '__fish_seen_subcommand_from explain' -l no-net -d 'no network, whatever allows it'
+complete -c shellguard -n '__fish_seen_subcommand_from explain' -l env -x -d 'an environment variable that passes, or is set'
+complete -c shellguard -n '__fish_seen_subcommand_from explain' -l cwd -x -a '(__fish_complete_directories)' -d 'the working directory'
+complete -c shellguard -n '__fish_seen_subcommand_from explain' -l limit -x -a 'Processes= OpenFiles= FileSize= CpuTime= AddressSpace= Stack= CoreSize= LockedMemory= Memory=' -d 'a limit, such as Processes=256'
+complete -c shellguard -n '__fish_seen_subcommand_from explain' -l name -x -d 'the name of the session\'s profile'
+complete -c shellguard -n '__fish_seen_subcommand_from explain' -l flag -x -a 'dns ping outgoing incoming unix netlink raw read write tmp home tty devices attributes locks links mknod start descriptors malloc jit threads fork exec signals timers ipc shared-memory aio debug scheduling watch identity create switch clock hostname sysinfo keyring perf reboot modules mount pledge-stdio pledge-rpath pledge-wpath pledge-cpath pledge-dpath pledge-tmppath pledge-inet pledge-mcast pledge-fattr pledge-chown pledge-flock pledge-unix pledge-dns pledge-getpw pledge-sendfd pledge-recvfd pledge-tape pledge-tty pledge-proc pledge-exec pledge-prot_exec pledge-settime pledge-ps pledge-vminfo pledge-id pledge-pf pledge-route pledge-wroute pledge-audio pledge-video pledge-bpf pledge-unveil pledge-error pledge-disklabel pledge-drm pledge-vmm' -d 'a purpose that is granted (see shellguard-profile(5) for the flags)'
+complete -c shellguard -n '__fish_seen_subcommand_from explain' -l cost -d 'where each rule is held, what a call costs there, and what would make it cheaper'
+complete -c shellguard -n '__fish_seen_subcommand_from explain' -l toml -d 'only the options of this line, as a profile'
+complete -c shellguard -n '__fish_seen_subcommand_from explain' -l help -s h -d 'show this help'
+complete -c shellguard -n __fish_use_subcommand -a why -d 'explain a refusal, and what would allow it'
+complete -c shellguard -n '__fish_seen_subcommand_from why' -F
+complete -c shellguard -n '__fish_seen_subcommand_from why' -l profile -s p -F -a '(__shellguard_profiles)' -d 'a profile, by name or path; may be given several times (default: developer)'
+complete -c shellguard -n '__fish_seen_subcommand_from why' -l last -d 'the last refusal (as without an argument)'
+complete -c shellguard -n '__fish_seen_subcommand_from why' -l session -x -a '(__shellguard_sessions)' -d 'the session: the start of its id, "last", or the path of a record'
+complete -c shellguard -n '__fish_seen_subcommand_from why' -l help -s h -d 'show this help'
+complete -c shellguard -n __fish_use_subcommand -a audit -d 'show, list and verify the records of sessions'
+complete -c shellguard -n '__fish_seen_subcommand_from audit' -x -a 'show list verify (__shellguard_sessions)'
+complete -c shellguard -n '__fish_seen_subcommand_from audit' -l json -d 'as JSON, for programs'
+complete -c shellguard -n '__fish_seen_subcommand_from audit' -l follow -s f -d 'go on with what is recorded until the session ends'
+complete -c shellguard -n '__fish_seen_subcommand_from audit' -l help -s h -d 'show this help'
+complete -c shellguard -n __fish_use_subcommand -a syscalls -d 'the system calls: what each is for and how it is bound'
+complete -c shellguard -n '__fish_seen_subcommand_from syscalls' -x -a '(__shellguard_calls)'
+complete -c shellguard -n '__fish_seen_subcommand_from syscalls' -l json -d 'as JSON, for programs'
+complete -c shellguard -n '__fish_seen_subcommand_from syscalls' -l help -s h -d 'show this help'
+complete -c shellguard -n __fish_use_subcommand -a profiles -d 'list the profiles that can be named'
+complete -c shellguard -n '__fish_seen_subcommand_from profiles' -l json -d 'as JSON, for programs'
+complete -c shellguard -n '__fish_seen_subcommand_from profiles' -l help -s h -d 'show this help'

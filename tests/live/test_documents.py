@@ -1,0 +1,81 @@
+"""The manual pages and completions: up to date with the tables, and fit for use."""
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from conftest import ROOT, cannot
+
+FILES = ["man/shellguard.1", "man/shellguard-profile.5", "completions/shellguard.bash", "completions/shellguard.zsh",
+         "completions/shellguard.fish"]
+
+
+def need(tool):
+    if shutil.which(tool) is None:
+        cannot("there is no " + tool)
+
+
+def test_up_to_date(tmp_path):
+    subprocess.run([os.path.join(ROOT, "tools", "generate-documents"), os.path.join(ROOT, "build", "shellguard"), str(tmp_path)],
+                   check=True)
+    for name in FILES:
+        with open(os.path.join(ROOT, name), encoding="utf-8") as f, open(tmp_path / name, encoding="utf-8") as g:
+            assert f.read() == g.read(), name + ": run tools/generate-documents"
+
+
+@pytest.mark.parametrize("page", FILES[:2])
+def test_manual_renders_without_warnings(page):
+    need("man")
+    done = subprocess.run(["man", "--warnings", "-l", os.path.join(ROOT, page)], capture_output=True, text=True,
+                          env=dict(os.environ, MANWIDTH="80", LC_ALL="C.UTF-8", MANPAGER="cat"))
+    assert done.returncode == 0 and done.stderr == ""
+    assert "shellguard" in done.stdout and len(done.stdout.splitlines()) > 100
+    need("groff")
+    strict = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z", os.path.join(ROOT, page)], capture_output=True, text=True)
+    assert strict.stderr == ""
+
+
+def complete(line, path):
+    """What bash offers for the line, whose last word is being typed."""
+    script = """
+source %s
+COMP_LINE=$1; read -ra COMP_WORDS <<< "$1"
+case $1 in *' ') COMP_WORDS+=('');; esac
+COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+compopt() { :; }
+_shellguard
+printf '%%s\\n' "${COMPREPLY[@]}"
+""" % os.path.join(ROOT, FILES[2])
+    env = dict(os.environ, PATH=path + ":" + os.environ["PATH"])
+    done = subprocess.run(["bash", "-c", script, "bash", line], capture_output=True, text=True, env=env, cwd="/")
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def test_bash_completion(prefix):
+    path = os.path.join(prefix, "bin")
+    assert complete("shellguard ex", path) == ["explain"]
+    assert set(complete("shellguard ", path)) >= {"run", "check", "explain", "why", "audit", "syscalls", "profiles"}
+    assert not any(word.startswith("_") for word in complete("shellguard ", path))
+    assert "--cost" in complete("shellguard explain --", path) and "--cost" not in complete("shellguard run --", path)
+    assert "developer" in complete("shellguard explain ", path)
+    assert "developer" in complete("shellguard run -p dev", path)
+    assert complete("shellguard run --flag outg", path) == ["outgoing"]
+    assert "ptrace" in complete("shellguard syscalls ptr", path)
+    assert "verify" in complete("shellguard audit v", path)
+
+
+def test_completions_are_valid_scripts():
+    assert subprocess.run(["bash", "-n", os.path.join(ROOT, FILES[2])]).returncode == 0
+    need("zsh")
+    assert subprocess.run(["zsh", "-n", os.path.join(ROOT, FILES[3])]).returncode == 0
+
+
+def test_tables_for_the_documents(prefix):
+    program = os.path.join(prefix, "bin", "shellguard")
+    flags = subprocess.run([program, "_document", "flags"], capture_output=True, text=True).stdout
+    keys = subprocess.run([program, "_document", "keys"], capture_output=True, text=True).stdout
+    assert "| `start` | Runtime | " in flags and "| [Filesystem] | `ReadOnly` | a list of texts | may be read |" in keys
+    wrong = subprocess.run([program, "_document", "nothing"], capture_output=True, text=True)
+    assert wrong.returncode == 2 and "usage: shellguard _document" in wrong.stderr

@@ -1,0 +1,275 @@
+"""Refusals explained: the line at the terminal, the record, and proposals that are real."""
+import os
+import re
+import select
+import subprocess
+import time
+
+from conftest import BASE
+
+
+def why(sg, log, *arguments):
+    """Runs `why` on a record; (exit status, output)."""
+    done = sg.cli("why", "--session", log, *arguments)
+    return done.returncode, done.stdout + done.stderr
+
+
+def proposal(text):
+    """(section, line of TOML, option, value) of an answer, or None."""
+    line = re.search(r"^  \[(\w+)\]\n  (\w+ = \[.*\])$", text, re.M)
+    command = re.search(r"^  shellguard run (--\S+) (.*) \.\.\.$", text, re.M)
+    return None if line is None else (line.group(1), line.group(2), command.group(1), command.group(2))
+
+
+def with_line(profile, section, line):
+    """The profile with the proposed line: in a profile of its own beside it, as -p takes several."""
+    return [profile, "[%s]\n%s\n" % (section, line)]
+
+
+def tree(sg):
+    """A folder that the profile grants for reading, with neighbours."""
+    folder = os.path.join(sg.work, "srv")
+    for name in ("a.txt", "b.txt", "c.txt"):
+        sg.write(name, "contents of %s\n" % name, folder=folder)
+    for name in ("tool", "other"):
+        sg.write(name, "#!/bin/sh\necho ran\n", mode=0o755, folder=folder)
+    if os.getuid() == 0:
+        os.chown(folder, sg.uid, sg.uid)
+    return folder
+
+
+def check_proposal(sg, profile, script, neighbour, access, key, object_):
+    """The action is refused; what `why` proposes allows it, by line and by option; the neighbour stays refused."""
+    first = sg.shell(profile, script)
+    assert first.status != 0, script
+    refusal = first.refusals(object_)
+    assert refusal and refusal[0].get("access") == access, first.records
+    status, text = why(sg, first.log, str(refusal[0]["seq"]))
+    assert status == 0
+    section, line, option, value = proposal(text)
+    assert line == '%s = ["%s"]' % (key, object_)
+    after = sg.shell(with_line(profile, section, line), script)
+    assert after.status == 0, (script, line, after.stderr, after.refusals())
+    assert sg.shell(with_line(profile, section, line), neighbour).status != 0, neighbour
+    assert sg.shell(profile, script, options=[option, value]).status == 0, option
+    return text
+
+
+def test_write_is_proposed(sg):
+    folder = tree(sg)
+    profile = BASE.replace('"/usr/**", "/etc/**"', '"/usr/**", "/etc/**", "%s/**"' % folder)
+    text = check_proposal(sg, profile, "echo more >> %s/a.txt" % folder, "echo more >> %s/b.txt" % folder, "write", "ReadWrite",
+                          folder + "/a.txt")
+    assert "may not write" in text and "ReadOnly only" in text and "EROFS" in text
+    assert re.search(r"^ +\d+ \| ReadOnly = .*\n +\| +\^{%d}$" % (len(folder) + 5), text, re.M), text
+
+
+def test_new_file_is_proposed(sg):
+    folder = tree(sg)
+    profile = BASE.replace('"/usr/**", "/etc/**"', '"/usr/**", "/etc/**", "%s/**"' % folder)
+    text = check_proposal(sg, profile, "rm -f {0}/new; echo made > {0}/new".format(folder), "echo made > %s/new2" % folder, "write",
+                          "ReadWrite", folder + "/new")
+    assert "does not exist yet" in text
+    assert not os.path.exists(folder + "/new2")
+
+
+def test_read_is_proposed(sg):
+    folder = tree(sg)
+    profile = BASE.replace('"/usr/**", "/etc/**"', '"/usr/**", "/etc/**", "%s/a.*"' % folder)
+    text = check_proposal(sg, profile, "cat %s/b.txt" % folder, "cat %s/c.txt" % folder, "read", "ReadOnly", folder + "/b.txt")
+    assert "may not read" in text and "no rule allows reading it" in text
+
+
+def test_exec_is_proposed(sg):
+    folder = tree(sg)
+    profile = BASE.replace('"/usr/**", "/etc/**"', '"/usr/**", "/etc/**", "%s/**"' % folder)
+    text = check_proposal(sg, profile, folder + "/tool", folder + "/other", "execute", "Exec", folder + "/tool")
+    assert "may not execute" in text
+
+
+def test_names_are_quoted(sg):
+    """A name that would be a glob, or end a line of TOML, stands for itself in the proposal."""
+    folder = tree(sg)
+    name = folder + '/a*"[x]\\\'{y}'
+    sg.write(os.path.basename(name), "odd\n", folder=folder)
+    sg.write("a-other", "neighbour\n", folder=folder)
+    profile = BASE.replace('"/usr/**", "/etc/**"', '"/usr/**", "/etc/**", "%s/b.*"' % folder)
+    first = sg.run(profile, "/usr/bin/cat", name)
+    section, line, option, value = proposal(why(sg, first.log)[1])
+    after = sg.run(with_line(profile, section, line), "/usr/bin/cat", name)
+    assert (after.status, after.stdout) == (0, "odd\n"), (line, after.stderr)
+    assert sg.run(with_line(profile, section, line), "/usr/bin/cat", folder + "/a-other").status != 0
+    words = subprocess.run(["/bin/sh", "-c", "printf '%s\\n' " + value], capture_output=True, text=True).stdout.rstrip("\n")
+    assert sg.run(profile, "/usr/bin/cat", name, options=[option, words]).status == 0
+
+
+def test_flag_is_proposed(sg):
+    # A child is traced by its parent; the first process of a world may not be its command's tracer.
+    trace = ("import ctypes,os,sys\npid = os.fork()\nif pid == 0: os._exit(ctypes.CDLL(None).ptrace(0, 0, 0, 0) != 0)\n"
+             "sys.exit(os.waitpid(pid, 0)[1] != 0)")
+    first = sg.run(BASE, "/usr/bin/python3", "-c", trace)
+    assert first.status == 1
+    refusal = first.refusals("ptrace")[0]
+    assert (refusal["needs"], refusal["reason"], refusal["error"]) == ("debug", 'the flag "debug" gives it', "EPERM")
+    section, line, option, value = proposal(why(sg, first.log, str(refusal["seq"]))[1])
+    assert (section, line, option, value) == ("Runtime", 'Flags = ["debug"]', "--flag", "debug")
+    assert sg.run(with_line(BASE, section, line), "/usr/bin/python3", "-c", trace).status == 0
+    after = sg.run(BASE, "/usr/bin/python3", "-c", trace, options=[option, value])
+    assert after.status == 0
+    neighbour = sg.run(BASE, "/usr/bin/python3", "-c", "import os; os.setxattr('/tmp', 'user.x', b'x')", options=[option, value])
+    assert neighbour.refusals("setxattr")[0]["needs"] == "attributes"
+
+
+def test_argument_decides_the_flag(sg):
+    """A socket that no flag of the profile gives: the proposal is the flag of that kind of socket."""
+    script = "import socket; socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)"
+    first = sg.run(BASE, "/usr/bin/python3", "-c", script)
+    refusal = first.refusals("socket")[0]
+    assert refusal["needs"] == "netlink" and "AF_NETLINK" in refusal["named"]
+    status, text = why(sg, first.log)
+    assert "AF_NETLINK" in text
+    assert sg.run(BASE, "/usr/bin/python3", "-c", script, options=list(proposal(text)[2:])).status == 0
+
+
+def test_never_given(sg):
+    first = sg.run(BASE, "/usr/bin/unshare", "-U", "true")
+    refusal = first.refusals("unshare")[0]
+    assert "needs" not in refusal and refusal["reason"].startswith("no flag gives it: ")
+    status, text = why(sg, first.log, str(refusal["seq"]))
+    assert status == 0 and "No profile can allow it." in text and "namespace" in text and proposal(text) is None
+
+
+def test_denied_proposes_nothing(sg):
+    folder = tree(sg)
+    rows = [("Deny", "cat %s/a.txt", "read"), ("DenyRead", "cat %s/a.txt", "read"), ("DenyExec", "%s/tool", "execute")]
+    for key, script, access in rows:
+        name = "tool" if key == "DenyExec" else "a.txt"
+        profile = BASE.replace('Exec = ["/usr/**"]', 'ReadWrite = ["{0}/**"]\nExec = ["/usr/**", "{0}/**"]\n{1} = ["{0}/{2}"]'.format(
+            folder, key, name))
+        first = sg.shell(profile, script % folder)
+        refusal = first.refusals("%s/%s" % (folder, name))[0]
+        assert refusal["rule"]["key"] == key and refusal["access"] == access
+        status, text = why(sg, first.log, str(refusal["seq"]))
+        assert proposal(text) is None and "--" not in text.split("why", 1)[1]
+        assert "it is the rule that must change" in text and '%s = ["%s/%s"]' % (key, folder, name) in text
+    script = "import ctypes; ctypes.CDLL(None).%s"
+    rows = [('DenySyscalls = ["ptrace"]\n', "ptrace(0, 0, 0, 0)", "ptrace", "DenySyscalls names it"),
+            ('[Misc]\nDenyFlags = ["hostname"]\n', "sethostname(b'x', 1)", "sethostname", 'DenyFlags refuses the flag "hostname"')]
+    for line, call, name, reason in rows:
+        denied = sg.run(BASE + line, "/usr/bin/python3", "-c", script % call)
+        refusal = denied.refusals(name)[0]
+        assert reason in refusal["reason"] and "needs" not in refusal
+        text = " ".join(why(sg, denied.log, str(refusal["seq"]))[1].split())
+        assert proposal(text) is None and reason in text and "it is the rule that must change" in text
+
+
+def test_hidden_stays_hidden(sg):
+    folder = tree(sg)
+    profile = BASE.replace('Exec = ["/usr/**"]', 'ReadWrite = ["{0}/**"]\nExec = ["/usr/**"]\nHide = ["{0}/a.*"]'.format(folder))
+    first = sg.shell(profile, "cat %s/a.txt" % folder)
+    assert first.status != 0
+    refusals = first.refusals(folder + "/a.txt")
+    assert refusals and refusals[0]["error"] == "ENOENT"
+    status, text = why(sg, first.log, str(refusals[0]["seq"]))
+    assert status == 0 and "there is nothing of that name" in text
+    assert "Hide" not in text and "rule" not in text and proposal(text) is None
+
+
+def test_parents_and_program(sg):
+    folder = tree(sg)
+    profile = BASE.replace('"/usr/**", "/etc/**"', '"/usr/**", "/etc/**", "%s/**"' % folder)
+    first = sg.shell(profile, "env python3 -c 'open(\"%s/a.txt\", \"a\")' 2>/dev/null; true" % folder)
+    text = why(sg, first.log)[1]
+    assert re.search(r"program +/usr/bin/python3\S* \(process \d+\)", text) and re.search(r"started by +/\S*sh \(\d+\)", text)
+    assert "EROFS (Read-only file system)" in text and "session 2" in text
+
+
+def test_the_last_and_none(sg):
+    folder = tree(sg)
+    profile = BASE.replace('"/usr/**", "/etc/**"', '"/usr/**", "/etc/**", "%s/**"' % folder)
+    first = sg.shell(profile, "true > {0}/a.txt; true > {0}/b.txt; cat /home/nobody-is-here; echo x > /usr/bin/made".format(folder))
+    assert "/usr/bin/made" in why(sg, first.log)[1] and "/usr/bin/made" in why(sg, first.log, "--last")[1]
+    assert first.refusals("/home/nobody-is-here") == []  # nobody was asked
+    status, text = why(sg, first.log, "1")
+    assert status == 1 and "is no refusal" in text
+    quiet = sg.shell(profile, "cat /srv/not-granted")
+    assert quiet.status != 0 and quiet.of("refusal") == []
+    status, text = why(sg, quiet.log)
+    assert status == 1 and "There is no refusal in" in text and "by the mount tree leaves no record" in " ".join(text.split())
+
+
+def test_path_is_answered_from_the_profile(sg):
+    folder = tree(sg)
+    profile = sg.profile(BASE.replace('Exec = ["/usr/**"]', 'ReadWrite = ["{0}/**"]\nExec = ["/usr/**"]\nDenyWrite = ["{0}/b.txt"]'
+                                      .format(folder)))
+    rows = [(folder + "/a.txt", "read +yes: by ReadWrite", "write +yes", "execute +no: ReadWrite only"),
+            (folder + "/b.txt", "read +yes", "write +no: DenyWrite names it", "execute +no"),
+            ("/usr/bin/env", "read +yes", "write +no: ReadOnly only", "execute +yes: by Exec"),
+            ("/tmp/x", "read +yes: it is the world's own", "write +yes", "change +yes"),
+            ("/srv/elsewhere", "It is not there", "ENOENT", "")]
+    for path, *patterns in rows:
+        done = sg.cli("why", "-p", profile, path)
+        text = " ".join(done.stdout.split())
+        assert done.returncode == 0
+        for pattern in patterns:
+            assert re.search(pattern, text), (path, pattern, done.stdout)
+        # and what it says is what happens
+        script = "cat %s >/dev/null" % path
+        if "a.txt" in path or "b.txt" in path:
+            assert sg.run(profile, "/bin/sh", "-c", script).status == 0
+            assert (sg.run(profile, "/bin/sh", "-c", "true >> " + path).status == 0) == ("a.txt" in path)
+
+
+def test_wrong_usage(sg):
+    rows = [(["why", "x"], "no number of a record"), (["why", "-p", "developer"], "takes an absolute name"),
+            (["why", "1", "2"], "takes one RECORD or one PATH"), (["why", "--lst"], "did you mean --last?"),
+            (["why", "--session", "no-such-session"], "no session")]
+    for arguments, message in rows:
+        done = sg.cli(*arguments)
+        assert done.returncode in (1, 2) and message in done.stderr, (arguments, done.stderr)
+    helped = sg.cli("why", "--help")
+    assert helped.returncode == 0 and "--session SESSION" in helped.stdout and "leaves no record" in " ".join(helped.stdout.split())
+
+
+def read_terminal(sg, profile, script, seconds=30):
+    """Runs on a terminal of its own; what the person sees."""
+    import pty
+    log = os.path.join(sg.work, "tty.jsonl")
+    if os.path.exists(log):
+        os.unlink(log)
+    command = sg.command([sg.program, "run", "--record", log, "-p", sg.profile(profile), "--", "/bin/sh", "-c", script])
+    pid, master = pty.fork()
+    if pid == 0:
+        os.chdir(sg.cwd)
+        os.execvpe(command[0], command, sg.environment())
+    seen, deadline = b"", time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if not select.select([master], [], [], 1)[0]:
+            continue
+        try:
+            data = os.read(master, 65536)
+        except OSError:
+            break
+        if not data:
+            break
+        seen += data
+    os.close(master)
+    os.waitpid(pid, 0)
+    return seen.decode(errors="replace"), log
+
+
+def test_line_at_the_terminal(sg):
+    folder = tree(sg)
+    profile = BASE.replace('Flags = ["tmp"]', 'Flags = ["tmp", "tty"]')
+    profile = profile.replace('"/usr/**", "/etc/**"', '"/usr/**", "/etc/**", "%s/**"' % folder)
+    seen, log = read_terminal(sg, profile, "for i in 1 2 3 4; do echo x > %s/a.txt; done; echo x > %s/b.txt; unshare -U true; "
+                              "python3 -c 'import ctypes; ctypes.CDLL(None).ptrace(0, 0, 0, 0)'" % (folder, folder))
+    lines = [line for line in seen.replace("\r", "").split("\n") if line.startswith("shellguard: ")]
+    first = [line for line in lines if folder + "/a.txt" in line]
+    assert len(first) == 1, seen  # four times the same within a second: one line
+    assert re.match(r"shellguard: dash may not write \S+/a.txt: ReadOnly only \(p\d+.toml:\d+:\d+\). More: shellguard why$", first[0])
+    assert any("b.txt" in line for line in lines)
+    assert any("unshare may not call unshare: no flag gives it: " in line for line in lines)
+    assert any('may not call ptrace: the flag "debug" gives it. More: shellguard why' in line for line in lines)
+    with open(log, encoding="utf-8") as f:
+        assert f.read().count('"object":"%s/a.txt"' % folder) == 4  # the record keeps all
