@@ -127,6 +127,7 @@ static void describe_world(struct run *run, const struct sg_variables *variables
 	    .environment = run->environment,
 	    .umask = mask,
 	    .pty = run->stdio.wants_pty,
+	    .resolver = sg_policy_has_flag(run->policy, "dns"),
 	    .termios = run->stdio.wants_pty ? &run->stdio.termios : NULL,
 	    .window = run->stdio.wants_pty ? &run->stdio.window : NULL,
 	};

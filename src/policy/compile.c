@@ -220,6 +220,8 @@ void sg_compile_statement(struct sg_compiler *compiler, enum sg_rule_kind kind, 
 		rule->text = rule->owned_text;
 	if (what == SG_WHAT_GLOB)
 		parse_glob(compiler, statement, rule);
+	else if (what == SG_WHAT_ADDRESS && compiler->status == 0)
+		sg_compile_address(compiler, statement, rule);
 	if (kind == SG_RULE_WRITE)
 		check_writable_cwd(compiler, statement);
 }
@@ -257,8 +259,7 @@ static void sort_rules(struct sg_policy *policy)
 
 		if (kept > 0 && policy->rules[kept - 1].kind == rule->kind &&
 		    strcmp(policy->rules[kept - 1].text, rule->text) == 0) {
-			sg_glob_free(rule->glob);
-			free(rule->owned_text);
+			sg_rule_done(rule);
 			continue;
 		}
 		policy->rules[kept++] = *rule;

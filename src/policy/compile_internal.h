@@ -36,6 +36,9 @@ struct sg_rule *sg_compile_add(struct sg_compiler *compiler, enum sg_rule_kind k
 void sg_compile_statement(struct sg_compiler *compiler, enum sg_rule_kind kind, const struct sg_statement *statement,
 			  const char *flag);
 
+/* Parses the pattern of an ADDRESS rule that was just added for the statement; a mistake is shown at its bytes. */
+void sg_compile_address(struct sg_compiler *compiler, const struct sg_statement *statement, struct sg_rule *rule);
+
 /* Gathers every [Define.x]; two that differ, or one that shadows a built-in flag, are errors. Returns 0 or -errno. */
 int sg_compile_collect_flags(struct sg_compiler *compiler);
 

@@ -28,6 +28,7 @@
 
 #include "base/fd.h"
 #include "world/confine.h"
+#include "world/loopback.h"
 
 enum { EXIT_FAILED = 125, EXIT_REFUSED = 126, EXIT_NOT_FOUND = 127 };
 
@@ -73,6 +74,19 @@ static int make_pty(const struct sg_world_spec *spec, int report, int *ret_slave
 	send_report(report, SG_WORLD_REPORT_PTY, 0, "", &master, 1);
 	*ret_slave = slave;
 	return 0;
+}
+
+/* The loopback comes up while the capability for it is there; the sockets are the supervisor's, the world keeps none. */
+static int make_network(const struct sg_world_spec *spec, int report, struct sg_error *error)
+{
+	int sockets[SG_LOOPBACK_SOCKETS], status = sg_loopback_raise(spec->resolver, sockets, error);
+
+	for (int i = 0; status == 0 && i < SG_LOOPBACK_SOCKETS; i++) {
+		if (sockets[i] >= 0)
+			send_report(report, SG_WORLD_REPORT_SOCKET, i, "", &sockets[i], 1);
+		sg_fd_close(sockets[i]);
+	}
+	return status;
 }
 
 /* Puts the streams at 0, 1 and 2. None of the sources lies there: the supervisor moved them up. */
@@ -304,6 +318,8 @@ void sg_world_init(const struct sg_world_spec *spec, int go, int report)
 		fail(report, &error);
 	if (sethostname(spec->hostname, strlen(spec->hostname)) < 0 && errno != EPERM)
 		(void)sg_error_set_errno(&error, -errno, "sethostname");
+	if (error.code == 0)
+		(void)make_network(spec, report, &error);
 	if (error.code == 0 && spec->pty)
 		(void)make_pty(spec, report, &slave, &error);
 	if (error.code != 0)

@@ -62,5 +62,11 @@ struct sg_plan_root *sg_plan_root_of(const struct sg_planner *planner, const cha
 /* names.c: the set of names, with the second names of literal prefixes that are symbolic links. */
 void sg_plan_make_names(struct sg_planner *planner);
 
+/*
+ * resolver.c: the world's own resolv.conf, where the profile has names to look up: its canonical name in the world and its
+ * text, both kept by the plan. Returns false if there is none, or sets planner->status.
+ */
+bool sg_plan_resolver_text(struct sg_planner *planner, const char **ret_target, const char **ret_text);
+
 /* mounts.c: the operations, in order. */
 void sg_plan_make_mounts(struct sg_planner *planner);

@@ -108,12 +108,17 @@ static void add_root_mount(struct sg_planner *planner, struct sg_plan_root *root
 
 void sg_plan_make_mounts(struct sg_planner *planner)
 {
+	const char *resolver = NULL, *resolver_text;
+	const bool resolves = sg_plan_resolver_text(planner, &resolver, &resolver_text);
+
 	add_devices(planner);
 	add_named_devices(planner);
 	add_mount(planner, planner->plan->system_proc ? SG_MOUNT_PROC_SYSTEM : SG_MOUNT_PROC, 0, 0, "/proc", NULL);
 	for (size_t i = 0; i < planner->root_count; i++)
-		if (!planner->roots[i].skip)
+		if (!planner->roots[i].skip && (!resolves || strcmp(planner->roots[i].path, resolver) != 0))
 			add_root_mount(planner, &planner->roots[i]);
+	if (resolves)
+		add_mount(planner, SG_MOUNT_TEXT, 0, 0, resolver, resolver_text);
 	add_usual_links(planner);
 	for (size_t i = 0; i < planner->link_count; i++)
 		if (!links_into(planner, planner->links[i].target))

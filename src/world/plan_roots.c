@@ -174,6 +174,8 @@ void sg_plan_find_roots(struct sg_planner *planner)
 			add_private(planner, rule);
 		else if (rule->glob != NULL && (SG_NAME_BIT(rule->kind) & SG_NAMES_ALLOW) != 0)
 			planner->plan->placements[i] = add_rule(planner, rule) ? SG_PLACED_MOUNT : SG_PLACED_ABSENT;
+		else if (rule->glob != NULL && rule->kind == SG_RULE_ALLOW)
+			(void)add_rule(planner, rule); /* a socket must be there to be connected to */
 	}
 	if (planner->root_count > 0)
 		qsort(planner->roots, planner->root_count, sizeof(*planner->roots), compare_roots);
@@ -237,6 +239,9 @@ static void settle_decisions(struct sg_planner *planner, const struct sg_plan_ro
 	const uint64_t refuse_read = SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_READ) | SG_NAME_BIT(SG_RULE_HIDE);
 	const uint64_t refuse_write = SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_WRITE) | SG_NAME_BIT(SG_RULE_HIDE);
 
+	/* The mount of one socket gives nothing to open: connecting to it is decided. */
+	if (!root->folder && root->rule->kind == SG_RULE_ALLOW)
+		return;
 	if ((names->all & SG_NAMES_ALLOW) == 0 || (names->may & SG_NAME_BIT(SG_RULE_LOG_READ)) != 0)
 		planner->plan->decide_reads = true;
 	if ((names->may & refuse_read) != 0 && is_uncovered(planner, root))

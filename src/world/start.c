@@ -209,6 +209,14 @@ static int take_report(struct sg_world *world, const struct sg_world_report *rep
 	case SG_WORLD_REPORT_PTY:
 		world->pty_master = fd;
 		return fd < 0 ? sg_error_set(error, -EPROTO, "the world sent no terminal") : 0;
+	case SG_WORLD_REPORT_SOCKET:
+		if (fd < 0 || report->number < 0 || report->number >= SG_LOOPBACK_SOCKETS ||
+		    world->sockets[report->number] >= 0) {
+			sg_fd_close(fd);
+			return sg_error_set(error, -EPROTO, "an unexpected socket from the world's first process");
+		}
+		world->sockets[report->number] = fd;
+		return 0;
 	case SG_WORLD_REPORT_FIRST:
 		world->first = pid;
 		pidfd = &world->first_pidfd;
@@ -329,6 +337,8 @@ void sg_world_done(struct sg_world *world)
 		      &world->first_listener, &world->pty_master,    &world->mount_namespace,
 		      &world->keeper_socket};
 
+	for (size_t i = 0; i < SG_LOOPBACK_SOCKETS; i++)
+		world->sockets[i] = sg_fd_close(world->sockets[i]);
 	/* The keeper kills and reaps the world when its socket to us is closed. */
 	for (size_t i = 0; i < SG_ARRAY_SIZE(fds); i++)
 		*fds[i] = sg_fd_close(*fds[i]);
