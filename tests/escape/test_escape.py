@@ -425,7 +425,6 @@ def test_loader_on_a_file_in_tmp(tree, shelf):
     assert "refused loader-tmp" in done.stdout, done.stdout
 
 
-@pytest.mark.xfail(strict=True, reason="ld.so FILE is not held to the rule of FILE where code may be mapped")
 def test_loader_obeys_the_rule_of_its_file(tree, shelf):
     held(tree.run(shelf_profile(tree, shelf), "programs", "loader", shelf, loader_path()), refused=3, works=0)
 
