@@ -175,6 +175,12 @@ static void drain_signals(struct sg_supervisor *supervisor)
 	sg_exec_collect(supervisor);
 }
 
+/* Of two timeouts of poll(2). */
+static int earlier(int a, int b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 int sg_supervise(struct sg_supervisor *supervisor)
 {
 	bool announced = false;
@@ -189,9 +195,11 @@ int sg_supervise(struct sg_supervisor *supervisor)
 		    {.fd = supervisor->world.keeper_socket, .events = POLLIN},
 		    {.fd = supervisor->control, .events = POLLIN},
 		    {.fd = supervisor->world.first_listener, .events = POLLIN},
+		    {.fd = sg_network_fd(supervisor), .events = POLLIN},
 		};
 
-		if (poll(wait, SG_ARRAY_SIZE(wait), sg_exec_timeout(supervisor)) < 0 && errno != EINTR)
+		if (poll(wait, SG_ARRAY_SIZE(wait), earlier(sg_exec_timeout(supervisor), sg_network_timeout(supervisor))) < 0 &&
+		    errno != EINTR)
 			return 125;
 		if ((wait[1].revents & POLLIN) != 0)
 			drain_signals(supervisor);
@@ -213,6 +221,7 @@ int sg_supervise(struct sg_supervisor *supervisor)
 		if (wait[2].revents != 0)
 			receive_keeper(supervisor);
 		sg_exec_expire(supervisor);
+		sg_network_run(supervisor, wait[5].revents != 0);
 	}
 	return supervisor->exit_status;
 }

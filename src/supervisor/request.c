@@ -87,6 +87,21 @@ void sg_give_descriptor(struct sg_request *request, int fd, bool close_on_exec)
 	request->answered = true;
 }
 
+int sg_replace_descriptor(struct sg_request *request, int number, int fd, bool close_on_exec)
+{
+	struct seccomp_notif_addfd give = {
+	    .id = request->notification.id,
+	    .flags = SECCOMP_ADDFD_FLAG_SETFD,
+	    .srcfd = (uint32_t)fd,
+	    .newfd = (uint32_t)number,
+	    .newfd_flags = close_on_exec ? O_CLOEXEC : 0,
+	};
+
+	if (!is_current(request))
+		return -EAGAIN;
+	return ioctl(request->supervisor->world.listener, SECCOMP_IOCTL_NOTIF_ADDFD, &give) < 0 ? -errno : 0;
+}
+
 bool sg_is_own(const struct sg_supervisor *supervisor, const struct stat *status)
 {
 	for (size_t i = 0; i < supervisor->own_device_count; i++)

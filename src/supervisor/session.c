@@ -164,6 +164,8 @@ static int start(struct sg_session_spec *spec, struct sg_supervisor *supervisor,
 	if (status == 0)
 		status = sg_matcher_new(supervisor->plan->names, SG_MATCHER_MEMORY, &supervisor->names);
 	if (status == 0)
+		status = sg_network_prepare(supervisor, error);
+	if (status == 0)
 		status = sg_world_start(&spec->world, &supervisor->world, error);
 	for (int i = 0; i < 3; i++)
 		sg_fd_close(spec->world.stdio[i]);
@@ -177,6 +179,8 @@ static int start(struct sg_session_spec *spec, struct sg_supervisor *supervisor,
 	}
 	if (status == 0)
 		status = enter_world(supervisor, error);
+	if (status == 0)
+		status = sg_network_start(supervisor, error);
 	if (status == 0)
 		status = drop_capabilities(error);
 	if (status == 0)

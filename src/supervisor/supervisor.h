@@ -38,6 +38,8 @@ struct sg_traced {
 	char *name;             /* as named by the caller; owned */
 };
 
+struct sg_network;
+
 struct sg_supervisor {
 	const struct sg_policy *policy;
 	const struct sg_plan *plan;
@@ -55,6 +57,7 @@ struct sg_supervisor {
 	size_t own_device_count;
 	struct sg_traced traced[SG_TRACED_MAX];
 	size_t traced_count;
+	struct sg_network *network;    /* network.h */
 	atomic_uint generation;        /* bumped to make a cut: what was decided before is not given any more */
 	bool command_started;          /* the command's first execve was seen through */
 	bool sealed;                   /* the first process has sealed itself */
@@ -96,6 +99,12 @@ void sg_answer_continue(struct sg_request *request);
  */
 void sg_give_descriptor(struct sg_request *request, int fd, bool close_on_exec);
 
+/*
+ * The same for a swap: puts `fd` (stays ours) in the place of the caller's descriptor `number`, and answers nothing. Returns
+ * 0, -EAGAIN when the world's generation has changed, or another negative errno value.
+ */
+int sg_replace_descriptor(struct sg_request *request, int number, int fd, bool close_on_exec);
+
 /* --- records and notices (report.c) --- */
 
 /*
@@ -117,6 +126,16 @@ void sg_handle_change(struct sg_request *request); /* FILE_CHANGE and FD_CHANGE 
 void sg_handle_look(struct sg_request *request);   /* FILE_LOOK */
 void sg_handle_exec(struct sg_request *request);
 void sg_handle_network(struct sg_request *request);
+
+/* --- network.c --- */
+
+/* Reads what is needed of the host before its mount tree is left. Returns 0 or a negative errno value with context. */
+int sg_network_prepare(struct sg_supervisor *supervisor, struct sg_error *error);
+/* Takes the sockets of the started world, and starts the resolver. Called in the world's mount tree. Returns 0 or -errno. */
+int sg_network_start(struct sg_supervisor *supervisor, struct sg_error *error);
+int sg_network_fd(const struct sg_supervisor *supervisor);      /* readable when sg_network_run has work */
+int sg_network_timeout(const struct sg_supervisor *supervisor); /* ms until sg_network_run must run; -1: none */
+void sg_network_run(struct sg_supervisor *supervisor, bool ready); /* `ready`: its descriptor is; never blocks */
 
 /* --- exec.c --- */
 void sg_exec_collect(struct sg_supervisor *supervisor);           /* stops of traced threads */

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/netlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -53,6 +54,7 @@ int sg_loopback_raise(bool resolver, int ret_sockets[SG_LOOPBACK_SOCKETS], struc
 	if (status < 0)
 		return status;
 	ret_sockets[SG_LOOPBACK_PROBE] = sg_fd_take(&probe);
+	ret_sockets[SG_LOOPBACK_DIAGNOSIS] = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	ret_sockets[SG_LOOPBACK_UDP] = sg_fd_take(&udp);
 	ret_sockets[SG_LOOPBACK_TCP] = sg_fd_take(&tcp);
 	return 0;

@@ -76,7 +76,7 @@ struct sg_world {
 			   .listener = -1,                                                                             \
 			   .first_listener = -1,                                                                       \
 			   .pty_master = -1,                                                                           \
-			   .sockets = {-1, -1, -1},                                                                    \
+			   .sockets = {-1, -1, -1, -1},                                                                \
 			   .mount_namespace = -1})
 
 /*

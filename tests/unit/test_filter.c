@@ -52,7 +52,8 @@ static const struct sg_filter_plan plans[] = {
 		    .changes = SG_FILTER_NATIVE,
 		    .fd_changes = SG_FILTER_NATIVE,
 		    .messages = SG_FILTER_NATIVE,
-		    .listens = SG_FILTER_NATIVE},
+		    .listens = SG_FILTER_NATIVE,
+		    .accepts = SG_FILTER_NATIVE},
 	[RECORD] = {.notify_refusals = true},
 	[FIRST] = {.first_exec = true},
 };
