@@ -128,6 +128,7 @@ static void describe_world(struct run *run, const struct sg_variables *variables
 	    .umask = mask,
 	    .pty = run->stdio.wants_pty,
 	    .resolver = sg_policy_has_flag(run->policy, "dns"),
+	    .background = run->stdio.keys_on_demand,
 	    .termios = run->stdio.wants_pty ? &run->stdio.termios : NULL,
 	    .window = run->stdio.wants_pty ? &run->stdio.window : NULL,
 	};
@@ -185,7 +186,8 @@ static int run_session(struct run *run, const struct sg_variables *variables)
 {
 	struct sg_session_spec spec = {.policy = run->policy, .plan = run->plan, .identity = &run->identity,
 				       .session = run->session, .log = run->log, .parent = -1};
-	struct sg_relay relay = {.stdio = &run->stdio, .pipes = &run->pipes, .quiet = run->options.quiet};
+	struct sg_relay relay = {.stdio = &run->stdio, .pipes = &run->pipes, .quiet = run->options.quiet,
+				 .on_demand = true};
 	struct sg_error error = SG_ERROR_INIT;
 	int control[2] = {-1, -1}, parent[2] = {-1, -1}, status, result = SG_EXIT_FAILED;
 	pid_t supervisor = -1;

@@ -443,7 +443,7 @@ static int write_text(int folder, const char *name, const struct sg_mount *mount
  */
 static int cover_with_text(int root, const struct sg_mount *mount, struct sg_error *error)
 {
-	struct mount_attr sealed = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC};
+	struct mount_attr sealed = {.attr_set = attributes(mount)};
 	static const struct option options[] = {{"mode", "0755"}, {"size", "64k"}};
 	SG_AUTO_FD int folder = make_filesystem("tmpfs", options, 2, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, error), file = -1;
 	char link[48];

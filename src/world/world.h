@@ -47,6 +47,8 @@ struct sg_world_spec {
 	mode_t umask;
 	int stdio[3];             /* the world's ends of the relayed streams; -1: the pty if there is one, else /dev/null */
 	bool pty;                 /* make a pty inside the world for the streams that are -1 and not closed */
+	bool background;          /* the command starts in a background group of the pty; the first SIGTTIN or SIGTTOU that
+				     stops it makes its group the foreground one, and SIGCONT lets it go on */
 	bool closed[3];           /* a stream that the caller did not have: /dev/null */
 	const struct termios *termios; /* initial state of the pty, or NULL */
 	const struct winsize *window;  /* initial size, or NULL */
