@@ -468,3 +468,132 @@ def test_an_argument_behind_many_is_not_silently_lost(tree, shelf):
     kept = len(record["process"]["argv"])
     assert record["process"]["argv"][-1] == "--the-last-one" or \
         any(c["field"] == "process.argv" and kept + c["items"] == 6002 for c in record.get("cut", [])), record.get("cut")
+
+
+# --- races ---
+
+@pytest.mark.parametrize("kind", ["covers", "deny-globs", "writable"])
+def test_race_on_the_path_behind_a_pointer(tree, kind):
+    profile, folder, _ = reading_profiles(tree)[kind]
+    shutil.copy(os.path.join(folder, "open.txt"), os.path.join(folder, "open__.txt"))  # as long as the other name
+    os.chmod(os.path.join(folder, "open__.txt"), 0o644)
+    done = held(tree.run(profile, "races", "pointer", os.path.join(folder, "open__.txt"), os.path.join(folder, "secret.key"),
+                         "1000"))
+    assert int(saw(done, "opened")[0]) > 0 and int(saw(done, "failed")[0]) > 0
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_race_of_a_sibling_that_swaps_names(tree, kind):
+    profile, folder, _ = reading_profiles(tree)["writable"]
+    if kind == 0:
+        os.symlink("open.txt", os.path.join(folder, "way"))
+    else:
+        os.mkdir(os.path.join(folder, "way"))
+        tree.own(os.path.join(folder, "way"))
+        tree.sg.write("way/data", "OPEN\n", folder=folder)
+        os.symlink("private", os.path.join(folder, "other"))
+        if os.getuid() == 0:
+            os.lchown(os.path.join(folder, "other"), tree.sg.uid, tree.sg.uid)
+    done = held(tree.run(profile, "races", "swap", folder, str(kind), "700"), works=0)
+    assert int(saw(done, "opened")[0]) > 0
+
+
+@pytest.mark.parametrize("kind", ["covers", "deny-globs", "writable"])
+def test_race_of_somebody_outside_who_moves_the_denied_folder(tree, kind):
+    """mv private x; mkdir private; new secrets under the old name: a mount over the folder would have gone with it."""
+    profile, folder, _ = reading_profiles(tree)[kind]
+    private, path = os.path.join(folder, "private"), os.path.join(folder, "private", "data")
+    process, log = tree.sg.start(profile, os.path.join(tree.programs, "escape_races"), "outside", path, "6000",
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout.readline() == b"saw ready 1\n"
+    for i in range(400):
+        if process.poll() is not None:
+            break
+        os.rename(private, os.path.join(tree.sg.work, "moved%d" % i))
+        os.mkdir(private, 0o755)
+        with open(path, "w") as file:
+            file.write(SECRET)
+        os.chmod(path, 0o644)
+    out, err = process.communicate(timeout=60)
+    assert b"escaped" not in out and b"refused race-outside" in out and process.returncode == 0, (out, err)
+
+
+@pytest.mark.parametrize("kind", ["deny-globs", "writable"])
+def test_a_storm_of_signals(tree, kind):
+    profile, folder, _ = reading_profiles(tree)[kind]
+    done = held(tree.run(profile, "races", "signals", os.path.join(folder, "open.txt"), os.path.join(folder, "secret.key"), "10000"))
+    assert int(saw(done, "ticks")[0]) > 0
+
+
+# --- exhaustion ---
+
+def test_fork_storm(tree):
+    profile = tree.profile().replace("[Runtime]", "[Runtime]\nLimits = { Processes = 40 }", 1)
+    held(tree.run(profile, "stress", "fork-storm", "40"), works=0)
+
+
+@pytest.mark.parametrize("kind", ["deny-globs", "writable"])
+def test_the_limit_of_descriptors(tree, kind):
+    profile, folder, _ = reading_profiles(tree)[kind]
+    held(tree.run(profile, "stress", "descriptors", os.path.join(folder, "open.txt"), os.path.join(folder, "secret.key")), refused=2)
+
+
+def test_a_flood_from_many_threads(tree):
+    profile, folder, _ = reading_profiles(tree)["deny-globs"]
+    held(tree.run(profile, "stress", "flood", os.path.join(folder, "open.txt"), os.path.join(folder, "secret.key"), "100", "50"))
+
+
+def test_a_flood_of_refusals_is_bounded(tree):
+    done = held(tree.run(tree.profile(), "stress", "refusals", "20000"), works=0)
+    assert len(done.stderr) < 200000, len(done.stderr)
+
+
+@pytest.mark.parametrize("kind", ["covers", "deny-globs", "writable"])
+def test_bad_memory(tree, kind):
+    profile, folder, _ = reading_profiles(tree)[kind]
+    profile = profile.replace('"also-links"]', '"also-links", "more"]') + '[Define.more]\nFlags = ["attributes", "unix"]\n'
+    held(tree.run(profile, "stress", "bad-memory", os.path.join(folder, "open.txt")), refused=20)
+
+
+def processes_of(front):
+    """{name: pid} of our own processes of a session, from the front end down; PID 1 of the world is "sg-init"."""
+    found, wanted = {}, [front]
+    while wanted:
+        pid = wanted.pop()
+        for task in os.listdir("/proc/%d/task" % pid):
+            with open("/proc/%d/task/%s/children" % (pid, task)) as file:
+                for child in file.read().split():
+                    try:
+                        with open("/proc/%s/comm" % child) as comm:
+                            found.setdefault(comm.read().strip(), int(child))
+                        wanted.append(int(child))
+                    except OSError:
+                        pass
+    return found
+
+
+def test_the_supervisor_leaks_nothing(tree):
+    profile, folder, _ = reading_profiles(tree)["deny-globs"]
+    process, log = tree.sg.start(profile, os.path.join(tree.programs, "escape_stress"), "many-opens",
+                                 os.path.join(folder, "open.txt"), "10000", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    counts = []
+    while len(counts) < 2:
+        line = process.stdout.readline()
+        assert line, process.wait(timeout=60)
+        if line.startswith(b"saw "):
+            supervisor = processes_of(process.pid)["sg-supervisor"]
+            counts.append((len(os.listdir("/proc/%d/fd" % supervisor)) if os.getuid() == 0 else 0,
+                           len(os.listdir("/proc/%d/task" % supervisor))))
+            process.stdin.write(b"x")
+            process.stdin.flush()
+    process.communicate(timeout=60)
+    assert process.returncode == 0 and counts[1][0] <= counts[0][0] + 2 and counts[0][1] == counts[1][1], counts
+
+
+def test_fifos_whose_openers_die(tree):
+    profile = tree.profile('ReadWrite = ["%s/**"]\nDeny = ["%s/private/**"]' % (tree.rw, tree.rw))
+    fifo = os.path.join(tree.rw, "fifo")
+    os.mkfifo(fifo)
+    tree.own(fifo)
+    done = tree.run(profile, "stress", "fifos", fifo, "40", os.path.join(tree.rw, "open.txt"))
+    assert done.status == 0 and not lines(done, "broken") and "works fifo-afterwards" in done.stdout, (done.stdout, done.stderr)
