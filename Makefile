@@ -11,6 +11,14 @@ $(BUILD)/build.ninja:
 test: all
 	@./test
 
+# The tests on Debian 12's own kernel, in a virtual machine.
+test-kernel: all
+	@tools/test-kernel
+
+# The first two commands of the README on a Debian 12 with nothing but a shell and apt.
+test-fresh:
+	@tools/test-fresh
+
 bench: all
 	@bench/run
 
@@ -21,4 +29,4 @@ install: all
 clean:
 	@rm -rf $(BUILD)
 
-.PHONY: all test bench install clean
+.PHONY: all test test-kernel test-fresh bench install clean

@@ -247,11 +247,13 @@ static SG_NORETURN void finish(struct state *state)
 	struct sg_auditor_message message = {.ended = 1, .records = state->sequence};
 
 	close_log(state);
-	if (state->fault == 0 || may_pass(state->fault))
+	if (!state->with->early_end && (state->fault == 0 || may_pass(state->fault)))
 		sync_log(state);
 	message.status = state->fault;
 	memcpy(message.hash, state->previous, sizeof(message.hash));
 	(void)!write(state->with->socket, &message, sizeof(message));
+	if (state->with->early_end && state->fault == 0)
+		sync_log(state);
 	_exit(state->fault == 0 ? 0 : 1);
 }
 

@@ -30,6 +30,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "audit/record.h"
 #include "audit/ring.h"
 #include "base/attr.h"
@@ -56,6 +58,7 @@ struct sg_auditor_message {
 
 struct sg_auditor {
 	struct sg_ring ring;
+	bool early_end; /* tell the end when all is written, and sync after that */
 	int log;    /* the log, O_APPEND */
 	int event;  /* eventfd, non-blocking */
 	int socket; /* SOCK_SEQPACKET to the supervisor; its end is the session's end */

@@ -155,10 +155,22 @@ int sg_log_create(const char *file, const char *id, int *ret_fd, char **ret_path
 	fd = openat(parent, name, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return sg_error_set_errno(error, -errno, "create the log %s", taken);
-	if (fsync(parent) < 0 && errno != EINVAL)
-		return sg_error_set_errno(error, -errno, "sync the folder of %s", taken);
 	*ret_fd = sg_fd_take(&fd);
 	*ret_path = sg_take_pointer(taken);
+	return 0;
+}
+
+int sg_log_settle(const char *path, struct sg_error *error)
+{
+	const char *slash = strrchr(path, '/');
+	SG_AUTO_FREE char *folder = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	SG_AUTO_FD int fd = -1;
+
+	if (folder == NULL)
+		return -ENOMEM;
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || (fsync(fd) < 0 && errno != EINVAL))
+		return sg_error_set_errno(error, -errno, "sync the folder of %s", path);
 	return 0;
 }
 

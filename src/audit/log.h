@@ -30,11 +30,16 @@ int sg_log_folder(char **ret_folder, struct sg_error *error);
 /*
  * Creates the log of session `id` for appending: `file` if not NULL, else ID.jsonl in sg_log_folder(). The
  * file must not exist (-EEXIST); it is created 0600. Missing folders are made 0700 (not for `file`); the last
- * one must be ours and writable by nobody else (-EPERM), and is not a symlink. The folder is synced, so that
- * the name survives a power cut. *ret_fd and *ret_path (free; as given, or absolute) are the caller's.
+ * one must be ours and writable by nobody else (-EPERM), and is not a symlink. *ret_fd and *ret_path (free; as given, or absolute) are the caller's.
  * Returns 0 or a negative errno value with its context.
  */
 int sg_log_create(const char *file, const char *id, int *ret_fd, char **ret_path, struct sg_error *error);
+
+/*
+ * Syncs the folder of a log that sg_log_create() made, so that the name survives a power cut. Blocks for the storage; it
+ * may be done beside the start of the session. Returns 0 or a negative errno value with its context.
+ */
+int sg_log_settle(const char *path, struct sg_error *error);
 
 enum sg_log_state {
 	SG_LOG_RUNNING, /* its auditor holds it */

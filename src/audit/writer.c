@@ -41,7 +41,7 @@ struct sg_audit {
 	uint64_t unrecorded,
 		unrecorded_since; /* failed since the last record that succeeded; CLOCK_REALTIME */
 	struct sg_audit_counts counts;
-	bool stopped;
+	bool stopped, early_end;
 };
 
 static uint64_t wall_clock(void)
@@ -213,6 +213,7 @@ int sg_audit_start(const struct sg_audit_options *options, struct sg_audit **ret
 	audit->event = audit->socket = audit->child = -1;
 	audit->wait_ns = (uint64_t)(options->wait_ms == 0 ? WAIT_MS : options->wait_ms) * 1000000;
 	audit->stuck_ns = (uint64_t)(options->stuck_ms == 0 ? STUCK_MS : options->stuck_ms) * 1000000;
+	audit->early_end = auditor.early_end = options->early_end;
 	audit->audience = options->audience == NULL ? "owner" : options->audience;
 	(void)pthread_mutex_init(&audit->lock, NULL);
 	result = prepare(options, audit, &auditor, error);
@@ -472,7 +473,7 @@ int sg_audit_stop(struct sg_audit *audit, const struct sg_record *end, unsigned 
 	 * close(2) it would. */
 	(void)shutdown(audit->socket, SHUT_WR);
 	result = receive(audit, &message, timeout_ms);
-	if (result != -ETIMEDOUT)
+	if (result != -ETIMEDOUT && !audit->early_end)
 		reap(audit);
 	if (result == 0)
 		result = message.status;

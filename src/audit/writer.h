@@ -24,6 +24,7 @@ struct sg_audit_options {
 	unsigned int wait_ms;  /* how long an append waits for room when the ring is full; 0: 100 ms */
 	unsigned int stuck_ms; /* once the oldest record has waited this long, appends fail; 0: 5000 ms */
 	const char *audience;  /* who may read the records made here (flood); NULL: "owner"; not copied */
+	bool early_end;        /* sg_audit_stop() returns once all is written; the auditor syncs on its own and ends */
 	bool no_wait;          /* return after the fork; the caller calls sg_audit_ready() later */
 };
 

@@ -127,6 +127,8 @@ static void describe_world(struct run *run, const struct sg_variables *variables
 	    .environment = run->environment,
 	    .umask = mask,
 	    .pty = run->stdio.wants_pty,
+	    .resolver = sg_policy_has_flag(run->policy, "dns"),
+	    .background = run->stdio.keys_on_demand,
 	    .termios = run->stdio.wants_pty ? &run->stdio.termios : NULL,
 	    .window = run->stdio.wants_pty ? &run->stdio.window : NULL,
 	};
@@ -136,6 +138,17 @@ static void describe_world(struct run *run, const struct sg_variables *variables
 		world->stdio[i] = run->pipes.world[i];
 		world->closed[i] = run->stdio.of[i].kind == SG_STDIO_CLOSED;
 	}
+}
+
+/* As root our pipes are root's, and the world's 0 is not: give them to it, so that it can open /dev/stdout anew. */
+static int hand_over_pipes(const struct run *run, struct sg_error *error)
+{
+	const uid_t owner = run->identity.uid == 0 ? run->identity.zero : run->identity.uid;
+
+	for (int i = 0; run->identity.mapped && i < 3; i++)
+		if (run->pipes.world[i] >= 0 && fchown(run->pipes.world[i], owner, (gid_t)-1) < 0)
+			return sg_error_set_errno(error, -errno, "cannot hand over the world's pipes");
+	return 0;
 }
 
 /* Signals to us reach the command through the relay, so the supervisor must not be killed by the terminal's. */
@@ -173,12 +186,15 @@ static int run_session(struct run *run, const struct sg_variables *variables)
 {
 	struct sg_session_spec spec = {.policy = run->policy, .plan = run->plan, .identity = &run->identity,
 				       .session = run->session, .log = run->log, .parent = -1};
-	struct sg_relay relay = {.stdio = &run->stdio, .pipes = &run->pipes, .quiet = run->options.quiet};
+	struct sg_relay relay = {.stdio = &run->stdio, .pipes = &run->pipes, .quiet = run->options.quiet,
+				 .on_demand = true};
 	struct sg_error error = SG_ERROR_INIT;
 	int control[2] = {-1, -1}, parent[2] = {-1, -1}, status, result = SG_EXIT_FAILED;
 	pid_t supervisor = -1;
 
 	status = sg_stdio_make_pipes(&run->stdio, &run->pipes, &error);
+	if (status == 0)
+		status = hand_over_pipes(run, &error);
 	if (status == 0 && (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, parent) < 0))
 		status = sg_error_set_errno(&error, -errno, "cannot prepare the session");
 	if (status == 0) {
@@ -196,6 +212,8 @@ static int run_session(struct run *run, const struct sg_variables *variables)
 	sg_fd_close(control[1]);
 	sg_fd_close(parent[0]);
 	sg_fd_close(parent[1]);
+	if (status == 0)
+		status = sg_log_settle(run->log_path, &error);
 	if (status == 0) {
 		relay.control = control[0];
 		status = sg_relay_run(&relay, &result, &error);

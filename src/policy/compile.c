@@ -75,11 +75,11 @@ static int add_profile(struct sg_compiler *compiler, struct sg_source *source, b
 }
 
 /* Reads what the profiles extend, and what those do: each text once. The list grows while it is walked. */
-static int read_extended(struct sg_compiler *compiler, sg_profile_opener opener, void *data, size_t start)
+static int read_extended(struct sg_compiler *compiler, sg_profile_opener opener, void *data)
 {
 	const struct sg_policy *policy = compiler->policy;
 
-	for (size_t i = start; i < policy->profile_count; i++) {
+	for (size_t i = 0; i < policy->profile_count; i++) {
 		for (size_t j = 0; j < policy->profiles[i]->count; j++) {
 			const struct sg_statement statement = policy->profiles[i]->statements[j];
 			struct sg_error error = SG_ERROR_INIT;
@@ -89,7 +89,7 @@ static int read_extended(struct sg_compiler *compiler, sg_profile_opener opener,
 
 			if (statement.kind != SG_RULE_EXTENDS)
 				continue;
-			if (policy->profile_count - start >= SG_POLICY_EXTENDS_MAX) {
+			if (policy->profile_count >= SG_POLICY_EXTENDS_MAX) {
 				sg_compile_complain(compiler, &statement, NULL, "more than %d profiles extend each other",
 						    SG_POLICY_EXTENDS_MAX);
 				return 0;
@@ -99,7 +99,7 @@ static int read_extended(struct sg_compiler *compiler, sg_profile_opener opener,
 				sg_compile_complain(compiler, &statement, NULL, "%s", error.text);
 				continue;
 			}
-			for (size_t k = start; k < policy->profile_count; k++)
+			for (size_t k = 0; k < policy->profile_count; k++)
 				known |= strcmp(policy->profiles[k]->source->name, source->name) == 0;
 			if (known) {
 				/* Itself, or one above it: a circle. Named by two others: read once. */
@@ -220,6 +220,8 @@ void sg_compile_statement(struct sg_compiler *compiler, enum sg_rule_kind kind, 
 		rule->text = rule->owned_text;
 	if (what == SG_WHAT_GLOB)
 		parse_glob(compiler, statement, rule);
+	else if (what == SG_WHAT_ADDRESS && compiler->status == 0)
+		sg_compile_address(compiler, statement, rule);
 	if (kind == SG_RULE_WRITE)
 		check_writable_cwd(compiler, statement);
 }
@@ -257,8 +259,7 @@ static void sort_rules(struct sg_policy *policy)
 
 		if (kept > 0 && policy->rules[kept - 1].kind == rule->kind &&
 		    strcmp(policy->rules[kept - 1].text, rule->text) == 0) {
-			sg_glob_free(rule->glob);
-			free(rule->owned_text);
+			sg_rule_done(rule);
 			continue;
 		}
 		policy->rules[kept++] = *rule;
@@ -291,18 +292,18 @@ static void hash_policy(struct sg_policy *policy)
 	(void)crypto_hash_sha256_final(&state, policy->hash);
 }
 
-static int name_policy(struct sg_policy *policy, size_t start, size_t count)
+static int name_policy(struct sg_policy *policy, size_t count)
 {
 	SG_AUTO_BUFFER struct sg_buffer name = SG_BUFFER_INIT;
 
-	for (size_t i = start; i < start + count && i < policy->profile_count; i++) {
+	for (size_t i = 0; i < count && i < policy->profile_count; i++) {
 		const char *text = strrchr(policy->profiles[i]->source->name, '/');
 		const char *shown = text != NULL ? text + 1 : policy->profiles[i]->source->name;
 
 		for (size_t j = 0; j < policy->profiles[i]->count; j++)
 			if (policy->profiles[i]->statements[j].kind == SG_RULE_PROFILE_NAME)
 				shown = policy->profiles[i]->statements[j].text;
-		if (i > start)
+		if (i > 0)
 			sg_buffer_append_byte(&name, '+');
 		sg_buffer_append_text(&name, shown);
 	}
@@ -310,11 +311,30 @@ static int name_policy(struct sg_policy *policy, size_t start, size_t count)
 	return policy->name == NULL ? -ENOMEM : 0;
 }
 
-/* The built-in flags first: their profiles are the first in the list. */
+/* Flags of OpenBSD's names are many and seldom used: their file is read when a profile speaks of one. */
+static bool is_needed(const struct sg_compiler *compiler, const struct sg_builtin_text *text)
+{
+	static const char prefix[] = "pledge-";
+
+	if (strcmp(text->name, "flags/pledge.toml") != 0)
+		return true;
+	for (size_t i = 0; i < compiler->own_count; i++) {
+		const struct sg_source *source = compiler->policy->profiles[i]->source;
+
+		if (memmem(source->text, source->size, prefix, sizeof(prefix) - 1) != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* The built-in flags come behind the profiles. */
 static int read_builtin(struct sg_compiler *compiler)
 {
 	for (size_t i = 0; i < sg_builtin_flag_count; i++) {
 		struct sg_source *source;
+
+		if (!is_needed(compiler, &sg_builtin_flags[i]))
+			continue;
 		int status = sg_source_new(sg_builtin_flags[i].name, sg_builtin_flags[i].text, sg_builtin_flags[i].size,
 					   &source);
 
@@ -329,26 +349,26 @@ static int read_builtin(struct sg_compiler *compiler)
 static int read_all(struct sg_compiler *compiler, struct sg_source **sources, size_t count, sg_profile_opener opener,
 		    void *data)
 {
-	int status = read_builtin(compiler);
-	size_t start = compiler->policy->profile_count, i = 0;
+	int status = 0;
+	size_t i = 0;
 
-	compiler->builtin_count = start;
 	for (; status == 0 && i < count; i++)
 		status = add_profile(compiler, sources[i], false);
 	for (; i < count; i++)
 		sg_source_free(sources[i]);
 	if (status == 0)
-		status = read_extended(compiler, opener, data, start);
+		status = read_extended(compiler, opener, data);
+	compiler->own_count = compiler->policy->profile_count;
 	if (status == 0)
-		status = name_policy(compiler->policy, start, count);
-	return status;
+		status = name_policy(compiler->policy, count);
+	return status == 0 ? read_builtin(compiler) : status;
 }
 
 static void compile_all(struct sg_compiler *compiler)
 {
 	const struct sg_policy *policy = compiler->policy;
 
-	for (size_t i = compiler->builtin_count; i < policy->profile_count; i++) {
+	for (size_t i = 0; i < compiler->own_count; i++) {
 		const struct sg_profile *profile = policy->profiles[i];
 
 		for (size_t j = 0; j < profile->count && compiler->status == 0; j++) {

@@ -17,7 +17,7 @@ struct sg_definition {
 struct sg_compiler {
 	struct sg_policy *policy;
 	size_t capacity; /* of policy->rules */
-	size_t builtin_count; /* the first profiles of the policy are the built-in flags */
+	size_t own_count; /* the first profiles of the policy are those given and what they extend; then the built-in flags */
 	const struct sg_variables *variables;
 	struct sg_diagnostics *diagnostics;
 	struct sg_definition *definitions; /* sorted by name */
@@ -35,6 +35,9 @@ struct sg_rule *sg_compile_add(struct sg_compiler *compiler, enum sg_rule_kind k
 /* One statement as a rule of `kind`: variables filled in, globs parsed, checked by itself. */
 void sg_compile_statement(struct sg_compiler *compiler, enum sg_rule_kind kind, const struct sg_statement *statement,
 			  const char *flag);
+
+/* Parses the pattern of an ADDRESS rule that was just added for the statement; a mistake is shown at its bytes. */
+void sg_compile_address(struct sg_compiler *compiler, const struct sg_statement *statement, struct sg_rule *rule);
 
 /* Gathers every [Define.x]; two that differ, or one that shadows a built-in flag, are errors. Returns 0 or -errno. */
 int sg_compile_collect_flags(struct sg_compiler *compiler);

@@ -31,8 +31,7 @@ struct sg_decision {
 
 /* Bits of the set of names beside the kinds of rules (bit 1 << enum sg_rule_kind). */
 #define SG_NAME_BIT(kind) (UINT64_C(1) << (kind))
-#define SG_NAME_LIST (UINT64_C(1) << 48)      /* the folder of an allowed tree: may be looked up and listed */
-#define SG_NAME_UNCOVERED (UINT64_C(1) << 49) /* a refusal that the mount tree does not hold by itself */
+#define SG_NAME_LIST (UINT64_C(1) << 48)      /* the folder of an allowed tree, or one that wildcards range over: may be listed */
 #define SG_NAMES_ALLOW                                                                                                 \
 	(SG_NAME_BIT(SG_RULE_READ) | SG_NAME_BIT(SG_RULE_WRITE) | SG_NAME_BIT(SG_RULE_EXECUTE) |                      \
 	 SG_NAME_BIT(SG_RULE_MAP))

@@ -102,7 +102,7 @@ int sg_compile_collect_flags(struct sg_compiler *compiler)
 		for (size_t j = 0; j < profile->count;) {
 			const struct sg_statement *first = &profile->statements[j];
 			struct sg_definition definition = {.name = first->group, .profile = profile, .first = j,
-							   .builtin = i < compiler->builtin_count};
+							   .builtin = i >= compiler->own_count};
 
 			if (first->section != SG_SECTION_DEFINE) {
 				j++;

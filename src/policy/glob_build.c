@@ -60,11 +60,15 @@ static int add_node(struct sg_builder *builder, uint8_t loop, uint32_t *ret_node
 	int r = grow((void **)&builder->loops, &builder->node_capacity, builder->node_count,
 		     sizeof(*builder->loops));
 
+	if (r == 0)
+		r = grow((void **)&builder->steps, &builder->step_capacity, builder->node_count,
+			 sizeof(*builder->steps));
 	if (r < 0)
 		return r;
 	if (builder->node_count >= SG_GLOBSET_NODES_MAX)
 		return -E2BIG;
 	*ret_node = (uint32_t)builder->node_count;
+	builder->steps[builder->node_count] = (struct sg_build_step){.to = SG_NODE_NONE};
 	builder->loops[builder->node_count++] = loop;
 	return 0;
 }
@@ -117,22 +121,35 @@ static uint8_t loop_of_label(uint32_t label)
 /* The node that `label` leads to from `from`, made if there is none. */
 static int child(struct sg_builder *builder, uint32_t from, uint32_t label, uint32_t *ret_node)
 {
-	struct sg_build_edge *edge;
-	int r = grow_edges(builder);
+	bool is_first = builder->steps[from].to == SG_NODE_NONE;
+	struct sg_build_edge *edge = NULL;
+	uint32_t node;
+	int r;
 
-	if (r < 0)
-		return r;
-	edge = find_edge(builder, from, label);
-	if (edge->to == SG_NODE_NONE) {
-		uint32_t node;
-
-		r = add_node(builder, loop_of_label(label), &node);
+	if (!is_first && builder->steps[from].label == label) {
+		*ret_node = builder->steps[from].to;
+		return 0;
+	}
+	if (!is_first) {
+		r = grow_edges(builder);
 		if (r < 0)
 			return r;
+		edge = find_edge(builder, from, label);
+		if (edge->to != SG_NODE_NONE) {
+			*ret_node = edge->to;
+			return 0;
+		}
+	}
+	r = add_node(builder, loop_of_label(label), &node);
+	if (r < 0)
+		return r;
+	if (is_first) {
+		builder->steps[from] = (struct sg_build_step){.label = label, .to = node};
+	} else {
 		*edge = (struct sg_build_edge){.from = from, .label = label, .to = node};
 		builder->edge_count++;
 	}
-	*ret_node = edge->to;
+	*ret_node = node;
 	return 0;
 }
 
@@ -519,6 +536,7 @@ void sg_builder_free(struct sg_builder *builder)
 	for (size_t depth = 0; depth < SG_GLOB_DEPTH_MAX; depth++)
 		for (size_t slot = 0; slot < SLOTS; slot++)
 			free(builder->ends[depth][slot].items);
+	free(builder->steps);
 	free(builder->edges);
 	free(builder->joins);
 	free(builder->members.items);

@@ -18,6 +18,102 @@ static enum edge_sort sort_of(uint32_t label)
 	return label == SG_LABEL_STAR_ANY || label == SG_LABEL_TREE_ANY ? EDGE_EPSILON : EDGE_WIDE;
 }
 
+/* The builder's edges as one list of edge_slots() entries, those with no target to be passed over. */
+static size_t edge_slots(const struct sg_builder *builder)
+{
+	return builder->node_count + builder->edge_capacity;
+}
+
+static struct sg_build_edge edge_at(const struct sg_builder *builder, size_t i)
+{
+	if (i >= builder->node_count)
+		return builder->edges[i - builder->node_count];
+	return (struct sg_build_edge){
+		.from = (uint32_t)i,
+		.label = builder->steps[i].label,
+		.to = builder->steps[i].to,
+	};
+}
+
+/* What decides a node's new number. */
+struct degree {
+	uint32_t before; /* one node that leads here */
+	uint8_t in, out; /* edges, at most two counted */
+	bool special;    /* it has a loop, an accept, or an edge that is not on one byte */
+};
+
+static void count_degrees(const struct sg_builder *builder, struct degree *degrees)
+{
+	for (size_t i = 0; i < edge_slots(builder); i++) {
+		struct sg_build_edge edge = edge_at(builder, i);
+
+		if (edge.to == SG_NODE_NONE)
+			continue;
+		degrees[edge.to].before = edge.from;
+		degrees[edge.to].in = degrees[edge.to].in == 0 ? 1 : 2;
+		degrees[edge.from].out = degrees[edge.from].out == 0 ? 1 : 2;
+		degrees[edge.from].special |= sort_of(edge.label) != EDGE_LITERAL;
+	}
+	for (size_t i = 0; i < builder->epsilons.count; i += 2) {
+		degrees[builder->epsilons.items[i]].special = true;
+		degrees[builder->epsilons.items[i + 1]].in = 2;
+	}
+	for (size_t i = 0; i < builder->accept_count; i++)
+		degrees[builder->accepts[i].node].special = true;
+	for (size_t i = 0; i < builder->node_count; i++)
+		degrees[i].special |= builder->loops[i] != SG_LOOP_NONE;
+}
+
+/* Makes order[old number] = new number: first the nodes where something is decided, then those within runs.
+ */
+static void choose_order(const struct degree *degrees, size_t count, uint32_t *order)
+{
+	uint32_t next = 0;
+
+	for (int inner = 0; inner < 2; inner++)
+		for (size_t i = 0; i < count; i++) {
+			const struct degree *degree = &degrees[i], *before = &degrees[degree->before];
+			bool is_inner = i > SG_NODE_ROOT && !degree->special && degree->in == 1 &&
+					degree->out == 1 && !before->special && before->out == 1;
+
+			if (is_inner == (inner == 1))
+				order[i] = next++;
+		}
+}
+
+static int renumber(struct sg_builder *builder, uint32_t *order)
+{
+	SG_AUTO_FREE struct degree *degrees = calloc(builder->node_count, sizeof(*degrees));
+	struct sg_build_step *steps = calloc(builder->node_count, sizeof(*steps));
+	uint8_t *loops = calloc(builder->node_count, sizeof(*loops));
+
+	if (degrees == NULL || steps == NULL || loops == NULL) {
+		free(steps);
+		free(loops);
+		return -ENOMEM;
+	}
+	count_degrees(builder, degrees);
+	choose_order(degrees, builder->node_count, order);
+	for (size_t i = 0; i < builder->node_count; i++) {
+		steps[order[i]] = builder->steps[i];
+		steps[order[i]].to = order[builder->steps[i].to];
+		loops[order[i]] = builder->loops[i];
+	}
+	for (size_t i = 0; i < builder->edge_capacity; i++) {
+		builder->edges[i].from = order[builder->edges[i].from];
+		builder->edges[i].to = order[builder->edges[i].to];
+	}
+	for (size_t i = 0; i < builder->epsilons.count; i++)
+		builder->epsilons.items[i] = order[builder->epsilons.items[i]];
+	for (size_t i = 0; i < builder->accept_count; i++)
+		builder->accepts[i].node = order[builder->accepts[i].node];
+	free(builder->steps);
+	builder->steps = steps;
+	free(builder->loops);
+	builder->loops = loops;
+	return 0;
+}
+
 /* Turns counts in each node into the offsets of its lists. Before, nodes[i + 1] holds the counts of node i.
  */
 static void sum_counts(struct sg_globset *set)
@@ -43,15 +139,15 @@ static int allocate(struct sg_globset *set, const struct sg_builder *builder)
 	set->runs = malloc(set->node_count);
 	if (set->nodes == NULL || set->accepts == NULL || set->may == NULL || set->runs == NULL)
 		return -ENOMEM;
-	for (size_t i = 0; i < builder->edge_capacity; i++) {
-		const struct sg_build_edge *edge = &builder->edges[i];
-		struct sg_node *after = &set->nodes[edge->from + 1];
+	for (size_t i = 0; i < edge_slots(builder); i++) {
+		const struct sg_build_edge edge = edge_at(builder, i);
+		struct sg_node *after = &set->nodes[edge.from + 1];
 
-		if (edge->to == SG_NODE_NONE)
+		if (edge.to == SG_NODE_NONE)
 			continue;
-		after->literal += sort_of(edge->label) == EDGE_LITERAL;
-		after->wide += sort_of(edge->label) == EDGE_WIDE;
-		after->epsilon += sort_of(edge->label) == EDGE_EPSILON;
+		after->literal += sort_of(edge.label) == EDGE_LITERAL;
+		after->wide += sort_of(edge.label) == EDGE_WIDE;
+		after->epsilon += sort_of(edge.label) == EDGE_EPSILON;
 	}
 	for (size_t i = 0; i < builder->epsilons.count; i += 2)
 		set->nodes[builder->epsilons.items[i] + 1].epsilon++;
@@ -74,26 +170,26 @@ static int allocate(struct sg_globset *set, const struct sg_builder *builder)
 static void fill_edges(struct sg_globset *set, const struct sg_builder *builder, uint32_t (*next)[4],
 		       uint32_t not_slash)
 {
-	for (size_t i = 0; i < builder->edge_capacity; i++) {
-		const struct sg_build_edge *edge = &builder->edges[i];
-		const struct sg_node *from = &set->nodes[edge->from];
+	for (size_t i = 0; i < edge_slots(builder); i++) {
+		const struct sg_build_edge edge = edge_at(builder, i);
+		const struct sg_node *from = &set->nodes[edge.from];
 
-		if (edge->to == SG_NODE_NONE)
+		if (edge.to == SG_NODE_NONE)
 			continue;
-		switch (sort_of(edge->label)) {
+		switch (sort_of(edge.label)) {
 		case EDGE_LITERAL:
-			set->literals[from->literal + next[edge->from][0]++] =
-				(struct sg_literal_edge){.to = edge->to, .byte = (uint8_t)edge->label};
+			set->literals[from->literal + next[edge.from][0]++] =
+				(struct sg_literal_edge){.to = edge.to, .byte = (uint8_t)edge.label};
 			break;
 		case EDGE_WIDE:
-			set->wides[from->wide + next[edge->from][1]++] = (struct sg_wide_edge){
-				.to = edge->to,
-				.class = edge->label >= SG_LABEL_CLASS ? edge->label - SG_LABEL_CLASS
-								       : not_slash,
+			set->wides[from->wide + next[edge.from][1]++] = (struct sg_wide_edge){
+				.to = edge.to,
+				.class = edge.label >= SG_LABEL_CLASS ? edge.label - SG_LABEL_CLASS
+								      : not_slash,
 			};
 			break;
 		case EDGE_EPSILON:
-			set->epsilons[from->epsilon + next[edge->from][2]++] = edge->to;
+			set->epsilons[from->epsilon + next[edge.from][2]++] = edge.to;
 			break;
 		}
 	}
@@ -127,7 +223,7 @@ static void sort_lists(struct sg_globset *set)
 	for (size_t i = 0; i < set->node_count; i++) {
 		const struct sg_node *node = &set->nodes[i];
 
-		if (node[1].literal - node->literal > 1)
+		if (node->literal_count > 1)
 			qsort(&set->literals[node->literal], node[1].literal - node->literal,
 			      sizeof(*set->literals), compare_literals);
 		if (node[1].accept - node->accept > 1)
@@ -148,11 +244,15 @@ static int fill(struct sg_globset *set, const struct sg_builder *builder)
 	set->class_count = builder->class_count + 1;
 	fill_edges(set, builder, next, (uint32_t)builder->class_count);
 	free(next);
+	for (size_t i = 0; i < set->node_count; i++) {
+		set->nodes[i].literal_count = (uint16_t)(set->nodes[i + 1].literal - set->nodes[i].literal);
+		set->nodes[i].has_wide = set->nodes[i + 1].wide > set->nodes[i].wide;
+	}
 	sort_lists(set);
 	set->rule_count = builder->accept_count;
 	for (size_t i = 0; i < set->node_count; i++) {
 		struct sg_node *node = &set->nodes[i];
-		bool leads = node[1].literal > node->literal || node[1].wide > node->wide;
+		bool leads = node->literal_count > 0 || node[1].wide > node->wide;
 
 		node->loop = builder->loops[i];
 		node->useful = leads || node->loop != SG_LOOP_NONE || set->accepts[i] != 0;
@@ -163,21 +263,22 @@ static int fill(struct sg_globset *set, const struct sg_builder *builder)
 }
 
 /*
- * What each node can still match. Edges lead upward, so one pass from the highest number down is enough;
+ * What each node can still match. Edges lead upward in the builder's order, so one pass down that is enough;
  * `here` and `ahead` are the same with all that the epsilon edges lead to.
  */
-static int look_ahead(struct sg_globset *set)
+static int look_ahead(struct sg_globset *set, const uint32_t *order)
 {
 	SG_AUTO_FREE uint64_t *here = calloc(set->node_count, sizeof(*here));
 	SG_AUTO_FREE uint64_t *ahead = calloc(set->node_count, sizeof(*ahead));
 
 	if (here == NULL || ahead == NULL)
 		return -ENOMEM;
-	for (size_t i = set->node_count; i-- > 0;) {
+	for (size_t old = set->node_count; old-- > 0;) {
+		uint32_t i = order[old];
 		const struct sg_node *node = &set->nodes[i];
 		uint64_t may = 0;
 
-		for (uint32_t e = node->literal; e < node[1].literal; e++)
+		for (uint32_t e = node->literal; e < node->literal + node->literal_count; e++)
 			may |= here[set->literals[e].to] | ahead[set->literals[e].to];
 		for (uint32_t e = node->wide; e < node[1].wide; e++)
 			may |= here[set->wides[e].to] | ahead[set->wides[e].to];
@@ -197,17 +298,18 @@ static int look_ahead(struct sg_globset *set)
 }
 
 /* Finds the nodes whose closure is one node, and lets edges lead to that one at once. */
-static int resolve(struct sg_globset *set)
+static int resolve(struct sg_globset *set, const uint32_t *order)
 {
 	SG_AUTO_FREE uint32_t *alone = calloc(set->node_count, sizeof(*alone));
 
 	if (alone == NULL)
 		return -ENOMEM;
-	for (size_t i = set->node_count; i-- > 0;) {
+	for (size_t old = set->node_count; old-- > 0;) {
+		uint32_t i = order[old];
 		struct sg_node *node = &set->nodes[i];
 		uint32_t count = node[1].epsilon - node->epsilon;
 
-		alone[i] = (uint32_t)i;
+		alone[i] = i;
 		if (count == 1 && !node->useful)
 			alone[i] = alone[set->epsilons[node->epsilon]];
 		else
@@ -225,7 +327,7 @@ static bool is_plain(const struct sg_globset *set, uint32_t index)
 {
 	const struct sg_node *node = &set->nodes[index];
 
-	return !node->multiple && node->loop == SG_LOOP_NONE && node[1].literal - node->literal == 1 &&
+	return !node->multiple && node->loop == SG_LOOP_NONE && node->literal_count == 1 &&
 	       node[1].wide == node->wide && node[1].epsilon == node->epsilon;
 }
 
@@ -298,14 +400,17 @@ static void find_symbols(struct sg_globset *set)
 
 int sg_globset_freeze(struct sg_globset *set)
 {
-	int r = allocate(set, set->builder);
+	SG_AUTO_FREE uint32_t *order = calloc(set->builder->node_count, sizeof(*order));
+	int r = order != NULL ? renumber(set->builder, order) : -ENOMEM;
 
+	if (r == 0)
+		r = allocate(set, set->builder);
 	if (r == 0)
 		r = fill(set, set->builder);
 	if (r == 0)
-		r = look_ahead(set);
+		r = look_ahead(set, order);
 	if (r == 0)
-		r = resolve(set);
+		r = resolve(set, order);
 	if (r < 0) {
 		set->status = r;
 		return r;

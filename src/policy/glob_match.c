@@ -82,7 +82,7 @@ static void add_closure(struct sg_matcher *matcher, uint32_t node)
 /* The target of the node's edge on `byte`, or SG_NODE_NONE. */
 static uint32_t find_literal(const struct sg_globset *set, uint32_t node, unsigned char byte)
 {
-	uint32_t low = set->nodes[node].literal, high = set->nodes[node + 1].literal;
+	uint32_t low = set->nodes[node].literal, high = low + set->nodes[node].literal_count;
 
 	while (high - low > 8) {
 		uint32_t middle = low + (high - low) / 2;
@@ -115,7 +115,7 @@ static void add_successors(struct sg_matcher *matcher, uint32_t index, unsigned 
 		add_closure(matcher, index);
 	if (to != SG_NODE_NONE)
 		add_closure(matcher, to);
-	for (uint32_t e = node->wide; e < node[1].wide; e++) {
+	for (uint32_t e = node->wide; node->has_wide && e < node[1].wide; e++) {
 		matcher->statistics.visited++;
 		if (sg_glob_class_has(&set->classes[set->wides[e].class], byte))
 			add_closure(matcher, set->wides[e].to);
@@ -125,6 +125,8 @@ static void add_successors(struct sg_matcher *matcher, uint32_t index, unsigned 
 static void flush(struct sg_matcher *matcher)
 {
 	memset(matcher->table, 0, matcher->table_size * sizeof(*matcher->table));
+	memset(matcher->cells, 0, sizeof(*matcher->cells) << matcher->cell_bits);
+	matcher->cell_count = 0;
 	matcher->state_count = 1;
 	matcher->pool_count = 0;
 	if (++matcher->epoch == 0) {
@@ -137,14 +139,16 @@ static void flush(struct sg_matcher *matcher)
 
 void sg_matcher_make_room(struct sg_matcher *matcher)
 {
-	if (matcher->state_count > matcher->state_max / 2 || matcher->pool_count > matcher->pool_max / 2)
+	if (matcher->state_count > matcher->state_max / 2 || matcher->pool_count > matcher->pool_max / 2 ||
+	    matcher->cell_count > matcher->cell_max / 2)
 		flush(matcher);
 }
 
 /* Makes room for one more state of `count` nodes. False if it is not to be had, or would not pay. */
 static bool reserve(struct sg_matcher *matcher, uint32_t count)
 {
-	if (matcher->state_count < matcher->state_max && count <= matcher->pool_max - matcher->pool_count)
+	if (matcher->state_count < matcher->state_max && matcher->cell_count < matcher->cell_max &&
+	    count <= matcher->pool_max - matcher->pool_count)
 		return true;
 	if (matcher->exploring || count > matcher->pool_max)
 		return false;
@@ -185,8 +189,6 @@ static uint32_t add_state(struct sg_matcher *matcher)
 		state->accepts |= matcher->set->accepts[matcher->found[i]];
 		state->may |= matcher->set->may[matcher->found[i]];
 	}
-	memset(&matcher->rows[index * matcher->set->symbol_count], 0,
-	       matcher->set->symbol_count * sizeof(*matcher->rows));
 	return SG_POSITION_STATE | index;
 }
 
@@ -236,7 +238,7 @@ static uint32_t step_node(struct sg_matcher *matcher, uint32_t index, unsigned c
 		ways++;
 		only = index;
 	}
-	for (uint32_t e = node->wide; e < node[1].wide; e++) {
+	for (uint32_t e = node->wide; node->has_wide && e < node[1].wide; e++) {
 		matcher->statistics.visited++;
 		if (sg_glob_class_has(&set->classes[set->wides[e].class], byte)) {
 			ways++;
@@ -252,26 +254,43 @@ static uint32_t step_node(struct sg_matcher *matcher, uint32_t index, unsigned c
 	return intern(matcher);
 }
 
+/* The slot of a state's transition on `byte`: its own, or the empty one where it belongs. */
+static inline struct sg_cell *find_cell(const struct sg_matcher *matcher, uint32_t state, unsigned char byte,
+					uint32_t *ret_key)
+{
+	uint32_t key = (state & ~(uint32_t)SG_POSITION_STATE) << 8 | matcher->set->symbol_of[byte];
+	uint32_t slot = (key * 0x9e3779b1u) >> (32 - matcher->cell_bits);
+
+	while (matcher->cells[slot].key != key && matcher->cells[slot].key != 0)
+		slot = (slot + 1) & ((1u << matcher->cell_bits) - 1);
+	*ret_key = key;
+	return &matcher->cells[slot];
+}
+
 uint32_t sg_matcher_step(struct sg_matcher *matcher, uint32_t position, unsigned char byte)
 {
-	const struct sg_globset *set = matcher->set;
 	size_t index = position & ~(uint32_t)SG_POSITION_STATE;
-	size_t cell = index * set->symbol_count + set->symbol_of[byte];
-	uint32_t next, epoch = matcher->epoch;
+	uint32_t key, next, epoch = matcher->epoch;
+	struct sg_cell *cell;
 
 	if (position == SG_POSITION_DEAD)
 		return SG_POSITION_DEAD;
 	if ((position & SG_POSITION_STATE) == 0)
 		return step_node(matcher, position, byte);
-	if (matcher->rows[cell] != SG_POSITION_UNKNOWN)
-		return matcher->rows[cell];
+	cell = find_cell(matcher, position, byte, &key);
+	if (cell->key == key)
+		return cell->to;
 	matcher->statistics.built++;
 	begin_set(matcher);
 	for (uint32_t i = 0; i < matcher->states[index].count; i++)
 		add_successors(matcher, matcher->pool[matcher->states[index].first + i], byte);
 	next = intern(matcher);
-	if (epoch == matcher->epoch) /* else a flush took the row away */
-		matcher->rows[cell] = next;
+	/* After a flush the state is no more. */
+	if (next != SG_POSITION_UNKNOWN && epoch == matcher->epoch &&
+	    matcher->cell_count < matcher->cell_max) {
+		*cell = (struct sg_cell){.key = key, .to = next};
+		matcher->cell_count++;
+	}
 	return next;
 }
 
@@ -351,18 +370,17 @@ static size_t follow_nodes(struct sg_matcher *matcher, uint32_t *position, const
 static size_t follow_states(struct sg_matcher *matcher, uint32_t *position, const char *name, size_t i,
 			    size_t length)
 {
-	const struct sg_globset *set = matcher->set;
 	uint32_t now = *position;
 
 	for (; i < length && now > SG_POSITION_DEAD && now != SG_POSITION_PLAIN; i++) {
 		unsigned char byte = (unsigned char)name[i];
-		size_t row = (now & ~(uint32_t)SG_POSITION_STATE) * set->symbol_count;
-		uint32_t next;
+		struct sg_cell *cell;
+		uint32_t key;
 
 		if (byte == '/' && name[i - 1] == '/')
 			continue;
-		next = matcher->rows[row + set->symbol_of[byte]];
-		now = next != SG_POSITION_UNKNOWN ? next : sg_matcher_step(matcher, now, byte);
+		cell = find_cell(matcher, now, byte, &key);
+		now = cell->key == key ? cell->to : sg_matcher_step(matcher, now, byte);
 	}
 	*position = now;
 	return i;

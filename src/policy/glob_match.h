@@ -8,7 +8,7 @@
  * and that node is its own position; a set of several nodes is a state of the cache.
  */
 enum {
-	SG_POSITION_UNKNOWN = 0, /* in a state's row: not computed yet; as an answer: there is no room */
+	SG_POSITION_UNKNOWN = 0,             /* not computed yet; or there is no room */
 	SG_POSITION_STATE = (int)0x40000000, /* or'ed with a state's number (from 1) */
 	SG_POSITION_DEAD = (int)0x40000000,  /* no node */
 	SG_POSITION_PLAIN = (int)0x7fffffff, /* the set is in matcher->plain, not in the cache */
@@ -18,6 +18,11 @@ struct sg_state {
 	uint64_t accepts, may;
 	uint32_t first, count; /* its nodes within `pool` */
 	uint32_t hash;
+};
+
+/* One transition. The key is the state's number and the symbol, state << 8 | symbol; 0: an empty slot. */
+struct sg_cell {
+	uint32_t key, to;
 };
 
 struct sg_state_of {
@@ -32,7 +37,10 @@ struct sg_pair {
 struct sg_matcher {
 	const struct sg_globset *set;
 	/* The cache. */
-	uint32_t *rows; /* symbol_count positions for each state */
+	struct sg_cell *cells; /* hash table of transitions */
+	size_t cell_count,
+		cell_max; /* the table has 1 << cell_bits slots, at most three quarters of them used */
+	unsigned int cell_bits;
 	struct sg_state *states;
 	size_t state_count, state_max; /* state 0 is not used */
 	uint32_t *pool;

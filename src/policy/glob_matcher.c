@@ -4,6 +4,8 @@
 
 #include "policy/glob_match.h"
 
+_Static_assert(SG_MATCHER_MEMORY_MAX / 32 < 1 << 24, "a state's number and a symbol are one key of 32 bits");
+
 enum { MATCHER_PAIRS = 256 }; /* the most pairs that a question about what lies below may visit */
 
 static size_t power_of_two(size_t least)
@@ -15,22 +17,20 @@ static size_t power_of_two(size_t least)
 	return power;
 }
 
-/* Divides the cache's memory: a quarter for lists of nodes, the rest for states. */
+/* Divides the cache's memory: a quarter for lists of nodes, a quarter for states, half for transitions. */
 static int allocate_cache(struct sg_matcher *matcher, size_t memory)
 {
-	size_t row = matcher->set->symbol_count * sizeof(*matcher->rows);
-
 	matcher->pool_max = memory / 4 / sizeof(*matcher->pool);
-	matcher->state_max =
-		(memory - memory / 4) / (row + sizeof(*matcher->states) + 4 * sizeof(*matcher->table));
-	if (matcher->state_max < 2)
-		return -EINVAL;
+	matcher->state_max = memory / 4 / (sizeof(*matcher->states) + 4 * sizeof(*matcher->table));
 	matcher->table_size = power_of_two(2 * matcher->state_max);
-	matcher->rows = calloc(matcher->state_max, row);
+	while (sizeof(*matcher->cells) << (matcher->cell_bits + 1) <= memory / 2)
+		matcher->cell_bits++;
+	matcher->cell_max = ((size_t)1 << matcher->cell_bits) / 4 * 3;
+	matcher->cells = calloc((size_t)1 << matcher->cell_bits, sizeof(*matcher->cells));
 	matcher->states = calloc(matcher->state_max, sizeof(*matcher->states));
 	matcher->pool = calloc(matcher->pool_max, sizeof(*matcher->pool));
 	matcher->table = calloc(matcher->table_size, sizeof(*matcher->table));
-	if (matcher->rows == NULL || matcher->states == NULL || matcher->pool == NULL ||
+	if (matcher->cells == NULL || matcher->states == NULL || matcher->pool == NULL ||
 	    matcher->table == NULL)
 		return -ENOMEM;
 	matcher->state_count = 1;
@@ -88,7 +88,7 @@ void sg_matcher_free(struct sg_matcher *matcher)
 {
 	if (matcher == NULL)
 		return;
-	free(matcher->rows);
+	free(matcher->cells);
 	free(matcher->states);
 	free(matcher->pool);
 	free(matcher->table);

@@ -7,7 +7,8 @@
 enum {
 	CLASS_A = 1,
 	CLASS_B = 2,
-	RELATE_MEMORY = 4 * 1024 * 1024, /* touched as far as states are made */
+	RELATE_MEMORY = 4 * 1024 * 1024,
+	RELATE_PAIRS_SMALL = 128, /* most pairs of globs need no more, and little memory is cheap to make */
 };
 
 /* Names begin with both prefixes, so where these disagree no name is common. */
@@ -19,11 +20,23 @@ static bool prefixes_agree(const struct sg_glob *a, const struct sg_glob *b)
 }
 
 /* Returns SG_GLOB_YES when every pair was visited, _NO when the visit was ended, _UNKNOWN, or -ENOMEM. */
+static int explore_sized(const struct sg_globset *set, struct sg_exploration *exploration, size_t memory,
+			 size_t pairs)
+{
+	SG_AUTO_MATCHER struct sg_matcher *matcher = NULL;
+	uint32_t start;
+	int r = sg_matcher_new_sized(set, memory, pairs, &matcher);
+
+	if (r < 0)
+		return r;
+	start = sg_matcher_run(matcher, "", 0);
+	r = sg_matcher_explore(matcher, exploration, start, start);
+	return r < 0 ? SG_GLOB_UNKNOWN : r == 1 ? SG_GLOB_YES : SG_GLOB_NO;
+}
+
 static int explore_two(const struct sg_glob *a, const struct sg_glob *b, struct sg_exploration *exploration)
 {
 	SG_AUTO_GLOBSET struct sg_globset *set = NULL;
-	SG_AUTO_MATCHER struct sg_matcher *matcher = NULL;
-	uint32_t start;
 	int r = sg_globset_new(&set);
 
 	if (r == 0)
@@ -32,14 +45,12 @@ static int explore_two(const struct sg_glob *a, const struct sg_glob *b, struct 
 		r = sg_globset_add(set, b, 1, CLASS_B);
 	if (r == 0)
 		r = sg_globset_compile(set);
-	if (r == 0)
-		r = sg_matcher_new_sized(set, RELATE_MEMORY, SG_GLOB_RELATE_PAIRS, &matcher);
 	if (r < 0)
 		return r;
-	start = sg_matcher_run(matcher, "", 0);
 	exploration->from_start = true;
-	r = sg_matcher_explore(matcher, exploration, start, start);
-	return r < 0 ? SG_GLOB_UNKNOWN : r == 1 ? SG_GLOB_YES : SG_GLOB_NO;
+	r = explore_sized(set, exploration, SG_MATCHER_MEMORY_MIN, RELATE_PAIRS_SMALL);
+	return r == SG_GLOB_UNKNOWN ? explore_sized(set, exploration, RELATE_MEMORY, SG_GLOB_RELATE_PAIRS)
+				    : r;
 }
 
 static bool visit_covered(struct sg_exploration *exploration, uint64_t accepts_a, uint64_t accepts_b)

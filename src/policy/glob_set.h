@@ -21,7 +21,7 @@ enum {
 	SG_GLOBSET_RULES_MAX = 1 << 20,      /* globs in one set */
 	SG_GLOBSET_NODES_MAX = 1 << 24,      /* nodes of its automaton */
 	SG_MATCHER_MEMORY_MIN = 64 * 1024,   /* bytes for a matcher's cache of states */
-	SG_MATCHER_MEMORY = 2 * 1024 * 1024, /* a good size */
+	SG_MATCHER_MEMORY = 8 * 1024 * 1024, /* a good size: pages are touched as they are needed */
 	SG_MATCHER_MEMORY_MAX = 64 * 1024 * 1024,
 };
 

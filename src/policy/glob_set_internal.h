@@ -22,21 +22,24 @@ enum sg_node_loop {
 	SG_LOOP_TREE, /* stays on every byte */
 };
 
+/* Half a cache line: what following a name reads is here, and all of it. */
 struct sg_node {
-	uint32_t literal; /* first of its edges on one byte, sorted by the byte; the next node's is their end
-			   */
-	uint32_t wide;    /* first of its edges on a class of bytes */
-	uint32_t epsilon; /* first of its edges without a byte */
-	uint32_t accept;  /* first of its accepts, sorted by rule */
+	uint32_t literal; /* first of its edges on one byte, sorted by the byte */
+	uint32_t wide;    /* first of its edges on a class of bytes; the next node's is their end */
+	uint32_t epsilon; /* first of its edges without a byte; the same */
+	uint32_t accept;  /* first of its accepts, sorted by rule; the same */
 	uint32_t run; /* offset in `runs` of the bytes that lead from here to run_end with no other way and no
 			 accept */
 	uint32_t run_end;
-	uint16_t run_length; /* 0: no run begins here */
-	uint8_t loop;        /* enum sg_node_loop */
-	bool multiple;       /* its closure is not just itself */
-	bool useful;         /* more than a way to others: it has an edge on a byte, a loop or an accept */
-	bool sink;           /* stays here on every byte, accepts, and leads nowhere else */
+	uint16_t run_length;    /* 0: no run begins here */
+	uint16_t literal_count; /* of its edges on one byte */
+	uint8_t loop;           /* enum sg_node_loop */
+	bool has_wide : 1;
+	bool multiple : 1; /* its closure is not just itself */
+	bool useful : 1;   /* more than a way to others: it has an edge on a byte, a loop or an accept */
+	bool sink : 1;     /* stays here on every byte, accepts, and leads nowhere else */
 };
+_Static_assert(sizeof(struct sg_node) == 32, "two in a cache line");
 
 struct sg_literal_edge {
 	uint32_t to;
@@ -92,6 +95,10 @@ struct sg_build_edge {
 	uint32_t from, label, to;
 };
 
+struct sg_build_step {
+	uint32_t label, to;
+};
+
 struct sg_build_join {
 	uint32_t first, count; /* its members within `members`, ascending */
 	uint32_t node;         /* SG_NODE_NONE: an empty slot of the table */
@@ -104,14 +111,15 @@ struct sg_vector {
 };
 
 struct sg_builder {
-	struct sg_build_edge *edges; /* hash table by (from, label) */
+	struct sg_build_step *steps; /* by node: its first edge, which is the only one of most */
+	struct sg_build_edge *edges; /* the others: hash table by (from, label) */
 	size_t edge_count, edge_capacity;
 	struct sg_build_join *joins; /* hash table by members */
 	size_t join_count, join_capacity;
 	struct sg_vector members;
 	struct sg_vector epsilons; /* pairs: from, to */
 	uint8_t *loops;            /* by node */
-	size_t node_count, node_capacity;
+	size_t node_count, node_capacity, step_capacity;
 	struct sg_glob_class *classes;
 	size_t class_count, class_capacity;
 	uint32_t *class_table; /* hash table of class + 1 */

@@ -3,14 +3,23 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "policy/addresspattern.h"
+
+void sg_rule_done(struct sg_rule *rule)
+{
+	sg_glob_free(rule->glob);
+	free(rule->owned_text);
+	if (rule->address != NULL)
+		sg_addresspattern_done(rule->address);
+	free(rule->address);
+}
+
 void sg_policy_free(struct sg_policy *policy)
 {
 	if (policy == NULL)
 		return;
-	for (size_t i = 0; i < policy->rule_count; i++) {
-		sg_glob_free(policy->rules[i].glob);
-		free(policy->rules[i].owned_text);
-	}
+	for (size_t i = 0; i < policy->rule_count; i++)
+		sg_rule_done(&policy->rules[i]);
 	for (size_t i = 0; i < policy->profile_count; i++)
 		sg_profile_free(policy->profiles[i]);
 	free(policy->profiles);

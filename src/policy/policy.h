@@ -11,6 +11,8 @@
 
 enum { SG_POLICY_HASH_SIZE = 32, SG_POLICY_FLAGS_MAX = 256, SG_POLICY_SYSCALLS_MAX = 1024 };
 
+struct sg_addresspattern;
+
 /* One rule. Rules of a policy are sorted by kind, then text; equal ones are merged into the first by place. */
 struct sg_rule {
 	enum sg_rule_kind kind;
@@ -20,7 +22,8 @@ struct sg_rule {
 	const struct sg_source *source;
 	struct sg_span span;
 	const char *flag;  /* the flag through which it came, or NULL: it stands in a profile itself */
-	struct sg_glob *glob; /* of GLOB rules; owned */
+	struct sg_glob *glob; /* of GLOB rules, and of unix:PATH; owned */
+	struct sg_addresspattern *address; /* of ADDRESS rules (policy/addresspattern.h); owned */
 	char *owned_text;  /* storage of `text`, or NULL when it is the profile's */
 };
 
@@ -38,6 +41,9 @@ struct sg_policy {
 	struct sg_profile **profiles; /* owned: the texts that the rules point into, built-in flags included */
 	size_t profile_count;
 };
+
+/* Frees what a rule owns. */
+void sg_rule_done(struct sg_rule *rule);
 
 void sg_policy_free(struct sg_policy *policy);
 SG_DEFINE_AUTO(struct sg_policy, policy, sg_policy_free)

@@ -89,6 +89,35 @@ static int read_interpreter(const struct sg_view *view, int fd, char *path, size
 	return 1;
 }
 
+/* The dynamic loaders of the C libraries: executed by themselves, they run the file that their arguments name. */
+static bool is_loader(const char *name)
+{
+	const char *last = strrchr(name, '/');
+
+	last = last == NULL ? name : last + 1;
+	return strncmp(last, "ld-linux", 8) == 0 || strncmp(last, "ld-musl", 7) == 0 || strncmp(last, "ld.so", 5) == 0 ||
+	       strncmp(last, "ld64.so", 7) == 0 || (strncmp(last, "ld-", 3) == 0 && strstr(last, ".so") != NULL);
+}
+
+/*
+ * Where some names may not be executed though their mounts allow code, a loader could run them all the same: what it is
+ * given is read and mapped, not executed. It then needs an Exec rule that names just it.
+ */
+static bool runs_anything(const struct sg_supervisor *supervisor, const struct sg_resolved *program)
+{
+	uint32_t rules[16];
+	size_t count;
+
+	if (!supervisor->plan->mixed_code || !is_loader(program->name))
+		return false;
+	/* Of the decision just made: the rules that matched the name. */
+	count = sg_matcher_rules(supervisor->names, SG_NAME_BIT(SG_RULE_EXECUTE), rules, SG_ARRAY_SIZE(rules));
+	for (size_t i = 0; i < count && i < SG_ARRAY_SIZE(rules); i++)
+		if (sg_glob_is_literal(supervisor->policy->rules[rules[i]].glob))
+			return false;
+	return true;
+}
+
 /*
  * Decides about the program and the chain of its interpreters. On success *program is what will really be running. Returns
  * 0 when allowed, 1 when decided otherwise (*decision), or a negative errno value that the call would give.
@@ -112,8 +141,14 @@ static int decide_chain(struct sg_request *request, struct sg_resolved *program,
 		}
 		sg_decide(supervisor->policy, supervisor->names, program->name, program->length, SG_ACCESS_EXECUTE,
 			  sg_is_own(supervisor, &program->status), decision);
-		if (decision->verdict != SG_VERDICT_ALLOW)
+		if (decision->verdict != SG_VERDICT_ALLOW ||
+		    sg_is_denied_inode(supervisor, &program->status, SG_ACCESS_EXECUTE, decision))
 			return 1;
+		if (runs_anything(supervisor, program)) {
+			*decision = (struct sg_decision){.verdict = SG_VERDICT_DENY, .error = EACCES,
+							 .reason = "a loader runs any file that it is given, and not all may be executed here; an Exec rule that names just the loader allows it"};
+			return 1;
+		}
 		status = read_interpreter(&supervisor->view, program->fd, interpreter, sizeof(interpreter));
 		if (status <= 0)
 			return status;

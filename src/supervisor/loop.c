@@ -70,6 +70,9 @@ static void handle(struct sg_request *request)
 	case SG_CLASS_FD_CHANGE:
 		sg_handle_change(request);
 		break;
+	case SG_CLASS_FILE_LOOK:
+		sg_handle_look(request);
+		break;
 	case SG_CLASS_NET_NAME:
 		sg_handle_network(request);
 		break;
@@ -140,10 +143,15 @@ static void receive_control(struct sg_supervisor *supervisor)
 static void receive_keeper(struct sg_supervisor *supervisor)
 {
 	int status;
+	ssize_t size;
 
 	supervisor->ended = true;
 	supervisor->exit_status = 125;
-	if (sg_fd_read_full(supervisor->world.keeper_socket, &status, sizeof(status)) != sizeof(status))
+	size = sg_fd_read_full(supervisor->world.keeper_socket, &status, sizeof(status));
+	/* A world that ended at once: the keeper left without having read our message. Its own is behind that error. */
+	if (size == -ECONNRESET)
+		size = sg_fd_read_full(supervisor->world.keeper_socket, &status, sizeof(status));
+	if (size != sizeof(status))
 		return;
 	supervisor->exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : WIFSIGNALED(status) ? 128 + WTERMSIG(status) : 125;
 }
@@ -167,6 +175,12 @@ static void drain_signals(struct sg_supervisor *supervisor)
 	sg_exec_collect(supervisor);
 }
 
+/* Of two timeouts of poll(2). */
+static int earlier(int a, int b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 int sg_supervise(struct sg_supervisor *supervisor)
 {
 	bool announced = false;
@@ -181,9 +195,11 @@ int sg_supervise(struct sg_supervisor *supervisor)
 		    {.fd = supervisor->world.keeper_socket, .events = POLLIN},
 		    {.fd = supervisor->control, .events = POLLIN},
 		    {.fd = supervisor->world.first_listener, .events = POLLIN},
+		    {.fd = sg_network_fd(supervisor), .events = POLLIN},
 		};
 
-		if (poll(wait, SG_ARRAY_SIZE(wait), sg_exec_timeout(supervisor)) < 0 && errno != EINTR)
+		if (poll(wait, SG_ARRAY_SIZE(wait), earlier(sg_exec_timeout(supervisor), sg_network_timeout(supervisor))) < 0 &&
+		    errno != EINTR)
 			return 125;
 		if ((wait[1].revents & POLLIN) != 0)
 			drain_signals(supervisor);
@@ -205,6 +221,7 @@ int sg_supervise(struct sg_supervisor *supervisor)
 		if (wait[2].revents != 0)
 			receive_keeper(supervisor);
 		sg_exec_expire(supervisor);
+		sg_network_run(supervisor, wait[5].revents != 0);
 	}
 	return supervisor->exit_status;
 }

@@ -70,7 +70,7 @@ static int read_arguments(struct sg_request *request, struct opening *opening)
 			return ENOSYS; /* callers fall back to openat, whose flags the filter can see */
 		if ((how.resolve & ~(uint64_t)(RESOLVE_NO_MAGICLINKS | RESOLVE_CACHED)) != 0)
 			return ENOSYS;
-		if ((how.flags & (O_CREAT | __O_TMPFILE)) == 0 && how.mode != 0)
+		if ((how.flags & O_CREAT) == 0 && (how.flags & O_TMPFILE) != O_TMPFILE && how.mode != 0)
 			return EINVAL;
 		opening->dirfd = (int)data->args[0];
 		opening->path = data->args[1];
@@ -81,7 +81,7 @@ static int read_arguments(struct sg_request *request, struct opening *opening)
 	default:
 		return ENOSYS;
 	}
-	if ((opening->flags & O_CREAT) != 0 && (opening->mode & 06000) != 0)
+	if ((opening->flags & (O_CREAT | __O_TMPFILE)) != 0 && (opening->mode & 06000) != 0)
 		return EPERM; /* nosuid inside does not bind the host, where the file stays */
 	if ((opening->flags & O_PATH) != 0)
 		return ENOSYS; /* never notified: it gives no contents */
@@ -132,20 +132,25 @@ static int open_terminal(struct sg_request *request, int flags)
 static int check_proc(struct sg_request *request, const struct sg_resolved *object, unsigned int access)
 {
 	static const char *const writable[] = {"comm", "oom_score_adj", "coredump_filter", "timerslack_ns", "oom_adj"};
+	/* They speak of the IPC and network namespaces of whoever opens them: ours are the host's. */
+	static const char *const of_opener[] = {"/proc/sysvipc/", "/proc/sys/net/", "/proc/sys/fs/mqueue/"};
 	const char *last = strrchr(object->name, '/');
-	struct statfs system;
-	int status = sg_caller_status(&request->caller);
+	int status;
 
+	if (!sg_view_is_proc(&request->supervisor->view, object->fd, &object->status) || S_ISDIR(object->status.st_mode))
+		return 0;
+	status = sg_caller_status(&request->caller);
 	if (status < 0)
 		return status;
-	if (fstatfs(object->fd, &system) < 0 || system.f_type != PROC_SUPER_MAGIC || S_ISDIR(object->status.st_mode))
-		return 0;
 	if ((access & SG_ACCESS_WRITE) != 0) {
 		for (size_t i = 0; i < SG_ARRAY_SIZE(writable); i++)
 			if (strcmp(last + 1, writable[i]) == 0 && object->status.st_uid == request->caller.uid)
 				return 0;
 		return -EACCES;
 	}
+	for (size_t i = 0; i < SG_ARRAY_SIZE(of_opener); i++)
+		if (strncmp(object->name, of_opener[i], strlen(of_opener[i])) == 0)
+			return -EACCES;
 	/* The kernel gives the files of a process that may not be examined to root. */
 	if (object->status.st_uid != request->caller.uid && strncmp(object->name, "/proc/", 6) == 0 &&
 	    object->name[6] >= '0' && object->name[6] <= '9')
@@ -189,6 +194,8 @@ static void decide_object(struct sg_request *request, const struct sg_resolved *
 		decision->access = SG_ACCESS_WRITE;
 		decision->reason = "a FIFO of the host needs a ReadWrite rule";
 	}
+	if (decision->verdict == SG_VERDICT_ALLOW)
+		(void)sg_is_denied_inode(supervisor, &object->status, access, decision);
 }
 
 /* Gives what was opened, once the record is taken. `fd` is ours or a negative errno value. */
@@ -373,7 +380,9 @@ void sg_handle_open(struct sg_request *request)
 	int error;
 
 	request->operation = "open";
-	error = read_arguments(request, &opening);
+	error = -sg_request_identify(request);
+	if (error == 0)
+		error = read_arguments(request, &opening);
 	for (int attempt = 0; error == 0 && !request->answered && attempt < RETRIES_MAX; attempt++) {
 		SG_CLEANUP(sg_resolved_done) struct sg_resolved object = SG_RESOLVED_INIT;
 		const bool exclusive = (opening.flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
@@ -385,7 +394,7 @@ void sg_handle_open(struct sg_request *request)
 		status = sg_resolve(&request->supervisor->view, &request->caller, opening.dirfd, opening.named, flags, &object);
 		if (status == 0 && exclusive) {
 			error = EEXIST;
-		} else if (status == 0 && (opening.flags & __O_TMPFILE) != 0) {
+		} else if (status == 0 && (opening.flags & O_TMPFILE) == O_TMPFILE) {
 			open_unnamed(request, &opening, &object);
 		} else if (status == 0) {
 			open_existing(request, &opening, &object);

@@ -30,25 +30,40 @@ static pid_t read_parent(int folder)
 	const char *close;
 	ssize_t size;
 
-	if (fd < 0 || (size = sg_fd_read_full(fd, text, sizeof(text) - 1)) <= 0)
+	if (fd < 0 || (size = read(fd, text, sizeof(text) - 1)) <= 0)
 		return 0;
 	text[size] = '\0';
 	close = strrchr(text, ')');
 	return close == NULL || strlen(close) < 5 ? 0 : (pid_t)strtol(close + 4, NULL, 10);
 }
 
-static long read_field(int folder, const char *name)
+static long find_field(const char *text, const char *name)
+{
+	const char *line = strstr(text, name);
+
+	return line == NULL ? -1 : strtol(line + strlen(name), NULL, 10);
+}
+
+/* One reading of the status file, which the kernel makes anew for each read(2): it fits into one. */
+static bool read_status(int folder, struct sg_process *process, pid_t *ret_parent)
 {
 	SG_AUTO_FD int fd = openat(folder, "status", O_RDONLY | O_CLOEXEC);
 	char text[4096];
-	const char *line;
 	ssize_t size;
+	long pid, uid, parent;
 
-	if (fd < 0 || (size = sg_fd_read_full(fd, text, sizeof(text) - 1)) <= 0)
-		return -1;
+	if (fd < 0 || (size = read(fd, text, sizeof(text) - 1)) <= 0)
+		return false;
 	text[size] = '\0';
-	line = strstr(text, name);
-	return line == NULL ? -1 : strtol(line + strlen(name), NULL, 10);
+	pid = find_field(text, "\nTgid:");
+	uid = find_field(text, "\nUid:");
+	parent = find_field(text, "\nPPid:");
+	if (pid <= 0 || uid < 0 || parent < 0)
+		return false;
+	process->pid = (pid_t)pid;
+	process->uid = (uid_t)uid;
+	*ret_parent = (pid_t)parent;
+	return true;
 }
 
 static void read_program(int folder, char *out)
@@ -58,57 +73,93 @@ static void read_program(int folder, char *out)
 	out[length < 0 ? 0 : length] = '\0';
 }
 
-static void read_parents(int proc, struct sg_process *process, pid_t top)
+static bool is_kept(const struct sg_process *process, pid_t tid)
 {
-	pid_t pid = read_parent(process->folder);
+	return process->tid == tid && faccessat(process->folder, "stat", F_OK, 0) == 0;
+}
 
+/* Processes above others: few, and asked for with each of their children. */
+struct ancestor {
+	pid_t pid, parent; /* pid 0: free */
+	int folder;        /* O_PATH of /proc/PID */
+	char program[SG_PROCESS_NAME_MAX];
+};
+
+static struct ancestor ancestors[64];
+
+static const struct ancestor *find_ancestor(int proc, pid_t pid)
+{
+	struct ancestor *ancestor = &ancestors[(unsigned int)pid % SG_ARRAY_SIZE(ancestors)];
+	char number[16];
+
+	/* What it executes later, and who becomes its parent, is looked up anew when it is forgotten (sg_process_executed). */
+	if (ancestor->pid == pid && faccessat(ancestor->folder, "stat", F_OK, 0) == 0)
+		return ancestor;
+	if (ancestor->pid != 0)
+		sg_fd_close(ancestor->folder);
+	ancestor->pid = 0;
+	(void)snprintf(number, sizeof(number), "%d", (int)pid);
+	ancestor->folder = openat(proc, number, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (ancestor->folder < 0)
+		return NULL;
+	ancestor->pid = pid;
+	ancestor->parent = read_parent(ancestor->folder);
+	read_program(ancestor->folder, ancestor->program);
+	return ancestor;
+}
+
+static void read_parents(int proc, struct sg_process *process, pid_t pid, pid_t top)
+{
 	process->parent_count = 0;
 	while (pid > 0 && pid != top && process->parent_count < SG_PROCESS_PARENTS_MAX) {
-		char number[16], *name = process->parent_names[process->parent_count];
-		SG_AUTO_FD int folder = -1;
+		const struct ancestor *ancestor = find_ancestor(proc, pid);
+		char *kept = process->parent_names[process->parent_count];
 
-		(void)snprintf(number, sizeof(number), "%d", (int)pid);
-		folder = openat(proc, number, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		if (folder < 0)
+		if (ancestor == NULL)
 			return;
-		read_program(folder, name);
+		(void)snprintf(kept, SG_PROCESS_NAME_MAX, "%s", ancestor->program);
 		process->parents[process->parent_count++] =
-		    (struct sg_record_ancestor){.pid = (uint64_t)pid, .program = sg_record_text(name)};
-		pid = read_parent(folder);
+		    (struct sg_record_ancestor){.pid = (uint64_t)pid, .program = sg_record_text(kept)};
+		pid = ancestor->parent;
 	}
 }
 
-const struct sg_process *sg_process_find(int proc, pid_t tid, pid_t top)
+static const struct sg_process *read_process(int proc, pid_t tid, pid_t top, const char *program)
 {
 	struct sg_process *process = slot_of(tid);
+	pid_t parent = 0;
 	char number[16];
-	long pid, uid;
 
-	if (process->tid == tid && faccessat(process->folder, "stat", F_OK, 0) == 0)
-		return process;
 	release(process);
 	(void)snprintf(number, sizeof(number), "%d", (int)tid);
 	process->folder = openat(proc, number, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (process->folder < 0)
 		return NULL;
-	pid = read_field(process->folder, "\nTgid:");
-	uid = read_field(process->folder, "\nUid:");
-	if (pid <= 0 || uid < 0) {
+	if (!read_status(process->folder, process, &parent)) {
 		sg_fd_close(process->folder);
 		return NULL;
 	}
 	process->tid = tid;
-	process->pid = (pid_t)pid;
-	process->uid = (uid_t)uid;
-	read_program(process->folder, process->program);
-	read_parents(proc, process, top);
+	if (program != NULL)
+		(void)snprintf(process->program, sizeof(process->program), "%s", program);
+	else
+		read_program(process->folder, process->program);
+	read_parents(proc, process, parent, top);
 	return process;
 }
 
-void sg_process_forget(pid_t tid)
+const struct sg_process *sg_process_find(int proc, pid_t tid, pid_t top)
 {
-	struct sg_process *process = slot_of(tid);
+	return is_kept(slot_of(tid), tid) ? slot_of(tid) : read_process(proc, tid, top, NULL);
+}
 
-	if (process->tid == tid)
-		release(process);
+const struct sg_process *sg_process_executed(int proc, pid_t tid, pid_t top, const char *program)
+{
+	struct ancestor *ancestor = &ancestors[(unsigned int)tid % SG_ARRAY_SIZE(ancestors)];
+
+	if (ancestor->pid == tid) {
+		sg_fd_close(ancestor->folder);
+		ancestor->pid = 0;
+	}
+	return read_process(proc, tid, top, program);
 }

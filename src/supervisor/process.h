@@ -30,5 +30,7 @@ struct sg_process {
  */
 const struct sg_process *sg_process_find(int proc, pid_t tid, pid_t top);
 
-/* Forgets what is kept of a thread, after it has executed a program. */
-void sg_process_forget(pid_t tid);
+/*
+ * The same after the thread has executed `program`: what was kept of it is replaced. NULL if the thread is gone.
+ */
+const struct sg_process *sg_process_executed(int proc, pid_t tid, pid_t top, const char *program);

@@ -151,37 +151,55 @@ int sg_report(struct sg_request *request, const struct sg_decision *decision, co
 	return status;
 }
 
-enum { ARGV_BYTES_MAX = 128 * 1024, ARGV_ITEMS_MAX = 4096 };
+/* The kernel takes at most 6 MiB of arguments and environment together (execve(2), since Linux 4.13). */
+enum { ARGV_BYTES_MAX = 8 << 20 };
+
+/* All of the arguments, so that the record says how many it could not hold. Returns 0 or a negative errno value. */
+static int read_arguments(int folder, char **ret_text, struct sg_record_text **ret_items, size_t *ret_count)
+{
+	SG_AUTO_FREE struct sg_record_text *items = NULL;
+	SG_AUTO_FREE char *text = NULL;
+	SG_AUTO_FD int fd = -1;
+	size_t size = 0, count = 1;
+	int status;
+
+	fd = openat(folder, "cmdline", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	status = sg_fd_read_file(fd, ARGV_BYTES_MAX, &text, &size);
+	if (status < 0)
+		return status;
+	for (size_t i = 0; i < size; i++)
+		count += text[i] == '\0';
+	items = calloc(count, sizeof(*items));
+	if (items == NULL)
+		return -ENOMEM;
+	count = 0;
+	for (char *at = text; at < text + size; at += items[count++].size + 1)
+		items[count] = (struct sg_record_text){at, strlen(at)};
+	*ret_text = sg_take_pointer(text);
+	*ret_items = sg_take_pointer(items);
+	*ret_count = count;
+	return 0;
+}
 
 int sg_report_exec(struct sg_supervisor *supervisor, pid_t tid, const char *program)
 {
-	static char text[ARGV_BYTES_MAX];
-	static struct sg_record_text items[ARGV_ITEMS_MAX];
+	SG_AUTO_FREE struct sg_record_text *items = NULL;
+	SG_AUTO_FREE char *text = NULL;
 	struct sg_record record = {.kind = SG_RECORD_EXEC, .world = 1, .audience = sg_record_text("owner"),
 				   .operation = sg_record_text("exec"), .tid = (uint64_t)tid};
-	char path[32], cwd[4096];
+	char cwd[4096];
 	const struct sg_process *process;
-	SG_AUTO_FD int fd = -1;
-	ssize_t size = 0, length;
 	size_t count = 0;
+	ssize_t length;
 
-	sg_process_forget(tid);
-	process = sg_process_find(supervisor->view.proc, tid, supervisor->world.first);
+	process = sg_process_executed(supervisor->view.proc, tid, supervisor->world.first, program);
 	if (process == NULL)
 		return -ESRCH;
-	(void)snprintf(path, sizeof(path), "%d/cmdline", (int)tid);
-	fd = openat(supervisor->view.proc, path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0)
-		size = sg_fd_read_full(fd, text, sizeof(text) - 1);
-	if (fd < 0 || size < 0)
+	if (read_arguments(process->folder, &text, &items, &count) < 0)
 		return -ESRCH;
-	text[size] = '\0';
-	for (char *at = text; at < text + size && count < ARGV_ITEMS_MAX; count++) {
-		items[count] = (struct sg_record_text){at, strlen(at)};
-		at += items[count].size + 1;
-	}
-	(void)snprintf(path, sizeof(path), "%d/cwd", (int)tid);
-	length = readlinkat(supervisor->view.proc, path, cwd, sizeof(cwd) - 1);
+	length = readlinkat(process->folder, "cwd", cwd, sizeof(cwd) - 1);
 	cwd[length < 0 ? 0 : length] = '\0';
 	record.pid = (uint64_t)process->pid;
 	record.uid = process->uid;

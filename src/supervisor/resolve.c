@@ -22,11 +22,20 @@ static int open_how(int dirfd, const char *path, uint64_t flags, uint64_t resolv
 	return fd < 0 ? -errno : (int)fd;
 }
 
-static bool is_proc(int fd)
+bool sg_view_is_proc(const struct sg_view *view, int fd, const struct stat *status)
 {
-	struct statfs status;
+	struct statfs system;
 
-	return fstatfs(fd, &status) == 0 && status.f_type == PROC_SUPER_MAGIC;
+	if (view->proc_device != 0)
+		return status->st_dev == view->proc_device;
+	return fstatfs(fd, &system) == 0 && system.f_type == PROC_SUPER_MAGIC;
+}
+
+static bool is_proc(const struct sg_view *view, int fd)
+{
+	struct stat status;
+
+	return fstat(fd, &status) == 0 && sg_view_is_proc(view, fd, &status);
 }
 
 /* The folder that relative names start from. Returns an owned descriptor or a negative errno value. */
@@ -143,7 +152,7 @@ static int follow(struct walk *walk, const char *component, int link)
 	char text[PATH_MAX];
 	ssize_t length;
 
-	if (is_proc(link))
+	if (is_proc(walk->view, link))
 		return follow_in_proc(walk, component, link);
 	length = readlinkat(link, "", text, sizeof(text) - 1);
 	if (length < 0)
@@ -201,8 +210,9 @@ static int name_object(const struct sg_view *view, struct sg_resolved *resolved)
 	char link[64];
 	ssize_t length;
 
-	if (fstat(resolved->fd, &resolved->status) < 0)
+	if (!resolved->stated && fstat(resolved->fd, &resolved->status) < 0)
 		return -errno;
+	resolved->stated = true;
 	(void)snprintf(link, sizeof(link), "%d/fd/%d", (int)view->self, resolved->fd);
 	length = readlinkat(view->proc, link, resolved->name, PATH_MAX);
 	if (length < 0)
@@ -250,20 +260,58 @@ static int name_child(const struct sg_view *view, struct sg_resolved *resolved)
 	return 0;
 }
 
-/* The kernel's own walk, where nothing of /proc is on the way. Returns 1 if the careful walk is needed. */
-static int walk_fast(int start, const char *path, bool no_follow, int *ret)
+/* Absolute, and spelled as the kernel would spell it: then, without symbolic links on the way, the text is the name. */
+static bool is_clean(const char *path, size_t length)
 {
-	int fd = open_how(start, path, O_PATH | (no_follow ? O_NOFOLLOW : 0), RESOLVE_NO_MAGICLINKS);
+	if (path[0] != '/' || length < 2 || path[length - 1] == '/')
+		return false;
+	for (const char *at = path; *at != '\0'; at++) {
+		if (*at != '/')
+			continue;
+		if (at[1] == '/' || (at[1] == '.' && (at[2] == '/' || at[2] == '\0' ||
+						      (at[2] == '.' && (at[3] == '/' || at[3] == '\0')))))
+			return false;
+	}
+	return true;
+}
 
+/*
+ * The kernel's own walk, where nothing of /proc is on the way. Returns 0 with the object, and its name where the text is
+ * it; 1 if the careful walk is needed; or a negative errno value.
+ */
+static int walk_fast(const struct sg_view *view, int start, const char *path, size_t length, bool no_follow,
+		     struct sg_resolved *ret)
+{
+	const uint64_t flags = O_PATH | (no_follow ? O_NOFOLLOW : 0);
+	int fd = -ELOOP;
+
+	if (is_clean(path, length)) {
+		fd = open_how(start, path, flags, RESOLVE_NO_SYMLINKS);
+		ret->named = fd >= 0;
+	}
+	if (fd == -ELOOP)
+		fd = open_how(start, path, flags, RESOLVE_NO_MAGICLINKS);
 	if (fd == -ENOENT || fd == -ELOOP || fd == -EACCES)
 		return 1;
 	if (fd < 0)
 		return fd;
-	if (is_proc(fd)) {
-		sg_fd_close(fd);
+	ret->fd = fd;
+	if (fstat(fd, &ret->status) < 0)
+		return -errno;
+	if (sg_view_is_proc(view, fd, &ret->status)) {
+		ret->fd = sg_fd_close(ret->fd);
+		ret->named = false;
 		return 1;
 	}
-	*ret = fd;
+	ret->stated = true;
+	if (ret->named) {
+		memcpy(ret->name, path, length + 1);
+		ret->length = length;
+		if (S_ISDIR(ret->status.st_mode)) {
+			ret->name[ret->length++] = '/';
+			ret->name[ret->length] = '\0';
+		}
+	}
 	return 0;
 }
 
@@ -273,27 +321,30 @@ int sg_resolve(const struct sg_view *view, struct sg_caller *caller, int dirfd, 
 	const bool parent = (flags & SG_RESOLVE_PARENT) != 0, no_follow = (flags & SG_RESOLVE_NO_FOLLOW) != 0;
 	SG_CLEANUP(sg_resolved_done) struct sg_resolved resolved = SG_RESOLVED_INIT;
 	struct walk walk = {.view = view, .caller = caller};
-	SG_AUTO_FD int start = -1;
+	SG_AUTO_FD int opened = -1;
 	size_t length = strlen(path);
-	int status = 1;
+	int status = 1, start = view->root;
 
 	if (length == 0 && (flags & SG_RESOLVE_EMPTY) == 0)
 		return -ENOENT;
 	if (length >= PATH_MAX)
 		return -ENAMETOOLONG;
-	start = open_start(view, caller, dirfd, path);
+	if (path[0] != '/' || parent)
+		start = opened = open_start(view, caller, dirfd, path);
 	if (start < 0)
 		return start;
 	if (length == 0) {
-		resolved.fd = sg_fd_take(&start);
+		resolved.fd = sg_fd_take(&opened);
 		status = 0;
 	} else if (!parent) {
-		status = walk_fast(start, path, no_follow, &resolved.fd);
+		status = walk_fast(view, start, path, length, no_follow, &resolved);
 	}
 	if (status < 0)
 		return status;
 	if (status == 1) {
-		walk.here = sg_fd_take(&start);
+		walk.here = opened >= 0 ? sg_fd_take(&opened) : fcntl(view->root, F_DUPFD_CLOEXEC, 3);
+		if (walk.here < 0)
+			return -errno;
 		memcpy(walk.rest, path, length + 1);
 		status = step(&walk, parent, no_follow, resolved.last);
 		resolved.fd = walk.here;
@@ -308,7 +359,8 @@ int sg_resolve(const struct sg_view *view, struct sg_caller *caller, int dirfd, 
 		status = name_child(view, &resolved);
 	} else {
 		resolved.exists = true;
-		status = name_object(view, &resolved);
+		if (!resolved.named)
+			status = name_object(view, &resolved);
 	}
 	if (status < 0)
 		return status;
@@ -333,6 +385,6 @@ int sg_reopen(const struct sg_view *view, int fd, int flags)
 	int opened;
 
 	(void)snprintf(link, sizeof(link), "%d/fd/%d", (int)view->self, fd);
-	opened = openat(view->proc, link, flags | O_CLOEXEC);
+	opened = openat(view->proc, link, flags | O_CLOEXEC, 0); /* the mode is for O_TMPFILE only */
 	return opened < 0 ? -errno : opened;
 }

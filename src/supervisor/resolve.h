@@ -32,6 +32,7 @@ struct sg_resolved {
 	struct stat status;  /* of the object, if it exists */
 	char name[PATH_MAX + NAME_MAX + 2]; /* canonical, as a glob sees it: a directory's ends in '/' */
 	size_t length;
+	bool named, stated;  /* name, and status, are filled in already */
 	bool unnamed;        /* no name in the world's tree: a memfd, a pipe, an unlinked file */
 };
 
@@ -42,7 +43,11 @@ struct sg_view {
 	int root;       /* O_PATH of the world's root folder */
 	int proc;       /* /proc of the supervisor's own PID namespace */
 	pid_t self;     /* the supervisor's pid there */
+	dev_t proc_device; /* of the world's own /proc; 0: not known, then file systems are asked */
 };
+
+/* True if the object of that status lies on the world's own /proc. */
+bool sg_view_is_proc(const struct sg_view *view, int fd, const struct stat *status);
 
 /*
  * Resolves `path` from the directory descriptor `dirfd` (AT_FDCWD: the working directory) of the caller. `flags` are enum

@@ -98,16 +98,29 @@ static void add_own(struct sg_supervisor *supervisor, const char *path)
 static int enter_world(struct sg_supervisor *supervisor, struct sg_error *error)
 {
 	static const enum sg_mount_kind own[] = {SG_MOUNT_PRIVATE, SG_MOUNT_PROC, SG_MOUNT_PROC_SYSTEM, SG_MOUNT_PTS};
+	SG_AUTO_FD int host = -1;
+	struct stat proc;
+	int status;
 
 	supervisor->view.self = getpid();
 	supervisor->view.proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (supervisor->view.proc < 0)
 		return sg_error_set_errno(error, -errno, "cannot open /proc");
+	/* Here, where no cover stands over a name: what literal rules refuse is refused under every name. */
+	host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	status = host < 0 ? -errno : sg_denied_load(&supervisor->denied, supervisor->policy, host);
+	if (status < 0)
+		return sg_error_set_errno(error, status, "cannot look up the files that the profile refuses");
 	if (setns(supervisor->world.mount_namespace, CLONE_NEWNS) < 0)
 		return sg_error_set_errno(error, -errno, "cannot enter the world's mount tree");
 	supervisor->view.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (supervisor->view.root < 0)
 		return sg_error_set_errno(error, -errno, "cannot open the world's root");
+	status = sg_denied_load(&supervisor->denied, supervisor->policy, supervisor->view.root);
+	if (status < 0)
+		return sg_error_set_errno(error, status, "cannot look up the files that the profile refuses");
+	if (stat("/proc", &proc) == 0)
+		supervisor->view.proc_device = proc.st_dev;
 	add_own(supervisor, "/");
 	for (size_t i = 0; i < supervisor->plan->mount_count; i++)
 		for (size_t j = 0; j < SG_ARRAY_SIZE(own); j++)
@@ -139,7 +152,8 @@ static int record_start(const struct sg_session_spec *spec, struct sg_audit *aud
 
 static int start(struct sg_session_spec *spec, struct sg_supervisor *supervisor, struct sg_error *error)
 {
-	const struct sg_audit_options audit = {.session = spec->session, .log = spec->log};
+	const struct sg_audit_options audit = {
+	    .session = spec->session, .log = spec->log, .no_wait = true, .early_end = true};
 	uint64_t sync = SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP;
 	int status = leave_streams(error);
 
@@ -147,19 +161,26 @@ static int start(struct sg_session_spec *spec, struct sg_supervisor *supervisor,
 		status = take_identity(spec, error);
 	if (status == 0)
 		status = sg_audit_start(&audit, &supervisor->audit, error);
+	if (status == 0)
+		status = sg_matcher_new(supervisor->plan->names, SG_MATCHER_MEMORY, &supervisor->names);
+	if (status == 0)
+		status = sg_network_prepare(supervisor, error);
+	if (status == 0)
+		status = sg_world_start(&spec->world, &supervisor->world, error);
+	for (int i = 0; i < 3; i++)
+		sg_fd_close(spec->world.stdio[i]);
+	/* The command waits in its first execve: nothing of the world has run before the session's first record. */
+	if (status == 0)
+		status = sg_audit_ready(supervisor->audit, error);
 	if (status == 0) {
 		status = record_start(spec, supervisor->audit);
 		if (status < 0)
 			(void)sg_error_set_errno(error, status, "cannot record the start of the session");
 	}
 	if (status == 0)
-		status = sg_matcher_new(supervisor->plan->names, SG_MATCHER_MEMORY, &supervisor->names);
-	if (status == 0)
-		status = sg_world_start(&spec->world, &supervisor->world, error);
-	for (int i = 0; i < 3; i++)
-		sg_fd_close(spec->world.stdio[i]);
-	if (status == 0)
 		status = enter_world(supervisor, error);
+	if (status == 0)
+		status = sg_network_start(supervisor, error);
 	if (status == 0)
 		status = drop_capabilities(error);
 	if (status == 0)
@@ -200,6 +221,7 @@ void sg_session_run(struct sg_session_spec *spec)
 	supervisor.world = SG_WORLD_INIT;
 	supervisor.control = spec->control;
 	supervisor.uid = spec->identity->uid;
+	supervisor.ids_fixed = (spec->world.capabilities & (UINT64_C(1) << CAP_SETUID | UINT64_C(1) << CAP_SETGID)) == 0;
 	if (start(spec, &supervisor, &error) < 0)
 		fail(spec, &error);
 	status = sg_supervise(&supervisor);

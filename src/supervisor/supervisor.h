@@ -18,6 +18,7 @@
 
 #include "audit/writer.h"
 #include "policy/decide.h"
+#include "supervisor/denied.h"
 #include "supervisor/resolve.h"
 #include "world/control.h"
 #include "world/plan.h"
@@ -37,21 +38,26 @@ struct sg_traced {
 	char *name;             /* as named by the caller; owned */
 };
 
+struct sg_network;
+
 struct sg_supervisor {
 	const struct sg_policy *policy;
 	const struct sg_plan *plan;
 	struct sg_matcher *names;      /* of the main thread */
 	struct sg_world world;
 	struct sg_view view;
+	struct sg_denied denied;       /* files that are refused under every name */
 	struct sg_audit *audit;
 	int control;                   /* to the front end */
 	int epoll;
 	int signals;                   /* signalfd of SIGCHLD */
+	bool ids_fixed;                /* no process of the world can change its ids */
 	uid_t uid;                     /* the ids that the main thread acts with */
 	dev_t own_devices[SG_OWN_DEVICES_MAX]; /* file systems of the world's own */
 	size_t own_device_count;
 	struct sg_traced traced[SG_TRACED_MAX];
 	size_t traced_count;
+	struct sg_network *network;    /* network.h */
 	atomic_uint generation;        /* bumped to make a cut: what was decided before is not given any more */
 	bool command_started;          /* the command's first execve was seen through */
 	bool sealed;                   /* the first process has sealed itself */
@@ -70,6 +76,12 @@ struct sg_request {
 	bool answered;
 };
 
+/*
+ * Whether the supervisor may act in the caller's place. Returns 0; -EPERM if the caller's effective uid is another than the
+ * supervisor's; -ESRCH if it is gone; or another negative errno value. Believed once sg_caller_valid says so.
+ */
+int sg_request_identify(const struct sg_request *request);
+
 /* --- answers (request.c); exactly one for each request --- */
 
 /* The call fails with `error` (positive errno value). */
@@ -86,6 +98,12 @@ void sg_answer_continue(struct sg_request *request);
  * after the generation of the world was found unchanged. EMFILE of the caller, and every other failure, is an error answer.
  */
 void sg_give_descriptor(struct sg_request *request, int fd, bool close_on_exec);
+
+/*
+ * The same for a swap: puts `fd` (stays ours) in the place of the caller's descriptor `number`, and answers nothing. Returns
+ * 0, -EAGAIN when the world's generation has changed, or another negative errno value.
+ */
+int sg_replace_descriptor(struct sg_request *request, int number, int fd, bool close_on_exec);
 
 /* --- records and notices (report.c) --- */
 
@@ -104,9 +122,20 @@ void sg_notice(struct sg_supervisor *supervisor, const char *text, size_t size);
 
 /* --- handlers: one for each kind of call; each answers --- */
 void sg_handle_open(struct sg_request *request);
-void sg_handle_change(struct sg_request *request);
+void sg_handle_change(struct sg_request *request); /* FILE_CHANGE and FD_CHANGE */
+void sg_handle_look(struct sg_request *request);   /* FILE_LOOK */
 void sg_handle_exec(struct sg_request *request);
 void sg_handle_network(struct sg_request *request);
+
+/* --- network.c --- */
+
+/* Reads what is needed of the host before its mount tree is left. Returns 0 or a negative errno value with context. */
+int sg_network_prepare(struct sg_supervisor *supervisor, struct sg_error *error);
+/* Takes the sockets of the started world, and starts the resolver. Called in the world's mount tree. Returns 0 or -errno. */
+int sg_network_start(struct sg_supervisor *supervisor, struct sg_error *error);
+int sg_network_fd(const struct sg_supervisor *supervisor);      /* readable when sg_network_run has work */
+int sg_network_timeout(const struct sg_supervisor *supervisor); /* ms until sg_network_run must run; -1: none */
+void sg_network_run(struct sg_supervisor *supervisor, bool ready); /* `ready`: its descriptor is; never blocks */
 
 /* --- exec.c --- */
 void sg_exec_collect(struct sg_supervisor *supervisor);           /* stops of traced threads */

@@ -8,6 +8,16 @@
 const char *const sg_environment_passed[] = {"TERM",    "COLORTERM", "LANG",  "LANGUAGE", "LC_*",   "TZ",     "NO_COLOR",
 					     "COLUMNS", "LINES",     "EDITOR", "VISUAL",  "PAGER",  "SSH_TTY", "SHELL", NULL};
 
+/*
+ * The mark of the prompt. PS1 is what shells without settings of their own show (dash, ksh, bash, zsh); bash puts the mark
+ * before whatever prompt the user's settings made, each time, by PROMPT_COMMAND. A profile's Env can replace both. Beside
+ * it, a prompt that shows the host's name shows the world's.
+ */
+static const char *const prompt[] = {
+    "PS1=(guarded) $ ",
+    "PROMPT_COMMAND=PS1=\"(guarded) ${PS1#\"(guarded) \"}\"",
+};
+
 enum { VARIABLES_MAX = 512 };
 
 struct list {
@@ -95,6 +105,8 @@ int sg_environment_make(const struct sg_policy *policy, char *const *outer, cons
 	for (size_t i = 0; outer[i] != NULL; i++)
 		if (name_passes(outer[i]))
 			set(&list, outer[i]);
+	for (size_t i = 0; i < SG_ARRAY_SIZE(prompt); i++)
+		set(&list, prompt[i]);
 	rules = sg_policy_rules(policy, SG_RULE_ENVIRONMENT, &count);
 	for (size_t i = 0; i < count; i++) {
 		const char *entry = strchr(rules[i].text, '=') != NULL ? rules[i].text : find(outer, rules[i].text);

@@ -56,8 +56,8 @@ struct sg_filter_plan {
 					   that set a file's flags */
 	enum sg_filter_mode
 		messages; /* sendmsg, sendmmsg; NATIVE only without outside UDP and AF_UNIX datagrams */
-	enum sg_filter_mode
-		listens;      /* listen, accept, accept4; NATIVE only where no outside socket can be held */
+	enum sg_filter_mode listens;    /* listen; NATIVE only where no outside socket can be held */
+	enum sg_filter_mode accepts;    /* accept, accept4; NATIVE only where no outside socket can listen */
 	bool notify_refusals; /* ask the supervisor (which must refuse) instead of EPERM, to have it recorded
 			       */
 	bool first_exec; /* execve and execveat are notified though not given, for the world's first program

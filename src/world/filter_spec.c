@@ -23,7 +23,8 @@ enum verdict {
 	VERDICT_OPEN_WRITE,    /* an open that can write: notified unless the plan mediates no opens */
 	VERDICT_CHANGE_EITHER, /* notified if changes by name or by descriptor are */
 	VERDICT_MESSAGE,       /* as the plan says for sendmsg */
-	VERDICT_LISTEN,        /* as the plan says for listen and accept */
+	VERDICT_LISTEN,        /* as the plan says for listen */
+	VERDICT_ACCEPT,        /* as the plan says for accept */
 };
 
 /* Numbers that Debian 12's headers lack; the same for every architecture. */
@@ -33,6 +34,9 @@ enum verdict {
 #ifndef SYS_setxattrat
 #define SYS_setxattrat 463
 #define SYS_removexattrat 466
+#endif
+#ifndef RENAME_WHITEOUT
+#define RENAME_WHITEOUT (1 << 2)
 #endif
 #ifndef SYS_file_setattr
 #define SYS_file_setattr 469
@@ -127,6 +131,8 @@ static uint32_t action_of_verdict(enum verdict verdict, const struct sg_filter_p
 		return action_of_mode(plan->messages);
 	case VERDICT_LISTEN:
 		return action_of_mode(plan->listens);
+	case VERDICT_ACCEPT:
+		return action_of_mode(plan->accepts);
 	case VERDICT_REFUSE:
 		break;
 	}

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "policy/addresspattern.h"
 #include "tables/capabilities.h"
 
 void sg_grants_find(const struct sg_policy *policy, struct sg_filter_grants *ret)
@@ -27,15 +28,45 @@ void sg_grants_find(const struct sg_policy *policy, struct sg_filter_grants *ret
 	}
 }
 
+/* Which kinds of sockets of the host's network a world of this policy can hold. */
+struct outside {
+	bool any;       /* one that could be made to listen */
+	bool listeners;
+	bool messages;  /* one whose messages carry addresses: datagrams, unix sockets */
+};
+
+static struct outside find_outside(const struct sg_policy *policy)
+{
+	const uint8_t datagrams = SG_PROTOCOL_UDP | SG_PROTOCOL_ICMP | SG_PROTOCOL_UNIX;
+	struct outside outside = {.listeners = sg_policy_has_flag(policy, "incoming"),
+				  .messages = sg_policy_has_flag(policy, "unix")};
+	const struct sg_rule *rules;
+	size_t count;
+
+	rules = sg_policy_rules(policy, SG_RULE_LISTEN, &count);
+	outside.listeners |= count > 0;
+	for (size_t i = 0; i < count; i++)
+		outside.messages |= (rules[i].address->protocols & datagrams) != 0;
+	rules = sg_policy_rules(policy, SG_RULE_ALLOW, &count);
+	outside.any = count > 0 || outside.listeners;
+	for (size_t i = 0; i < count; i++)
+		outside.messages |= (rules[i].address->protocols & datagrams) != 0;
+	outside.messages |= sg_policy_has_flag(policy, "incoming");
+	return outside;
+}
+
 void sg_grants_plan(const struct sg_plan *plan, struct sg_filter_plan *ret)
 {
+	const struct outside outside = find_outside(plan->policy);
+
 	*ret = (struct sg_filter_plan){
 	    .opens = plan->decide_reads ? SG_FILTER_OPENS_ALL : SG_FILTER_OPENS_WRITING,
 	    .looks = SG_FILTER_NATIVE,
 	    .changes = plan->decide_changes ? SG_FILTER_NOTIFIED : SG_FILTER_NATIVE,
 	    .fd_changes = plan->decide_changes ? SG_FILTER_NOTIFIED : SG_FILTER_NATIVE,
-	    .messages = SG_FILTER_NOTIFIED,
-	    .listens = SG_FILTER_NOTIFIED,
+	    .messages = outside.messages ? SG_FILTER_NOTIFIED : SG_FILTER_NATIVE,
+	    .listens = outside.any ? SG_FILTER_NOTIFIED : SG_FILTER_NATIVE,
+	    .accepts = outside.listeners ? SG_FILTER_NOTIFIED : SG_FILTER_NATIVE,
 	    .notify_refusals = true,
 	    .first_exec = true,
 	};

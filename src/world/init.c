@@ -3,8 +3,9 @@
  *
  * No code of the world runs before the command's execve, and that one is held back by the supervisor until the first
  * process has sealed itself (no longer dumpable: nobody in the world can read or trace it). From then on the first process
- * holds no descriptor and no capability, and its own filter leaves it just the calls of its loop; all that the world can do
- * to it is to exit, be stopped, or send it signals, which it, as a PID 1 without handlers, never gets.
+ * holds no descriptor (but the world's terminal, where the command was started in the background) and no capability, and its
+ * own filter leaves it just the calls of its loop; all that the world can do to it is to exit, be stopped, or send it
+ * signals, which it, as a PID 1 without handlers, never gets.
  *
  * The command gives up everything in this order: terminal and streams, limits, capabilities and no_new_privs, scopes,
  * other descriptors, and last the filter; after the filter it makes no call but execve and exit_group.
@@ -14,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
+#include <linux/keyctl.h>
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stddef.h>
@@ -28,6 +30,7 @@
 
 #include "base/fd.h"
 #include "world/confine.h"
+#include "world/loopback.h"
 
 enum { EXIT_FAILED = 125, EXIT_REFUSED = 126, EXIT_NOT_FOUND = 127 };
 
@@ -75,6 +78,19 @@ static int make_pty(const struct sg_world_spec *spec, int report, int *ret_slave
 	return 0;
 }
 
+/* The loopback comes up while the capability for it is there; the sockets are the supervisor's, the world keeps none. */
+static int make_network(const struct sg_world_spec *spec, int report, struct sg_error *error)
+{
+	int sockets[SG_LOOPBACK_SOCKETS], status = sg_loopback_raise(spec->resolver, sockets, error);
+
+	for (int i = 0; status == 0 && i < SG_LOOPBACK_SOCKETS; i++) {
+		if (sockets[i] >= 0)
+			send_report(report, SG_WORLD_REPORT_SOCKET, i, "", &sockets[i], 1);
+		sg_fd_close(sockets[i]);
+	}
+	return status;
+}
+
 /* Puts the streams at 0, 1 and 2. None of the sources lies there: the supervisor moved them up. */
 static int place_streams(const struct sg_world_spec *spec, int slave, struct sg_error *error)
 {
@@ -94,8 +110,16 @@ static int place_streams(const struct sg_world_spec *spec, int slave, struct sg_
 	return 0;
 }
 
+/*
+ * A core dump is written by the kernel, past every decision on its name, or given to a program of the host's that runs as
+ * root (core(5)). 1 stops both; 0 would leave the second.
+ */
+static const struct rlimit no_core = {1, 1};
+
 static int set_limits(const struct sg_world_spec *spec, struct sg_error *error)
 {
+	bool core = false;
+
 	for (size_t i = 0; i < spec->limit_count; i++) {
 		struct rlimit current, wanted = {spec->limits[i].value, spec->limits[i].value};
 		int resource = spec->limits[i].resource;
@@ -104,7 +128,21 @@ static int set_limits(const struct sg_world_spec *spec, struct sg_error *error)
 			wanted.rlim_cur = wanted.rlim_max = current.rlim_max;
 		if (setrlimit((__rlimit_resource_t)resource, &wanted) < 0)
 			return sg_error_set_errno(error, -errno, "cannot set limit %d", resource);
+		core |= resource == RLIMIT_CORE;
 	}
+	if (!core && setrlimit(RLIMIT_CORE, &no_core) < 0 && errno != EPERM)
+		return sg_error_set_errno(error, -errno, "cannot forbid core dumps");
+	return 0;
+}
+
+/*
+ * A session keyring is inherited, and whoever possesses it may use the keys in it, in whatever user namespace. So the world
+ * gets an empty one of its own. ENOSYS: a kernel without keys.
+ */
+static int leave_keyring(struct sg_error *error)
+{
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
+		return sg_error_set_errno(error, -errno, "cannot leave the keyring of the user's session");
 	return 0;
 }
 
@@ -159,17 +197,45 @@ static int execute(const struct sg_world_spec *spec)
 	}
 }
 
+/*
+ * The first process leads the session, and the command a group in it. Led by the command itself, the session would be an
+ * orphaned group, in which the kernel ignores Ctrl-Z.
+ */
+static int take_session(int slave, struct sg_error *error)
+{
+	if (setsid() < 0)
+		return sg_error_set_errno(error, -errno, "setsid");
+	if (slave >= 0 && ioctl(slave, TIOCSCTTY, 0) < 0)
+		return sg_error_set_errno(error, -errno, "cannot make the world's terminal the controlling one");
+	return 0;
+}
+
+static int take_group(const struct sg_world_spec *spec, int slave, struct sg_error *error)
+{
+	sigset_t set, before;
+	pid_t self = getpid();
+	int status;
+
+	if (setpgid(0, 0) < 0)
+		return sg_error_set_errno(error, -errno, "setpgid");
+	if (slave < 0 || spec->background)
+		return 0;
+	/* The group is a background one until then: blocked, the signal for those is not sent. */
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTTOU);
+	(void)sigprocmask(SIG_BLOCK, &set, &before);
+	status = ioctl(slave, TIOCSPGRP, &self) < 0 ? -errno : 0;
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	return status < 0 ? sg_error_set_errno(error, status, "cannot give the terminal to the command") : 0;
+}
+
 static SG_NORETURN void run_command(const struct sg_world_spec *spec, int slave, int report)
 {
 	struct sg_error error = SG_ERROR_INIT;
 	int status;
 
 	reset_signals();
-	if (setsid() < 0)
-		(void)sg_error_set_errno(&error, -errno, "setsid");
-	if (error.code == 0 && slave >= 0 && ioctl(slave, TIOCSCTTY, 0) < 0)
-		(void)sg_error_set_errno(&error, -errno, "cannot make the world's terminal the controlling one");
-	if (error.code == 0 && place_streams(spec, slave, &error) == 0 && set_limits(spec, &error) == 0 &&
+	if (take_group(spec, slave, &error) == 0 && place_streams(spec, slave, &error) == 0 && set_limits(spec, &error) == 0 &&
 	    sg_confine_capabilities(spec->capabilities, &error) == 0 && sg_confine_scopes(&error) == 0 &&
 	    chdir(spec->directory) < 0 && spec->directory_named)
 		(void)sg_error_set_errno(&error, -errno, "cannot enter the working directory %s in this world",
@@ -204,6 +270,11 @@ static const struct sock_filter first_filter[] = {
     FOR_CALL(SYS_rt_sigreturn, SECCOMP_RET_ALLOW),
     FOR_CALL(SYS_restart_syscall, SECCOMP_RET_ALLOW),
     FOR_CALL(SYS_exit_group, SECCOMP_RET_ALLOW),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 4),
+    LOAD(args[1]),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TIOCSPGRP, 0, 1),
+    ANSWER(SECCOMP_RET_ALLOW),
+    ANSWER(SECCOMP_RET_ERRNO | EPERM),
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 3),
     LOAD(args[0]),
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_DUMPABLE, 0, 1),
@@ -211,8 +282,12 @@ static const struct sock_filter first_filter[] = {
     ANSWER(SECCOMP_RET_ERRNO | EPERM),
 };
 
-/* Reaps until the command is gone; answers with the exit status of the world. */
-static int reap(pid_t command)
+/*
+ * Reaps until the command is gone; answers with the exit status of the world. `terminal` is -1, or the world's terminal, of
+ * which a command that was started in the background gets the foreground when it first asks for it; it then goes on when
+ * the front end has taken the user's.
+ */
+static int reap(pid_t command, int terminal)
 {
 	for (;;) {
 		siginfo_t info = {0};
@@ -231,6 +306,8 @@ static int reap(pid_t command)
 		case CLD_DUMPED:
 			return 128 + info.si_status;
 		case CLD_STOPPED:
+			if (terminal >= 0 && (info.si_status == SIGTTIN || info.si_status == SIGTTOU))
+				(void)ioctl(terminal, TIOCSPGRP, &command);
 			(void)syscall(SG_WORLD_CALL, SG_WORLD_CALL_STOPPED, info.si_status);
 			break;
 		case CLD_CONTINUED:
@@ -242,16 +319,49 @@ static int reap(pid_t command)
 	}
 }
 
-static SG_NORETURN void watch(pid_t command, int report)
+/*
+ * Overwrites our copy of the launcher's arguments: /proc/1/cmdline asks for no permission, and they name the record, the
+ * profiles and whatever else of the host. Where they lie are fields 48 and 49 of proc_pid_stat(5).
+ */
+static void forget_arguments(void)
+{
+	SG_AUTO_FD int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+	unsigned long start = 0, end = 0;
+	char text[1024], *at;
+	ssize_t size = fd < 0 ? 0 : sg_fd_read_full(fd, text, sizeof(text) - 1);
+
+	if (size <= 0)
+		return;
+	text[size] = '\0';
+	at = strrchr(text, ')');
+	for (int field = 2; at != NULL && field < 48; field++)
+		at = strchr(at + 1, ' ');
+	if (at != NULL && sscanf(at, " %lu %lu", &start, &end) == 2 && start != 0 && start < end)
+		memset((void *)(uintptr_t)start, 0, end - start);
+}
+
+static SG_NORETURN void watch(const struct sg_world_spec *spec, pid_t command, int slave, int report)
 {
 	struct sg_error error = SG_ERROR_INIT;
+	const bool keep_terminal = spec->background && slave >= 0;
+	sigset_t all;
 	int listener;
 
+	forget_arguments();
+	/* None is for us, and setting the terminal's foreground from a background group asks that SIGTTOU is blocked. */
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, NULL);
 	if (sg_confine_capabilities(0, &error) < 0 || sg_confine_scopes(&error) < 0)
 		fail(report, &error);
+	if (keep_terminal) {
+		slave = sg_fd_move_above(slave, 3);
+		report = sg_fd_move_above(report, 3);
+		if (slave < 0 || report < 0 || dup3(slave, 1, O_CLOEXEC) < 0)
+			_exit(EXIT_FAILED);
+	}
 	if (report != 0 && dup3(report, 0, O_CLOEXEC) < 0)
 		_exit(EXIT_FAILED);
-	(void)sg_fd_close_from(1);
+	(void)sg_fd_close_from(keep_terminal ? 2 : 1);
 	announce(0, SG_WORLD_REPORT_FIRST);
 	listener = sg_confine_filter(first_filter, SG_ARRAY_SIZE(first_filter), &error);
 	if (listener < 0)
@@ -261,7 +371,7 @@ static SG_NORETURN void watch(pid_t command, int report)
 	(void)close(0);
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	(void)syscall(SG_WORLD_CALL, SG_WORLD_CALL_SEALED, 0);
-	_exit(reap(command));
+	_exit(reap(command, keep_terminal ? 1 : -1));
 }
 
 void sg_world_init(const struct sg_world_spec *spec, int go, int report)
@@ -278,12 +388,16 @@ void sg_world_init(const struct sg_world_spec *spec, int go, int report)
 		_exit(EXIT_FAILED);
 	reset_signals();
 	(void)umask(0);
-	if (sg_mount_build(spec->mounts, spec->mount_count, &error) < 0)
+	if (leave_keyring(&error) < 0 || sg_mount_build(spec->mounts, spec->mount_count, &error) < 0)
 		fail(report, &error);
 	if (sethostname(spec->hostname, strlen(spec->hostname)) < 0 && errno != EPERM)
 		(void)sg_error_set_errno(&error, -errno, "sethostname");
+	if (error.code == 0)
+		(void)make_network(spec, report, &error);
 	if (error.code == 0 && spec->pty)
 		(void)make_pty(spec, report, &slave, &error);
+	if (error.code == 0)
+		(void)take_session(slave, &error);
 	if (error.code != 0)
 		fail(report, &error);
 	command = fork();
@@ -293,5 +407,5 @@ void sg_world_init(const struct sg_world_spec *spec, int go, int report)
 		fail(report, &error);
 	if (command == 0)
 		run_command(spec, slave, report);
-	watch(command, report);
+	watch(spec, command, slave, report);
 }

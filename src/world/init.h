@@ -7,6 +7,7 @@
 enum sg_world_report_kind {
 	SG_WORLD_REPORT_FAILED = 1, /* `text`: why; the sender exits */
 	SG_WORLD_REPORT_PTY,        /* carries the pty's master */
+	SG_WORLD_REPORT_SOCKET,     /* carries a socket of the world; `number`: enum sg_loopback_socket */
 	SG_WORLD_REPORT_FIRST,      /* the first process is about to install its filter; the listener will be `number` */
 	SG_WORLD_REPORT_COMMAND,    /* the same for the command */
 };

@@ -109,7 +109,9 @@ static int clone_source(const struct sg_mount *mount, int user_namespace, struct
 			return -errno;
 		return sg_error_set_errno(error, -errno, "cannot open %s for the world", mount->source);
 	}
-	if (mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &change, sizeof(change)) < 0)
+	/* A device is one node, which the kernel binds by its mode; its mount has no attributes to give up. */
+	if (mount->kind != SG_MOUNT_DEVICE &&
+	    mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &change, sizeof(change)) < 0)
 		return sg_error_set_errno(error, -errno, "cannot set the mount attributes of %s", mount->source);
 	if ((mount->flags & SG_MOUNT_OWNED) != 0 && user_namespace >= 0) {
 		struct mount_attr map = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (__u64)(unsigned int)user_namespace};
@@ -426,16 +428,56 @@ static int build_symlink(int root, struct sg_mount *mount, struct sg_error *erro
 	return sg_error_set_errno(error, -errno, "cannot make the link %s", mount->target);
 }
 
+/* Writes a text mount's contents to a new file `name` below `folder`. */
+static int write_text(int folder, const char *name, const struct sg_mount *mount)
+{
+	SG_AUTO_FD int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+				   mount->mode == 0 ? 0444 : mount->mode);
+
+	return fd < 0 ? -errno : sg_fd_write_full(fd, mount->source, strlen(mount->source));
+}
+
+/*
+ * A text in the place of a file of a mounted tree. The file lies in a tmpfs that is attached to the skeleton only while the
+ * clone of that one file is taken: it keeps a name in it, so that the mount has one in the world.
+ */
+static int cover_with_text(int root, const struct sg_mount *mount, struct sg_error *error)
+{
+	struct mount_attr sealed = {.attr_set = attributes(mount)};
+	static const struct option options[] = {{"mode", "0755"}, {"size", "64k"}};
+	SG_AUTO_FD int folder = make_filesystem("tmpfs", options, 2, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, error), file = -1;
+	char link[48];
+	int status = folder < 0 ? folder : make_point(root, ".text", true, 0700);
+
+	if (status == 0 && move_mount(folder, "", root, ".text", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		status = -errno;
+	if (status == 0)
+		status = write_text(folder, "text", mount);
+	if (status == 0) {
+		file = open_tree(folder, "text", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+		if (file < 0 || mount_setattr(file, "", AT_EMPTY_PATH, &sealed, sizeof(sealed)) < 0 ||
+		    move_mount(file, "", root, below_root(mount->target), MOVE_MOUNT_F_EMPTY_PATH) < 0)
+			status = -errno;
+	}
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", folder);
+	if (folder >= 0 && umount2(link, MNT_DETACH) < 0 && status == 0)
+		status = -errno;
+	(void)unlinkat(root, ".text", AT_REMOVEDIR);
+	return status;
+}
+
 static int build_text(int root, struct sg_mount *mount, struct sg_error *error)
 {
 	const char *name = below_root(mount->target);
-	SG_AUTO_FD int fd = -1;
-	int status = make_parents(root, name);
+	struct stat there;
+	int status;
 
-	if (status == 0) {
-		fd = openat(root, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-			    mount->mode == 0 ? 0444 : mount->mode);
-		status = fd < 0 ? -errno : sg_fd_write_full(fd, mount->source, strlen(mount->source));
+	if (fstatat(root, name, &there, AT_SYMLINK_NOFOLLOW) == 0) {
+		status = S_ISREG(there.st_mode) ? cover_with_text(root, mount, error) : -EINVAL;
+	} else {
+		status = make_parents(root, name);
+		if (status == 0)
+			status = write_text(root, name, mount);
 	}
 	return status < 0 ? sg_error_set_errno(error, status, "cannot make the file %s", mount->target) : 0;
 }

@@ -24,7 +24,7 @@ enum sg_mount_kind {
 	SG_MOUNT_TREE,    /* the host's folder or file `source`, with everything mounted below it */
 	SG_MOUNT_PRIVATE, /* an empty tmpfs of the world's own, gone with it; `mode` */
 	SG_MOUNT_SYMLINK, /* a symbolic link of the skeleton with the text `source` */
-	SG_MOUNT_TEXT,    /* a read-only file of the skeleton with the contents `source` */
+	SG_MOUNT_TEXT,    /* a read-only file with the contents `source`, in the skeleton or over a file of a tree */
 	SG_MOUNT_DEVICE,  /* the host's device node `source` */
 	SG_MOUNT_PROC,    /* a proc of the world's own PID namespace, processes only */
 	SG_MOUNT_PROC_SYSTEM, /* the same with the files about the machine that sg_mount_proc_kept lists */

@@ -84,7 +84,7 @@ static int take_component(char *here, char *rest)
 	return 0;
 }
 
-int sg_plan_canonical(struct sg_planner *planner, const char *path, const char **ret)
+static int walk_canonical(struct sg_planner *planner, const char *path, const char **ret)
 {
 	char here[PATH_MAX] = "", rest[2 * PATH_MAX], text[PATH_MAX];
 	int links = 0, status;
@@ -119,6 +119,35 @@ int sg_plan_canonical(struct sg_planner *planner, const char *path, const char *
 		return 1;
 	*ret = sg_plan_keep(planner, here[0] == '\0' ? "/" : here, strlen(here[0] == '\0' ? "/" : here));
 	return *ret == NULL ? 1 : 0;
+}
+
+static size_t hash_name(const char *name)
+{
+	uint32_t hash = 2166136261U;
+
+	for (; *name != '\0'; name++)
+		hash = (hash ^ (unsigned char)*name) * 16777619U;
+	return hash % SG_PLAN_SEEN;
+}
+
+int sg_plan_canonical(struct sg_planner *planner, const char *path, const char **ret)
+{
+	size_t slot = hash_name(path), tries = 0;
+	int status;
+
+	for (; planner->seen[slot].name != NULL && tries < 8; slot = (slot + 1) % SG_PLAN_SEEN, tries++) {
+		if (strcmp(planner->seen[slot].name, path) != 0)
+			continue;
+		*ret = planner->seen[slot].canonical;
+		return planner->seen[slot].absent ? 1 : 0;
+	}
+	status = walk_canonical(planner, path, ret);
+	if (tries < 8 && planner->status == 0) {
+		planner->seen[slot].name = sg_plan_keep(planner, path, strlen(path));
+		planner->seen[slot].absent = status != 0;
+		planner->seen[slot].canonical = status == 0 ? *ret : NULL;
+	}
+	return status;
 }
 
 static const enum sg_placement default_placements[SG_RULE_KINDS] = {
@@ -169,28 +198,20 @@ static void decide_placements(struct sg_plan *plan)
 	}
 }
 
-static void settle(struct sg_planner *planner)
-{
-	sg_matcher_free(planner->matcher);
-	sg_globset_free(planner->plan->names);
-	planner->matcher = NULL;
-	planner->plan->names = NULL;
-	planner->plan->decide_reads = planner->plan->decide_changes = false;
-	if (planner->status == 0)
-		sg_plan_make_names(planner);
-	if (planner->status == 0)
-		sg_plan_settle_roots(planner);
-}
-
 int sg_plan_make(const struct sg_policy *policy, const struct sg_plan_options *options, struct sg_plan **ret,
 		 struct sg_error *error)
 {
 	SG_AUTO_PLAN struct sg_plan *plan = calloc(1, sizeof(*plan));
-	struct sg_planner planner = {.plan = plan, .options = options, .error = error};
+	SG_AUTO_FREE struct sg_planner *planner = calloc(1, sizeof(*planner));
 	int status = refuse_unheld(policy, error);
 
 	if (status != 0)
 		return status;
+	if (planner == NULL)
+		return sg_error_set_errno(error, -ENOMEM, "cannot plan the world");
+	planner->plan = plan;
+	planner->options = options;
+	planner->error = error;
 	if (plan != NULL) {
 		plan->policy = policy;
 		plan->placements = calloc(policy->rule_count + 1, sizeof(*plan->placements));
@@ -198,22 +219,27 @@ int sg_plan_make(const struct sg_policy *policy, const struct sg_plan_options *o
 	}
 	if (plan == NULL || plan->placements == NULL)
 		return sg_error_set_errno(error, -ENOMEM, "cannot plan the world");
-	sg_plan_find_roots(&planner);
-	settle(&planner);
-	if (planner.status == 0 && sg_plan_find_covers(&planner))
-		settle(&planner); /* once more, without what the covers hold */
-	if (planner.status == 0)
-		sg_plan_make_mounts(&planner);
+	sg_plan_find_roots(planner);
+	if (planner->status == 0)
+		sg_plan_make_names(planner);
+	if (planner->status == 0)
+		sg_plan_settle_roots(planner);
+	if (planner->status == 0)
+		sg_plan_find_covers(planner);
+	if (planner->status == 0)
+		sg_plan_settle_decisions(planner);
+	if (planner->status == 0)
+		sg_plan_make_mounts(planner);
 	decide_placements(plan);
-	sg_matcher_free(planner.matcher);
-	for (size_t i = 0; i < planner.root_count; i++)
-		free(planner.roots[i].covers);
-	free(planner.roots);
-	free(planner.links);
-	if (planner.status < 0)
-		return sg_error_set_errno(error, planner.status, "cannot plan the world");
-	if (planner.status > 0)
-		return planner.status;
+	sg_matcher_free(planner->matcher);
+	for (size_t i = 0; i < planner->root_count; i++)
+		free(planner->roots[i].covers);
+	free(planner->roots);
+	free(planner->links);
+	if (planner->status < 0)
+		return sg_error_set_errno(error, planner->status, "cannot plan the world");
+	if (planner->status > 0)
+		return planner->status;
 	*ret = sg_take_pointer(plan);
 	return 0;
 }

@@ -32,6 +32,7 @@ struct sg_plan {
 	struct sg_globset *names;       /* rule numbers are indices into policy->rules */
 	bool decide_reads;              /* every opening is notified */
 	bool decide_changes;            /* openings that write, changes of the tree and of attributes are notified */
+	bool mixed_code;                /* some files on mounts that allow code may not be executed by their names */
 	enum sg_placement *placements;  /* one for each rule of the policy */
 	char **strings;                 /* owned: names that the mounts point to */
 	size_t string_count;

@@ -7,35 +7,55 @@
 
 #include "world/plan_internal.h"
 
-/* The canonical place of a name whose last component need not exist. Returns false if its folder does not either. */
+/*
+ * The canonical place of a name that need not exist. Where folders above it do not exist either, it is the uppermost of
+ * those: what is made there later is not seen by this world, which is more than was asked for and never less.
+ */
 static bool find_place(struct sg_planner *planner, const char *name, size_t length, const char **ret)
 {
-	SG_AUTO_BUFFER struct sg_buffer path = SG_BUFFER_INIT;
-	const char *folder, *kept, *last;
 	size_t end = length;
+	bool whole = true;
 
-	while (end > 1 && name[end - 1] == '/')
-		end--;
-	kept = sg_plan_keep(planner, name, end);
-	if (kept == NULL)
-		return false;
-	if (sg_plan_canonical(planner, kept, ret) == 0)
-		return true;
-	last = strrchr(kept, '/');
-	if (last == NULL || last == kept)
-		return false;
-	kept = sg_plan_keep(planner, kept, (size_t)(last - kept));
-	if (kept == NULL || sg_plan_canonical(planner, kept, &folder) != 0)
-		return false;
-	sg_buffer_printf(&path, "%s%s", strcmp(folder, "/") == 0 ? "" : folder, last);
-	*ret = sg_buffer_status(&path) < 0 ? NULL : sg_plan_keep(planner, path.data, path.size);
-	return *ret != NULL;
+	for (;;) {
+		SG_AUTO_BUFFER struct sg_buffer path = SG_BUFFER_INIT;
+		const char *folder, *kept;
+
+		while (end > 1 && name[end - 1] == '/')
+			end--;
+		kept = sg_plan_keep(planner, name, end);
+		if (kept == NULL)
+			return false;
+		if (sg_plan_canonical(planner, kept, &folder) == 0) {
+			size_t component = end == 1 ? 1 : end + 1;
+
+			*ret = folder;
+			if (whole)
+				return true;
+			sg_buffer_printf(&path, "%s/%.*s", strcmp(folder, "/") == 0 ? "" : folder,
+					 (int)strcspn(name + component, "/"), name + component);
+			*ret = sg_buffer_status(&path) < 0 ? NULL : sg_plan_keep(planner, path.data, path.size);
+			return *ret != NULL;
+		}
+		if (end <= 1 || planner->status < 0)
+			return false;
+		while (end > 1 && name[end - 1] != '/')
+			end--;
+		whole = false;
+	}
 }
 
 static bool is_coverable(const struct sg_rule *rule)
 {
 	return (rule->kind == SG_RULE_DENY || rule->kind == SG_RULE_DENY_READ || rule->kind == SG_RULE_HIDE) &&
 	       (sg_glob_is_literal(rule->glob) || sg_glob_is_tree(rule->glob));
+}
+
+/* A cover holds one name. A file that has others as well is told by its inode, at each opening (supervisor/denied.h). */
+static bool bears_other_names(const char *place)
+{
+	struct stat status;
+
+	return lstat(place, &status) == 0 && !S_ISDIR(status.st_mode) && status.st_nlink > 1;
 }
 
 static void add_cover(struct sg_planner *planner, struct sg_plan_root *root, const struct sg_rule *rule, const char *place)
@@ -62,7 +82,7 @@ static void add_cover(struct sg_planner *planner, struct sg_plan_root *root, con
 
 		if (strncmp(planner->roots[i].path, place, length) == 0 &&
 		    (planner->roots[i].path[length] == '/' || planner->roots[i].path[length] == '\0'))
-			planner->roots[i].covered = true;
+			planner->roots[i].covered = planner->roots[i].skip = true;
 	}
 }
 
@@ -86,10 +106,9 @@ static void drop_inner(struct sg_plan_root *root)
 	root->cover_count = kept;
 }
 
-bool sg_plan_find_covers(struct sg_planner *planner)
+void sg_plan_find_covers(struct sg_planner *planner)
 {
 	const struct sg_policy *policy = planner->plan->policy;
-	bool any = false;
 
 	for (size_t i = 0; i < policy->rule_count && planner->status == 0; i++) {
 		const struct sg_rule *rule = &policy->rules[i];
@@ -104,13 +123,13 @@ bool sg_plan_find_covers(struct sg_planner *planner)
 			continue;
 		root = sg_plan_root_of(planner, place);
 		/* A root that is refused as a whole, and one that may be written, are decided at each opening. */
+		if (bears_other_names(place))
+			continue;
 		if (root == NULL || root->write || root->private || !root->folder || strlen(place) <= strlen(root->path))
 			continue;
 		add_cover(planner, root, rule, place);
 		planner->plan->placements[i] = SG_PLACED_COVER;
-		any = true;
 	}
 	for (size_t i = 0; i < planner->root_count; i++)
 		drop_inner(&planner->roots[i]);
-	return any;
 }

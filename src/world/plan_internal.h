@@ -8,6 +8,7 @@ struct sg_plan_root {
 	const char *path;   /* canonical, no '/' at the end; the same name in the world */
 	const struct sg_rule *rule; /* the first that asked for it */
 	bool folder;
+	struct sg_match_below names; /* what the rules say about names in it */
 	bool private;       /* an empty tmpfs instead of the host's */
 	bool write, execute;
 	bool covered;       /* lies under a cover: a refusal holds for all of it */
@@ -16,7 +17,11 @@ struct sg_plan_root {
 	size_t cover_count, cover_capacity;
 };
 
+enum { SG_PLAN_SEEN = 1024 };
+
 struct sg_planner {
+	/* Host names that were looked at, by hash of the name: the same ones come again with every rule. */
+	struct { const char *name, *canonical; bool absent; } seen[SG_PLAN_SEEN];
 	struct sg_plan *plan;
 	const struct sg_plan_options *options;
 	struct sg_plan_root *roots;
@@ -45,14 +50,23 @@ int sg_plan_canonical(struct sg_planner *planner, const char *path, const char *
 void sg_plan_find_roots(struct sg_planner *planner);
 void sg_plan_settle_roots(struct sg_planner *planner);
 
-/* covers.c: gives literal refusals in read-only trees to covers. Returns true if there is any. */
-bool sg_plan_find_covers(struct sg_planner *planner);
+/* What the mounts and covers do not hold by themselves, and so is decided call by call. After the covers were found. */
+void sg_plan_settle_decisions(struct sg_planner *planner);
+
+/* covers.c: gives literal refusals in read-only trees to covers. After the roots are settled. */
+void sg_plan_find_covers(struct sg_planner *planner);
 
 /* The innermost mounted root that holds the canonical name `path`, or NULL. */
 struct sg_plan_root *sg_plan_root_of(const struct sg_planner *planner, const char *path);
 
 /* names.c: the set of names, with the second names of literal prefixes that are symbolic links. */
 void sg_plan_make_names(struct sg_planner *planner);
+
+/*
+ * resolver.c: the world's own resolv.conf, where the profile has names to look up: its canonical name in the world and its
+ * text, both kept by the plan. Returns false if there is none, or sets planner->status.
+ */
+bool sg_plan_resolver_text(struct sg_planner *planner, const char **ret_target, const char **ret_text);
 
 /* mounts.c: the operations, in order. */
 void sg_plan_make_mounts(struct sg_planner *planner);

@@ -106,14 +106,74 @@ static void add_root_mount(struct sg_planner *planner, struct sg_plan_root *root
 	}
 }
 
+/*
+ * Programs whose purpose is what a world does not have. Where one is installed and could be started, a script of ours stands
+ * over it and says so in one line; without it they fail too, with messages that send people looking in the wrong place. No
+ * bound rests on it.
+ */
+static const struct {
+	const char *name, *why;
+} explained[] = {
+#define NO_ROOT "nothing here can become another user; leave the session for it, or run with a profile that grants what you need"
+    {"sudo", NO_ROOT},
+    {"su", NO_ROOT},
+    {"doas", NO_ROOT},
+    {"pkexec", NO_ROOT},
+    {"runuser", NO_ROOT},
+    {"run0", NO_ROOT},
+    {"newgrp", NO_ROOT},
+#undef NO_ROOT
+    {"docker", "who may speak to the Docker daemon is root on the host; leave the session for it"},
+    {"podman", "containers need namespaces that a session cannot make; leave the session for it"},
+    {"systemctl", "the host's services are not in reach; leave the session for it"},
+    {"crontab", "a session leaves nothing behind that the host would run later; leave the session for it"},
+    {"at", "a session leaves nothing behind that the host would run later; leave the session for it"},
+};
+
+static void add_explained(struct sg_planner *planner)
+{
+	static const char *const folders[] = {"/usr/bin", "/usr/sbin", "/usr/local/bin"};
+
+	for (size_t i = 0; i < SG_ARRAY_SIZE(explained) * SG_ARRAY_SIZE(folders); i++) {
+		const char *program = explained[i / SG_ARRAY_SIZE(folders)].name, *path, *text;
+		SG_AUTO_BUFFER struct sg_buffer buffer = SG_BUFFER_INIT;
+		const struct sg_plan_root *root;
+		struct sg_match match;
+		struct stat status;
+
+		sg_buffer_printf(&buffer, "%s/%s", folders[i % SG_ARRAY_SIZE(folders)], program);
+		path = sg_buffer_status(&buffer) < 0 ? NULL : sg_plan_keep(planner, buffer.data, buffer.size);
+		if (path == NULL || lstat(path, &status) < 0 || !S_ISREG(status.st_mode))
+			continue;
+		root = sg_plan_root_of(planner, path);
+		(void)sg_matcher_match(planner->matcher, path, strlen(path), &match);
+		/* Only in a tree that cannot be changed here, and where a rule lets it be started and none refuses. */
+		if (root == NULL || !root->folder || root->write || (match.mask & SG_NAME_BIT(SG_RULE_EXECUTE)) == 0 ||
+		    (match.mask & SG_NAMES_REFUSE) != 0)
+			continue;
+		buffer.size = 0;
+		sg_buffer_printf(&buffer, "#!/bin/sh\necho \"%s: not inside a ShellGuard session: %s\" >&2\nexit 126\n", program,
+				 explained[i / SG_ARRAY_SIZE(folders)].why);
+		text = sg_buffer_status(&buffer) < 0 ? NULL : sg_plan_keep(planner, buffer.data, buffer.size);
+		if (text != NULL)
+			add_mount(planner, SG_MOUNT_TEXT, SG_MOUNT_EXECUTE, 0555, path, text);
+	}
+}
+
 void sg_plan_make_mounts(struct sg_planner *planner)
 {
+	const char *resolver = NULL, *resolver_text;
+	const bool resolves = sg_plan_resolver_text(planner, &resolver, &resolver_text);
+
 	add_devices(planner);
 	add_named_devices(planner);
 	add_mount(planner, planner->plan->system_proc ? SG_MOUNT_PROC_SYSTEM : SG_MOUNT_PROC, 0, 0, "/proc", NULL);
 	for (size_t i = 0; i < planner->root_count; i++)
-		if (!planner->roots[i].skip)
+		if (!planner->roots[i].skip && (!resolves || strcmp(planner->roots[i].path, resolver) != 0))
 			add_root_mount(planner, &planner->roots[i]);
+	if (resolves)
+		add_mount(planner, SG_MOUNT_TEXT, 0, 0, resolver, resolver_text);
+	add_explained(planner);
 	add_usual_links(planner);
 	for (size_t i = 0; i < planner->link_count; i++)
 		if (!links_into(planner, planner->links[i].target))

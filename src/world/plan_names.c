@@ -52,8 +52,6 @@ static void add_listing(struct sg_planner *planner, const struct sg_glob *glob, 
 	size_t length;
 	const char *prefix = sg_glob_prefix(glob, &length);
 
-	if (!sg_glob_is_tree(glob))
-		return;
 	if (length == 1) {
 		add_text(planner, "/", 1, rule, SG_NAME_LIST);
 		return;
@@ -63,6 +61,36 @@ static void add_listing(struct sg_planner *planner, const struct sg_glob *glob, 
 		planner->status = sg_buffer_status(&text);
 	else
 		add_text(planner, text.data, text.size, rule, SG_NAME_LIST);
+}
+
+/* A rule by file name shows the names in the folders that its wildcards range over. */
+static void add_ranges(struct sg_planner *planner, const struct sg_glob *glob, size_t rule)
+{
+	SG_AUTO_GLOB_NAMES struct sg_glob_names folders = {0};
+	int status = sg_glob_folders(glob, SG_GLOB_NAMES_MAX, &folders);
+
+	if (status < 0) {
+		planner->status = status;
+		return;
+	}
+	for (size_t i = 0; i < folders.count && planner->status == 0; i++) {
+		SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
+
+		sg_glob_quote(&text, folders.names[i], strlen(folders.names[i]));
+		if (sg_buffer_status(&text) < 0)
+			planner->status = sg_buffer_status(&text);
+		else
+			add_text(planner, text.data, text.size, rule, SG_NAME_LIST);
+	}
+}
+
+/* What an allow shows beside what it names. */
+static void add_shown(struct sg_planner *planner, const struct sg_glob *glob, size_t rule)
+{
+	if (sg_glob_is_tree(glob))
+		add_listing(planner, glob, rule);
+	else if (!sg_glob_is_literal(glob))
+		add_ranges(planner, glob, rule);
 }
 
 static void add_alias(struct sg_planner *planner, const struct sg_rule *rule, size_t index, uint64_t mask)
@@ -91,7 +119,7 @@ static void add_alias(struct sg_planner *planner, const struct sg_rule *rule, si
 	}
 	add_glob(planner, glob, index, mask);
 	if ((mask & SG_NAMES_ALLOW) != 0)
-		add_listing(planner, glob, index);
+		add_shown(planner, glob, index);
 }
 
 /* The literal target of a file glob that is itself a symbolic link: decided by where it leads. */
@@ -122,11 +150,9 @@ void sg_plan_make_names(struct sg_planner *planner)
 
 		if (rule->glob == NULL || rule->kind == SG_RULE_PRIVATE)
 			continue;
-		if ((mask & SG_NAMES_REFUSE) != 0 && planner->plan->placements[i] != SG_PLACED_COVER)
-			mask |= SG_NAME_UNCOVERED;
 		add_glob(planner, rule->glob, i, mask);
 		if ((mask & SG_NAMES_ALLOW) != 0)
-			add_listing(planner, rule->glob, i);
+			add_shown(planner, rule->glob, i);
 		add_alias(planner, rule, i, mask);
 		add_literal_target(planner, rule, i, mask);
 	}

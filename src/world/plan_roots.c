@@ -174,6 +174,8 @@ void sg_plan_find_roots(struct sg_planner *planner)
 			add_private(planner, rule);
 		else if (rule->glob != NULL && (SG_NAME_BIT(rule->kind) & SG_NAMES_ALLOW) != 0)
 			planner->plan->placements[i] = add_rule(planner, rule) ? SG_PLACED_MOUNT : SG_PLACED_ABSENT;
+		else if (rule->glob != NULL && rule->kind == SG_RULE_ALLOW)
+			(void)add_rule(planner, rule); /* a socket must be there to be connected to */
 	}
 	if (planner->root_count > 0)
 		qsort(planner->roots, planner->root_count, sizeof(*planner->roots), compare_roots);
@@ -211,17 +213,41 @@ static const struct sg_plan_root *find_above(const struct sg_planner *planner, s
 	return found;
 }
 
+/* Whether a refusal that no cover holds could speak of a name in the root: judged by its literal prefix. */
+static bool is_uncovered(const struct sg_planner *planner, const struct sg_plan_root *root)
+{
+	const struct sg_policy *policy = planner->plan->policy;
+
+	for (size_t i = 0; i < policy->rule_count; i++) {
+		const struct sg_rule *rule = &policy->rules[i];
+		size_t length;
+		const char *prefix;
+
+		if ((rule->kind != SG_RULE_DENY && rule->kind != SG_RULE_DENY_READ && rule->kind != SG_RULE_HIDE) ||
+		    planner->plan->placements[i] == SG_PLACED_COVER)
+			continue;
+		prefix = sg_glob_prefix(rule->glob, &length);
+		if (strncmp(prefix, root->path, length) == 0 || below(prefix, root->path))
+			return true;
+	}
+	return false;
+}
+
 /* What of the rules below a root its mount does not hold by itself. */
 static void settle_decisions(struct sg_planner *planner, const struct sg_plan_root *root, const struct sg_match_below *names)
 {
+	const uint64_t refuse_read = SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_READ) | SG_NAME_BIT(SG_RULE_HIDE);
 	const uint64_t refuse_write = SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_WRITE) | SG_NAME_BIT(SG_RULE_HIDE);
+	const uint64_t refuse_execute = SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_EXECUTE);
 
-	if (root->private)
+	/* The mount of one socket gives nothing to open: connecting to it is decided. */
+	if (!root->folder && root->rule->kind == SG_RULE_ALLOW)
 		return;
+	if (root->execute && ((names->all & SG_NAME_BIT(SG_RULE_EXECUTE)) == 0 || (names->may & refuse_execute) != 0))
+		planner->plan->mixed_code = true;
 	if ((names->all & SG_NAMES_ALLOW) == 0 || (names->may & SG_NAME_BIT(SG_RULE_LOG_READ)) != 0)
 		planner->plan->decide_reads = true;
-	if ((names->may & SG_NAME_UNCOVERED) != 0 &&
-	    (names->may & (SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_READ) | SG_NAME_BIT(SG_RULE_HIDE))) != 0)
+	if ((names->may & refuse_read) != 0 && is_uncovered(planner, root))
 		planner->plan->decide_reads = true;
 	if (root->write && ((names->all & SG_NAME_BIT(SG_RULE_WRITE)) == 0 || (names->may & refuse_write) != 0))
 		planner->plan->decide_changes = true;
@@ -236,18 +262,21 @@ void sg_plan_settle_roots(struct sg_planner *planner)
 	for (size_t i = 0; i < planner->root_count; i++) {
 		struct sg_plan_root *root = &planner->roots[i];
 		const struct sg_plan_root *above;
-		struct sg_match_below names;
 
-		question(planner, root, &names);
-		root->write = root->private || (names.may & SG_NAME_BIT(SG_RULE_WRITE)) != 0;
-		root->execute = (names.may & code) != 0;
+		question(planner, root, &root->names);
+		root->write = root->private || (root->names.may & SG_NAME_BIT(SG_RULE_WRITE)) != 0;
+		root->execute = (root->names.may & code) != 0;
 		above = find_above(planner, i);
-		root->skip = root->covered ||
-			     (above != NULL && !root->private && !above->private && above->write == root->write &&
-			     (above->execute || !root->execute));
-		if (!root->covered)
-			settle_decisions(planner, root, &names);
+		root->skip = above != NULL && !root->private && !above->private && above->write == root->write &&
+			     (above->execute || !root->execute);
 	}
+}
+
+void sg_plan_settle_decisions(struct sg_planner *planner)
+{
+	for (size_t i = 0; i < planner->root_count; i++)
+		if (!planner->roots[i].covered && !planner->roots[i].private)
+			settle_decisions(planner, &planner->roots[i], &planner->roots[i].names);
 	/* Changes decided by name need openings that write to be decided too; reads decided, all of them. */
 	if (planner->plan->decide_reads)
 		planner->plan->decide_changes = true;

@@ -65,10 +65,14 @@ static SG_NORETURN void keep(int supervisor, int socket, pid_t first, int first_
 	for (;;) {
 		if (poll(wait, SG_ARRAY_SIZE(wait), -1) < 0 && errno != EINTR)
 			break;
-		if ((wait[0].revents | wait[1].revents) != 0)
-			break;
-		/* The descriptors stay open, by number only, for as long as we live: that is their purpose. */
+		/*
+		 * The descriptors stay open, by number only, for as long as we live: that is their purpose. First of all:
+		 * a message that is left unread when we end would make the supervisor's end of the socket fail
+		 * (ECONNRESET) instead of giving it the status.
+		 */
 		if (wait[2].revents != 0 && sg_fd_receive(socket, &byte, 1, kept, SG_FD_PASS_MAX, &count) <= 0)
+			break;
+		if ((wait[0].revents | wait[1].revents) != 0)
 			break;
 	}
 	(void)kill(first, SIGKILL);
@@ -205,6 +209,14 @@ static int take_report(struct sg_world *world, const struct sg_world_report *rep
 	case SG_WORLD_REPORT_PTY:
 		world->pty_master = fd;
 		return fd < 0 ? sg_error_set(error, -EPROTO, "the world sent no terminal") : 0;
+	case SG_WORLD_REPORT_SOCKET:
+		if (fd < 0 || report->number < 0 || report->number >= SG_LOOPBACK_SOCKETS ||
+		    world->sockets[report->number] >= 0) {
+			sg_fd_close(fd);
+			return sg_error_set(error, -EPROTO, "an unexpected socket from the world's first process");
+		}
+		world->sockets[report->number] = fd;
+		return 0;
 	case SG_WORLD_REPORT_FIRST:
 		world->first = pid;
 		pidfd = &world->first_pidfd;
@@ -325,6 +337,8 @@ void sg_world_done(struct sg_world *world)
 		      &world->first_listener, &world->pty_master,    &world->mount_namespace,
 		      &world->keeper_socket};
 
+	for (size_t i = 0; i < SG_LOOPBACK_SOCKETS; i++)
+		world->sockets[i] = sg_fd_close(world->sockets[i]);
 	/* The keeper kills and reaps the world when its socket to us is closed. */
 	for (size_t i = 0; i < SG_ARRAY_SIZE(fds); i++)
 		*fds[i] = sg_fd_close(*fds[i]);

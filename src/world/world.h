@@ -21,6 +21,7 @@
 
 #include "base/error.h"
 #include "world/identity.h"
+#include "world/loopback.h"
 #include "world/mount.h"
 
 struct sg_world_limit {
@@ -46,9 +47,12 @@ struct sg_world_spec {
 	mode_t umask;
 	int stdio[3];             /* the world's ends of the relayed streams; -1: the pty if there is one, else /dev/null */
 	bool pty;                 /* make a pty inside the world for the streams that are -1 and not closed */
+	bool background;          /* the command starts in a background group of the pty; the first SIGTTIN or SIGTTOU that
+				     stops it makes its group the foreground one, and SIGCONT lets it go on */
 	bool closed[3];           /* a stream that the caller did not have: /dev/null */
 	const struct termios *termios; /* initial state of the pty, or NULL */
 	const struct winsize *window;  /* initial size, or NULL */
+	bool resolver;            /* make the sockets of the session's resolver in the world's network */
 	bool open_mediation;      /* landlock inside would not bind what the supervisor opens: told to the filter's maker */
 };
 
@@ -63,6 +67,7 @@ struct sg_world {
 	int listener;      /* of the command's filter; its first notification is the command's execve, held back */
 	int first_listener; /* of the first process's filter: see SG_WORLD_CALL */
 	int pty_master;    /* or -1 */
+	int sockets[SG_LOOPBACK_SOCKETS]; /* of the world's network; -1: not made */
 	int mount_namespace; /* for setns(2); taken before the first process seals itself */
 };
 
@@ -73,6 +78,7 @@ struct sg_world {
 			   .listener = -1,                                                                             \
 			   .first_listener = -1,                                                                       \
 			   .pty_master = -1,                                                                           \
+			   .sockets = {-1, -1, -1, -1},                                                                \
 			   .mount_namespace = -1})
 
 /*

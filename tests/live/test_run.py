@@ -24,6 +24,12 @@ def test_exit_status(sg):
         assert sg.shell(BASE, script).status == status, script
 
 
+def test_exit_status_of_quick_commands(sg):
+    """The keeper must not lose the status of a command that ends before the keeper has looked up."""
+    for _ in range(60):
+        assert sg.run(BASE, "/bin/sh", "-c", "exit 255").status == 255
+
+
 def test_not_found_and_not_executable(sg):
     assert sg.run(BASE, "no-such-program").status == 127
     refused = sg.run(BASE, "/etc/passwd")

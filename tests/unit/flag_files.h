@@ -115,7 +115,8 @@ static inline void reader_element(struct flag_reader *reader, const char *key, c
 static inline void reader_value(struct flag_reader *reader, const char *key)
 {
 	static const char *const lists[] = {"Flags",     "Syscalls", "Capabilities", "ReadOnly",
-					    "ReadWrite", "Exec",     "Allow",        "Map",       "Private"};
+					    "ReadWrite", "Exec",     "Allow",        "Map",       "Private",
+					    "Deny"};
 	struct flag_definition *definition = &reader->definitions[reader->current];
 	char text[512];
 	bool known = false;

@@ -52,7 +52,8 @@ static const struct sg_filter_plan plans[] = {
 		    .changes = SG_FILTER_NATIVE,
 		    .fd_changes = SG_FILTER_NATIVE,
 		    .messages = SG_FILTER_NATIVE,
-		    .listens = SG_FILTER_NATIVE},
+		    .listens = SG_FILTER_NATIVE,
+		    .accepts = SG_FILTER_NATIVE},
 	[RECORD] = {.notify_refusals = true},
 	[FIRST] = {.first_exec = true},
 };
@@ -226,7 +227,12 @@ static void changes(void **state)
 		{flags, NATIVE, "mknod", {1, S_IFCHR | 0644}, E(EPERM)},
 		{flags, NATIVE, "mknodat", {0, 1, S_IFBLK | 0644}, E(EPERM)},
 		{flags, NATIVE, "mknodat", {0, 1, S_IFREG | 04644}, E(EPERM)},
-		{flags, NATIVE, "setxattr", {1}, ALLOW},
+		{flags, NATIVE, "setxattr", {1}, NOTIFY}, /* its attribute's name is in memory */
+		{flags, NATIVE, "fsetxattr", {1}, NOTIFY},
+		{flags, NATIVE, "renameat2", {0, 1, 0, 1, 1}, ALLOW},
+		{flags, NATIVE, "renameat2", {0, 1, 0, 1, 4}, E(EPERM)},
+		{flags, ALL, "openat", {0, 1, O_PATH}, ALLOW},
+		{flags, ALL, "open", {1, O_PATH | O_DIRECTORY | O_CREAT}, ALLOW},
 		{flags, NATIVE, "utimensat", {0}, ALLOW},
 		{flags, NATIVE, "getxattr", {1}, ALLOW},
 		{flags, ALL, "getxattr", {1}, NOTIFY},

@@ -265,7 +265,7 @@ static void compare(const char *const *texts, size_t count, uint64_t seed, size_
 	assert_int_equal(sg_globset_compile(set), 0);
 	assert_int_equal(sg_matcher_new(set, SG_MATCHER_MEMORY, &matcher), 0);
 
-	SG_AUTO_FREE char *data = compile_paths(paths, count, dfas);
+	SG_AUTO_FREE SG_UNUSED char *data = compile_paths(paths, count, dfas);
 
 	for (size_t n = 0; n < NAMES; n++) {
 		char raw[REFERENCE_NAME], name[REFERENCE_NAME];
@@ -329,7 +329,7 @@ static void test_same_text(void **state)
 	(void)state;
 	for (size_t i = 0; i < SG_ARRAY_SIZE(rows); i++)
 		texts[i] = rows[i];
-	SG_AUTO_FREE char *data = compile_paths(texts, SG_ARRAY_SIZE(texts), dfas);
+	SG_AUTO_FREE SG_UNUSED char *data = compile_paths(texts, SG_ARRAY_SIZE(texts), dfas);
 
 	for (size_t n = 0; n < NAMES; n++) {
 		char raw[REFERENCE_NAME] = "/a", name[REFERENCE_NAME];
@@ -364,7 +364,7 @@ static void test_differences(void **state)
 	for (size_t i = 0; i < SG_ARRAY_SIZE(rows); i++) {
 		assert_true(asprintf(&texts[i], "\"%s\"", rows[i].glob) > 0);
 	}
-	SG_AUTO_FREE char *data = compile_paths(texts, SG_ARRAY_SIZE(rows), dfas);
+	SG_AUTO_FREE SG_UNUSED char *data = compile_paths(texts, SG_ARRAY_SIZE(rows), dfas);
 
 	for (size_t i = 0; i < SG_ARRAY_SIZE(rows); i++) {
 		SG_AUTO_GLOB struct sg_glob *glob = NULL;
@@ -380,7 +380,7 @@ static void test_differences(void **state)
 			continue;
 		assert_int_equal(sg_glob_to_apparmor(glob, &buffer), 0);
 
-		SG_AUTO_FREE char *written_data = compile_paths(&buffer.data, 1, &written);
+		SG_AUTO_FREE SG_UNUSED char *written_data = compile_paths(&buffer.data, 1, &written);
 
 		assert_int_equal(dfa_accepts(&written, rows[i].name, rows[i].length), rows[i].ours);
 	}
@@ -427,7 +427,7 @@ static void test_smuggling(void **state)
 		for (const char *c = paths[i]; *c != '\0'; c++)
 			assert_true((unsigned char)*c >= ' ' && *c != 0x7f);
 	}
-	SG_AUTO_FREE char *data = compile_paths(paths, SG_ARRAY_SIZE(names), dfas);
+	SG_AUTO_FREE SG_UNUSED char *data = compile_paths(paths, SG_ARRAY_SIZE(names), dfas);
 
 	for (size_t i = 0; i < SG_ARRAY_SIZE(names); i++) {
 		for (size_t j = 0; j < SG_ARRAY_SIZE(names); j++)
@@ -460,7 +460,7 @@ static void test_classes(void **state)
 		assert_int_equal(sg_glob_to_apparmor(glob, &buffer), 0);
 		paths[i] = sg_buffer_take(&buffer);
 	}
-	SG_AUTO_FREE char *data = compile_paths(paths, SG_ARRAY_SIZE(texts), dfas);
+	SG_AUTO_FREE SG_UNUSED char *data = compile_paths(paths, SG_ARRAY_SIZE(texts), dfas);
 
 	for (size_t i = 0; i < SG_ARRAY_SIZE(texts); i++) {
 		for (unsigned int byte = 0; byte < 256; byte++) {

@@ -1,0 +1,282 @@
+/*
+ * connect.
+ *
+ * To the world's own network the copy of the caller's socket is connected, by the address that was decided. To an outside
+ * address that is allowed a new socket of the host's network is connected and put in the place of the caller's; one that is
+ * outside already is connected itself, to nothing but the decided address. Connected before it is given, the new socket can
+ * be reached by nobody while its connection is made; what a sibling does to the old one meanwhile is of no consequence.
+ *
+ * The caller's flag O_NONBLOCK is one of a description that its siblings share: a blocking connect in the world's network is
+ * tried with the flag set for a moment. A stream socket that is not connected has no other call that could tell. If a sibling
+ * clears the flag in that moment, the guard ends the call.
+ *
+ * A descriptor that was added to an epoll instance before connect stands there for the socket that was replaced.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "supervisor/network.h"
+
+struct connecting {
+	struct sg_net_socket socket;
+	int outside;              /* the new socket, or -1: the caller's own one is connected */
+	bool under_way;           /* the kernel goes on with it: EPOLLOUT says when it is done */
+	struct sg_net_peer peer;  /* AF_UNIX; object.fd -1: none */
+	struct sockaddr_storage address;
+	socklen_t length;
+};
+
+static void release(void *data)
+{
+	struct connecting *connecting = data;
+
+	sg_net_socket_done(&connecting->socket);
+	sg_fd_close(connecting->outside);
+	sg_net_peer_done(&connecting->peer);
+	free(connecting);
+}
+
+int sg_net_read_address(struct sg_request *request, uint64_t pointer, uint64_t length, unsigned char *bytes)
+{
+	const int32_t size = (int32_t)length; /* the kernel takes an int */
+
+	if (size < 0 || size > SG_NET_ADDRESS_MAX)
+		return -EINVAL;
+	return sg_caller_read(&request->caller, pointer, bytes, (size_t)size);
+}
+
+/* connect(2) that returns at once. Returns 0 or a negative errno value. */
+static int connect_now(struct sg_network *network, const struct sg_net_socket *socket, const struct sockaddr *address,
+		       socklen_t length)
+{
+	const bool may_block = !socket->nonblocking && socket->type != SOCK_DGRAM && socket->type != SOCK_RAW;
+	int flags, status;
+
+	if (!may_block)
+		return connect(socket->fd, address, length) < 0 ? -errno : 0;
+	flags = fcntl(socket->fd, F_GETFL);
+	if (flags < 0 || fcntl(socket->fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -errno;
+	sg_net_guard(network);
+	status = connect(socket->fd, address, length) < 0 ? -errno : 0;
+	sg_net_unguard(network);
+	(void)fcntl(socket->fd, F_SETFL, flags);
+	/* Interrupted by the guard: a stream's connection goes on, as after EINPROGRESS. */
+	return status == -EINTR ? (socket->domain == AF_UNIX ? -EAGAIN : -EINPROGRESS) : status;
+}
+
+static int pending_error(int fd)
+{
+	int error = 0;
+	socklen_t size = sizeof(error);
+
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 ? -errno : -error;
+}
+
+/* The connection is made, or (with `answer`) goes on without the caller: the socket is the caller's now. */
+static void hand_over(struct sg_request *request, const struct connecting *connecting, int answer)
+{
+	int status = connecting->outside >= 0 ? sg_net_swap(request, &connecting->socket, connecting->outside) : 0;
+
+	if (status < 0 || answer != 0)
+		sg_answer_error(request, status < 0 ? -status : answer);
+	else
+		sg_answer_value(request, 0);
+}
+
+/* One attempt. Returns 0 when the request was answered, 1 to wait. */
+static int proceed(struct sg_request *request, void *data, int interrupted)
+{
+	struct connecting *connecting = data;
+	const struct sg_net_socket *socket = &connecting->socket;
+	struct sg_net_socket own = *socket;
+	int status;
+
+	if (connecting->outside >= 0) {
+		own.fd = connecting->outside;
+		own.nonblocking = true; /* ours, until it is given */
+	}
+	if (interrupted != 0) {
+		if (connecting->under_way)
+			hand_over(request, connecting, interrupted);
+		else
+			sg_answer_error(request, interrupted);
+		return 0;
+	}
+	if (connecting->under_way) {
+		status = pending_error(own.fd);
+	} else {
+		status = connect_now(request->supervisor->network, &own, (const struct sockaddr *)&connecting->address,
+				     connecting->length);
+		if (status == -EINPROGRESS && !socket->nonblocking) {
+			connecting->under_way = true;
+			return 1;
+		}
+		/* A unix listener whose queue is full: only the caller's own wish says whether it waits. */
+		if (status == -EAGAIN && !socket->nonblocking && socket->domain == AF_UNIX)
+			return 1;
+	}
+	if (status == 0 || status == -EINPROGRESS)
+		hand_over(request, connecting, -status);
+	else
+		sg_answer_error(request, -status);
+	return 0;
+}
+
+static void run(struct sg_request *request, struct connecting *connecting)
+{
+	const struct sg_net_socket *socket = &connecting->socket;
+
+	if (proceed(request, connecting, 0) == 0) {
+		release(connecting);
+		return;
+	}
+	sg_net_wait_add(request, &(struct sg_net_wait){
+				     .fd = !connecting->under_way ? -1 : connecting->outside >= 0 ? connecting->outside
+												  : socket->fd,
+				     .events = EPOLLOUT,
+				     .deadline_ms = sg_net_deadline(socket, SO_SNDTIMEO),
+				     .deadline_error = connecting->under_way ? EINPROGRESS : EAGAIN,
+				     .proceed = proceed,
+				     .release = release,
+				     .data = connecting,
+				 });
+}
+
+/* An inside stream that is connected stays what it is. */
+static bool is_connected(const struct sg_net_socket *socket)
+{
+	struct sockaddr_storage peer;
+	socklen_t size = sizeof(peer);
+
+	return socket->type != SOCK_DGRAM && getpeername(socket->fd, (struct sockaddr *)&peer, &size) == 0;
+}
+
+/* Starts a connection; takes the socket and the peer over. */
+static void start(struct sg_request *request, struct sg_net_socket *socket, struct sg_net_peer *peer,
+		  const struct sockaddr_storage *address, socklen_t length, bool outside)
+{
+	struct connecting *connecting;
+	int made = -1;
+
+	if (outside && !socket->outside) {
+		made = is_connected(socket) ? -EISCONN : sg_net_make_outside(socket);
+		if (made < 0) {
+			sg_answer_error(request, -made);
+			return;
+		}
+	}
+	connecting = malloc(sizeof(*connecting));
+	if (connecting == NULL) {
+		sg_fd_close(made);
+		sg_answer_error(request, ENOMEM);
+		return;
+	}
+	*connecting = (struct connecting){.socket = *socket, .outside = made, .address = *address, .length = length};
+	connecting->peer.object = SG_RESOLVED_INIT;
+	socket->fd = -1;
+	if (peer != NULL) {
+		connecting->peer = *peer;
+		peer->object.fd = -1;
+	}
+	run(request, connecting);
+}
+
+static void connect_unix(struct sg_request *request, struct sg_net_socket *socket, const struct sg_address *address)
+{
+	SG_CLEANUP(sg_net_peer_done) struct sg_net_peer peer = {.object = SG_RESOLVED_INIT};
+	int status = sg_net_find_peer(request, socket, address, &peer);
+
+	if (status > 0)
+		return;
+	if (status < 0)
+		sg_answer_error(request, -status);
+	else
+		start(request, socket, &peer, &peer.address, peer.length, peer.where == SG_NET_OUTSIDE);
+}
+
+static void connect_internet(struct sg_request *request, struct sg_net_socket *socket, const struct sg_address *address)
+{
+	struct sockaddr_storage raw;
+	socklen_t length = sg_address_to_sockaddr(address, &raw);
+	struct sg_decision decision;
+	enum sg_net_where where = sg_net_decide(request->supervisor->network, address, SG_ADDRESS_CONNECT, &decision);
+
+	if (where == SG_NET_OWN && socket->outside) {
+		decision = (struct sg_decision){.verdict = SG_VERDICT_DENY, .error = ENETUNREACH,
+						.reason = "this socket is one of the host's network by now, and that address is the world's own"};
+		where = SG_NET_REFUSED;
+	}
+	if (where == SG_NET_REFUSED) {
+		sg_net_refuse(request, &decision, address);
+		return;
+	}
+	/* The grant is on the record before the first packet. */
+	if (where == SG_NET_OUTSIDE && sg_net_report(request, &decision, address) < 0)
+		sg_answer_error(request, EIO);
+	else
+		start(request, socket, NULL, &raw, length, where == SG_NET_OUTSIDE);
+}
+
+/* connect with AF_UNSPEC. An outside socket would have no peer then, and so nothing that was decided. */
+static void dissolve(struct sg_request *request, const struct sg_net_socket *socket)
+{
+	const struct sockaddr none = {.sa_family = AF_UNSPEC};
+
+	if (socket->outside)
+		sg_answer_error(request, EACCES);
+	else if (connect(socket->fd, &none, sizeof(none)) < 0)
+		sg_answer_error(request, errno);
+	else
+		sg_answer_value(request, 0);
+}
+
+/* Raw, packet and netlink sockets: in the world's own network whatever their address is. */
+static void connect_other(struct sg_request *request, struct sg_net_socket *socket, const unsigned char *bytes, size_t size)
+{
+	struct sockaddr_storage raw = {0};
+
+	memcpy(&raw, bytes, size);
+	if (socket->outside)
+		sg_answer_error(request, EACCES);
+	else
+		start(request, socket, NULL, &raw, (socklen_t)size, false);
+}
+
+void sg_net_connect(struct sg_request *request)
+{
+	const struct seccomp_data *data = &request->notification.data;
+	SG_AUTO_NET_SOCKET struct sg_net_socket socket = SG_NET_SOCKET_INIT;
+	unsigned char bytes[SG_NET_ADDRESS_MAX] = {0};
+	struct sg_address address;
+	int status = sg_net_socket_take(request, (int)data->args[0], &socket);
+
+	request->operation = "connect to";
+	if (status == 0)
+		status = sg_net_read_address(request, data->args[1], data->args[2], bytes);
+	if (status < 0) {
+		sg_answer_error(request, -status);
+		return;
+	}
+	if (socket.kind == 0) {
+		connect_other(request, &socket, bytes, (size_t)(int32_t)data->args[2]);
+		return;
+	}
+	status = sg_address_from_sockaddr(bytes, (size_t)(int32_t)data->args[2], socket.domain, socket.kind, SG_ADDRESS_CONNECT,
+					  &address);
+	if (status < 0)
+		sg_answer_error(request, -status);
+	else if (status == SG_ADDRESS_DISSOLVE)
+		dissolve(request, &socket);
+	else if (status > 0)
+		sg_answer_error(request, EINVAL);
+	else if (socket.kind == SG_PROTOCOL_UNIX)
+		connect_unix(request, &socket, &address);
+	else
+		connect_internet(request, &socket, &address);
+}

@@ -1,0 +1,205 @@
+/*
+ * The decision about an address: pure but for the two lists that it looks at, of this host's addresses and of the names that
+ * the session's resolver answered.
+ *
+ * A loopback address is the world's own unless a rule names it with that port, or the world itself was given that port of the
+ * host to listen on. An address that is no loopback address is always outside: the world's network has nothing else.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "supervisor/network.h"
+
+enum { HOSTS_MAX = 16 << 20, CONFIGURATION_MAX = 64 * 1024, UNPRIVILEGED = 1024 };
+
+static const struct {
+	enum sg_rule_kind kind;
+	uint32_t class;
+} rule_classes[] = {
+    {SG_RULE_ALLOW, SG_NET_ALLOW},
+    {SG_RULE_DENY_ADDRESS, SG_NET_DENY},
+    {SG_RULE_LISTEN, SG_NET_LISTEN},
+};
+
+static int compile(struct sg_network *network)
+{
+	const struct sg_policy *policy = network->supervisor->policy;
+	struct sg_addressset_builder *builder = sg_addressset_builder_new();
+	int status = builder == NULL ? -ENOMEM : 0;
+
+	for (size_t i = 0; i < SG_ARRAY_SIZE(rule_classes); i++) {
+		size_t count;
+		const struct sg_rule *rules = sg_policy_rules(policy, rule_classes[i].kind, &count);
+
+		for (size_t j = 0; j < count && status == 0; j++) {
+			status = sg_addressset_builder_add(builder, rules[j].address, (uint32_t)(&rules[j] - policy->rules),
+							   rule_classes[i].class);
+			if (rule_classes[i].kind == SG_RULE_ALLOW && (rules[j].address->kind == SG_HOST_INTERNET ||
+								      rules[j].address->kind == SG_HOST_ANY) &&
+			    (rules[j].address->protocols & (SG_PROTOCOL_TCP | SG_PROTOCOL_UDP)) != 0)
+				network->namerules.any = true;
+		}
+	}
+	if (status == 0)
+		status = sg_addressset_build(builder, SG_NET_DENY, &network->set);
+	sg_addressset_builder_free(builder);
+	return status;
+}
+
+/* A missing file is an empty one. */
+static char *read_text(const char *path, size_t limit, size_t *ret_size)
+{
+	SG_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	char *text = NULL;
+
+	*ret_size = 0;
+	if (fd < 0 || sg_fd_read_file(fd, limit, &text, ret_size) < 0)
+		return NULL;
+	return text;
+}
+
+static void read_host_names(struct sg_network *network)
+{
+	SG_AUTO_FREE char *configuration = NULL;
+	SG_AUTO_FREE char *hosts = NULL;
+	size_t size;
+
+	configuration = read_text("/etc/resolv.conf", CONFIGURATION_MAX, &size);
+	sg_resolvconf_parse(configuration != NULL ? configuration : "", size, &network->configuration);
+	hosts = read_text("/etc/hosts", HOSTS_MAX, &size);
+	if (hosts != NULL)
+		(void)sg_hosts_parse(hosts, size, &network->hosts);
+}
+
+int sg_net_policy_prepare(struct sg_network *network, struct sg_error *error)
+{
+	const struct sg_policy *policy = network->supervisor->policy;
+	struct sg_error listing = SG_ERROR_INIT;
+	int status = compile(network);
+
+	if (status < 0)
+		return sg_error_set_errno(error, status, "cannot compile the address rules");
+	network->incoming = sg_policy_has_flag(policy, "incoming");
+	network->resolves = sg_policy_has_flag(policy, "dns");
+	network->names = sg_namecache_new(SG_NET_NAMES);
+	if (network->names == NULL)
+		return sg_error_set_errno(error, -ENOMEM, "cannot make the cache of names");
+	/* Without the list no rule with `internet` or `host` grants anything; what denies by them holds for all. */
+	if (sg_hostaddrs_new(&network->host, &listing) < 0)
+		network->host = NULL;
+	network->namerules.set = network->set;
+	network->namerules.allow = SG_NET_ALLOW;
+	network->namerules.environment = network->host != NULL ? sg_hostaddrs_environment(network->host) : NULL;
+	if (network->resolves)
+		read_host_names(network);
+	return 0;
+}
+
+static const struct sg_rule *rule_of(const struct sg_network *network, const struct sg_address_match *match, uint32_t class)
+{
+	const struct sg_policy *policy = network->supervisor->policy;
+	uint32_t index = match->rules[__builtin_ctz(class)];
+
+	return index < policy->rule_count ? &policy->rules[index] : NULL;
+}
+
+/* The session's resolver is the world's own, whatever rule names that address. */
+static bool is_resolver(const struct sg_network *network, const struct sg_address *address)
+{
+	struct in_addr name;
+
+	return network->resolves && address->family == AF_INET && address->port == SG_LOOPBACK_NAMESERVER_PORT &&
+	       inet_pton(AF_INET, SG_LOOPBACK_NAMESERVER, &name) == 1 && memcmp(address->bytes, &name, sizeof(name)) == 0;
+}
+
+/* A port of the host that the world itself holds. */
+static const struct sg_net_port *find_port(const struct sg_network *network, const struct sg_address *address)
+{
+	for (size_t i = 0; i < SG_NET_PORTS_MAX; i++) {
+		const struct sg_net_port *port = &network->ports[i];
+
+		if (port->serial != 0 && port->port == address->port && port->protocol == address->protocol &&
+		    sg_net_is_alive(network, port->serial))
+			return port;
+	}
+	return NULL;
+}
+
+static enum sg_net_where allow(struct sg_decision *decision, enum sg_net_where where, const struct sg_rule *rule,
+			       const char *reason)
+{
+	*decision = (struct sg_decision){.verdict = SG_VERDICT_ALLOW, .rule = rule, .reason = reason};
+	return where;
+}
+
+static enum sg_net_where refuse(struct sg_decision *decision, int error, const struct sg_rule *rule, const char *reason)
+{
+	*decision = (struct sg_decision){.verdict = SG_VERDICT_DENY, .error = error, .rule = rule, .reason = reason};
+	return SG_NET_REFUSED;
+}
+
+static enum sg_net_where decide_bind(const struct sg_network *network, const struct sg_address *address,
+				     unsigned int classes, const struct sg_address_match *match,
+				     struct sg_decision *decision)
+{
+	if ((match->classes & SG_NET_DENY) != 0)
+		return refuse(decision, EACCES, rule_of(network, match, SG_NET_DENY), "a rule denies it");
+	if ((match->classes & SG_NET_LISTEN) != 0)
+		return allow(decision, SG_NET_OUTSIDE, rule_of(network, match, SG_NET_LISTEN), "a rule allows it");
+	if (network->incoming && address->port >= UNPRIVILEGED && address->protocol != SG_PROTOCOL_ICMP &&
+	    (address->wildcard || (classes & SG_CLASS_OWN) != 0))
+		return allow(decision, SG_NET_OUTSIDE, sg_policy_find(network->supervisor->policy, SG_RULE_FLAG, "incoming"),
+			     "the flag incoming allows it");
+	/* The world's own network says whether it has that address. */
+	return allow(decision, SG_NET_OWN, NULL, "it is the world's own");
+}
+
+enum sg_net_where sg_net_decide(struct sg_network *network, const struct sg_address *address, enum sg_address_use use,
+				struct sg_decision *decision)
+{
+	const struct sg_address_environment *environment = network->namerules.environment;
+	const unsigned int classes = sg_address_classes(address, environment);
+	uint32_t ids[SG_NAMECACHE_NAMES_MAX];
+	struct sg_address_match match;
+	size_t count = 0;
+
+	if (address->family != AF_UNIX)
+		count = sg_namecache_names(network->names, address, sg_net_now(), ids);
+	sg_addressset_match(network->set, address, ids, count, environment, &match);
+	if (use == SG_ADDRESS_BIND)
+		return decide_bind(network, address, classes, &match, decision);
+	if ((classes & SG_CLASS_LOOPBACK) != 0 && is_resolver(network, address))
+		return allow(decision, SG_NET_OWN, NULL, "it is the session's resolver");
+	if ((match.classes & SG_NET_DENY) != 0)
+		return refuse(decision, EACCES, rule_of(network, &match, SG_NET_DENY), "a rule denies it");
+	if ((match.classes & SG_NET_ALLOW) != 0)
+		return allow(decision, SG_NET_OUTSIDE, rule_of(network, &match, SG_NET_ALLOW), "a rule allows it");
+	if (address->family == AF_UNIX)
+		return allow(decision, SG_NET_OWN, NULL, "abstract names are the world's own");
+	if ((classes & SG_CLASS_LOOPBACK) == 0)
+		return refuse(decision, ENETUNREACH, NULL, "no rule allows this address");
+	if (find_port(network, address) != NULL)
+		return allow(decision, SG_NET_OUTSIDE, NULL, "the world listens there itself");
+	return allow(decision, SG_NET_OWN, NULL, "it is the world's own");
+}
+
+int sg_net_report(struct sg_request *request, const struct sg_decision *decision, const struct sg_address *address)
+{
+	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
+
+	sg_address_format(address, &text);
+	if (sg_buffer_status(&text) < 0)
+		return -ENOMEM;
+	return sg_report(request, decision, text.data, NULL);
+}
+
+void sg_net_refuse(struct sg_request *request, const struct sg_decision *decision, const struct sg_address *address)
+{
+	(void)sg_net_report(request, decision, address);
+	sg_answer_error(request, decision->error);
+}

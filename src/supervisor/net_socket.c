@@ -1,0 +1,250 @@
+/*
+ * Sockets: what a descriptor of the caller is, outside ones like it, and the swap.
+ *
+ * An outside socket is made by us, with nothing of the caller's but options that stay with a socket and change neither where
+ * its packets go nor whose they are: a fixed list, each value read from our copy. The registry knows every outside socket
+ * that was given, as an epoll instance does: weakly, so that the world's last close still ends a connection. A cut finds the
+ * sockets in the world's processes and can tell from the registry whether one is left in flight.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "supervisor/network.h"
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71 /* Linux 5.14 */
+#endif
+
+enum { GUARD_NS = 10000000 };
+
+int64_t sg_net_now(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void sg_net_socket_done(struct sg_net_socket *socket)
+{
+	socket->fd = sg_fd_close(socket->fd);
+}
+
+static int read_option(int fd, int level, int name, int *ret)
+{
+	socklen_t size = sizeof(*ret);
+
+	return getsockopt(fd, level, name, ret, &size) < 0 ? -errno : 0;
+}
+
+static uint8_t kind_of(const struct sg_net_socket *socket)
+{
+	if (socket->domain == AF_UNIX)
+		return SG_PROTOCOL_UNIX;
+	if (socket->domain != AF_INET && socket->domain != AF_INET6)
+		return 0;
+	if (socket->type == SOCK_STREAM && socket->protocol == IPPROTO_TCP)
+		return SG_PROTOCOL_TCP;
+	if (socket->type == SOCK_DGRAM && socket->protocol == IPPROTO_UDP)
+		return SG_PROTOCOL_UDP;
+	if (socket->type == SOCK_DGRAM && socket->protocol == (socket->domain == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6))
+		return SG_PROTOCOL_ICMP;
+	return 0;
+}
+
+int sg_net_socket_take(struct sg_request *request, int number, struct sg_net_socket *ret)
+{
+	const struct sg_network *network = request->supervisor->network;
+	SG_AUTO_NET_SOCKET struct sg_net_socket taken = {.fd = sg_caller_descriptor(&request->caller, number), .number = number};
+	uint64_t cookie = 0;
+	socklen_t size = sizeof(cookie);
+	int status, flags;
+
+	if (taken.fd < 0)
+		return taken.fd;
+	/* What was read is the caller's if the call is still pending: until then its thread has its number. */
+	if (!sg_caller_valid(&request->caller))
+		return -EINTR;
+	status = read_option(taken.fd, SOL_SOCKET, SO_DOMAIN, &taken.domain);
+	if (status == 0)
+		status = read_option(taken.fd, SOL_SOCKET, SO_TYPE, &taken.type);
+	if (status == 0)
+		status = read_option(taken.fd, SOL_SOCKET, SO_PROTOCOL, &taken.protocol);
+	if (status < 0)
+		return status;
+	if (getsockopt(taken.fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) < 0)
+		return -EACCES;
+	if (cookie != network->world_cookie && cookie != network->host_cookie)
+		return -EACCES;
+	taken.outside = cookie == network->host_cookie;
+	flags = fcntl(taken.fd, F_GETFL);
+	if (flags < 0)
+		return -errno;
+	taken.nonblocking = (flags & O_NONBLOCK) != 0;
+	taken.kind = kind_of(&taken);
+	*ret = taken;
+	taken.fd = -1;
+	return 0;
+}
+
+/* What is carried over. SIZE: the kernel doubles what is set, and setting it ends its own tuning. */
+enum carried { CARRY_INT, CARRY_SIZE, CARRY_LINGER, CARRY_TIME };
+
+static const struct {
+	int level, name;
+	enum carried what;
+	uint8_t kinds;
+} options[] = {
+    {SOL_SOCKET, SO_REUSEADDR, CARRY_INT, SG_PROTOCOL_TCP | SG_PROTOCOL_UDP},
+    {SOL_SOCKET, SO_KEEPALIVE, CARRY_INT, SG_PROTOCOL_TCP},
+    {SOL_SOCKET, SO_BROADCAST, CARRY_INT, SG_PROTOCOL_UDP | SG_PROTOCOL_ICMP},
+    {SOL_SOCKET, SO_OOBINLINE, CARRY_INT, SG_PROTOCOL_TCP},
+    {SOL_SOCKET, SO_LINGER, CARRY_LINGER, SG_PROTOCOL_TCP},
+    {SOL_SOCKET, SO_SNDBUF, CARRY_SIZE, 0xff},
+    {SOL_SOCKET, SO_RCVBUF, CARRY_SIZE, 0xff},
+    {SOL_SOCKET, SO_RCVTIMEO, CARRY_TIME, 0xff},
+    {SOL_SOCKET, SO_SNDTIMEO, CARRY_TIME, 0xff},
+    {SOL_SOCKET, SO_TIMESTAMP, CARRY_INT, SG_PROTOCOL_UDP | SG_PROTOCOL_ICMP},
+    {IPPROTO_TCP, TCP_NODELAY, CARRY_INT, SG_PROTOCOL_TCP},
+    {IPPROTO_TCP, TCP_KEEPIDLE, CARRY_INT, SG_PROTOCOL_TCP},
+    {IPPROTO_TCP, TCP_KEEPINTVL, CARRY_INT, SG_PROTOCOL_TCP},
+    {IPPROTO_TCP, TCP_KEEPCNT, CARRY_INT, SG_PROTOCOL_TCP},
+    {IPPROTO_TCP, TCP_USER_TIMEOUT, CARRY_INT, SG_PROTOCOL_TCP},
+    {IPPROTO_TCP, TCP_SYNCNT, CARRY_INT, SG_PROTOCOL_TCP},
+    {IPPROTO_TCP, TCP_DEFER_ACCEPT, CARRY_INT, SG_PROTOCOL_TCP},
+    {IPPROTO_IP, IP_TTL, CARRY_INT, SG_PROTOCOL_IP_ALL},
+    {IPPROTO_IP, IP_TOS, CARRY_INT, SG_PROTOCOL_IP_ALL},
+    {IPPROTO_IP, IP_RECVERR, CARRY_INT, SG_PROTOCOL_UDP | SG_PROTOCOL_ICMP},
+    {IPPROTO_IP, IP_RECVTTL, CARRY_INT, SG_PROTOCOL_UDP | SG_PROTOCOL_ICMP},
+    {IPPROTO_IP, IP_MTU_DISCOVER, CARRY_INT, SG_PROTOCOL_UDP | SG_PROTOCOL_ICMP},
+    {IPPROTO_IPV6, IPV6_V6ONLY, CARRY_INT, SG_PROTOCOL_IP_ALL},
+    {IPPROTO_IPV6, IPV6_UNICAST_HOPS, CARRY_INT, SG_PROTOCOL_IP_ALL},
+    {IPPROTO_IPV6, IPV6_TCLASS, CARRY_INT, SG_PROTOCOL_IP_ALL},
+    {IPPROTO_IPV6, IPV6_RECVERR, CARRY_INT, SG_PROTOCOL_UDP | SG_PROTOCOL_ICMP},
+    {IPPROTO_IPV6, IPV6_RECVHOPLIMIT, CARRY_INT, SG_PROTOCOL_UDP | SG_PROTOCOL_ICMP},
+};
+
+union value {
+	int number;
+	struct linger linger;
+	struct timeval time;
+	unsigned char bytes[16];
+};
+
+/* Sets only what differs from a fresh socket: defaults stay defaults. A value that the host refuses is left out. */
+static void carry_options(const struct sg_net_socket *from, int to)
+{
+	for (size_t i = 0; i < SG_ARRAY_SIZE(options); i++) {
+		union value has = {0}, wanted = {0};
+		socklen_t has_size = sizeof(has), wanted_size = sizeof(wanted);
+
+		if ((options[i].kinds & from->kind) == 0 || (options[i].level == IPPROTO_IPV6 && from->domain != AF_INET6) ||
+		    (options[i].level == IPPROTO_IP && from->domain == AF_UNIX))
+			continue;
+		if (getsockopt(from->fd, options[i].level, options[i].name, &wanted, &wanted_size) < 0 ||
+		    getsockopt(to, options[i].level, options[i].name, &has, &has_size) < 0 ||
+		    (has_size == wanted_size && memcmp(&has, &wanted, has_size) == 0))
+			continue;
+		if (options[i].what == CARRY_SIZE)
+			wanted.number /= 2;
+		(void)setsockopt(to, options[i].level, options[i].name, &wanted, wanted_size);
+	}
+}
+
+int sg_net_make_outside(const struct sg_net_socket *socket_like)
+{
+	int fd = socket(socket_like->domain, socket_like->type | SOCK_CLOEXEC | SOCK_NONBLOCK, socket_like->protocol);
+
+	if (fd < 0)
+		return -errno;
+	carry_options(socket_like, fd);
+	return fd;
+}
+
+uint64_t sg_net_register(struct sg_network *network, int fd)
+{
+	struct epoll_event event = {.events = EPOLLET, .data.u64 = network->serial + 1};
+
+	if (epoll_ctl(network->registry, EPOLL_CTL_ADD, fd, &event) < 0)
+		return 0;
+	return ++network->serial;
+}
+
+bool sg_net_is_alive(const struct sg_network *network, uint64_t serial)
+{
+	SG_AUTO_FD int fd = -1;
+	SG_AUTO_FREE char *text = NULL;
+	char path[48], wanted[32];
+	size_t size;
+
+	(void)snprintf(path, sizeof(path), "self/fdinfo/%d", network->registry);
+	fd = openat(network->supervisor->view.proc, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || sg_fd_read_file(fd, 16U << 20, &text, &size) < 0)
+		return false;
+	/* "tfd:        9 events: 80000000 data:                1  pos:0 ino:..." (proc_pid_fdinfo(5)) */
+	(void)snprintf(wanted, sizeof(wanted), "data: %16" PRIx64 " ", serial);
+	return strstr(text, wanted) != NULL;
+}
+
+/* The close-on-exec flag of the caller's descriptor. */
+static bool closes_on_exec(const struct sg_request *request, int number)
+{
+	char path[48], text[512];
+	const char *flags;
+	SG_AUTO_FD int fd = -1;
+	ssize_t size;
+
+	(void)snprintf(path, sizeof(path), "%d/fdinfo/%d", (int)request->caller.tid, number);
+	fd = openat(request->caller.proc, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || (size = sg_fd_read_full(fd, text, sizeof(text) - 1)) <= 0)
+		return true;
+	text[size] = '\0';
+	flags = strstr(text, "flags:\t");
+	return flags == NULL || (strtoul(flags + 7, NULL, 8) & O_CLOEXEC) != 0;
+}
+
+int sg_net_swap(struct sg_request *request, const struct sg_net_socket *socket, int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || (!socket->nonblocking && fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0))
+		return -errno;
+	if (sg_net_register(request->supervisor->network, fd) == 0)
+		return -ENOBUFS;
+	return sg_replace_descriptor(request, socket->number, fd, closes_on_exec(request, socket->number));
+}
+
+void sg_net_guard(struct sg_network *network)
+{
+	const struct itimerspec soon = {{0, GUARD_NS}, {0, GUARD_NS}};
+
+	(void)timer_settime(network->guard, 0, &soon, NULL);
+}
+
+void sg_net_unguard(struct sg_network *network)
+{
+	const struct itimerspec never = {{0, 0}, {0, 0}};
+
+	(void)timer_settime(network->guard, 0, &never, NULL);
+}
+
+int64_t sg_net_deadline(const struct sg_net_socket *socket, int option)
+{
+	struct timeval time = {0};
+	socklen_t size = sizeof(time);
+
+	if (getsockopt(socket->fd, SOL_SOCKET, option, &time, &size) < 0 || (time.tv_sec == 0 && time.tv_usec == 0))
+		return INT64_MAX;
+	if (time.tv_sec > INT32_MAX)
+		return INT64_MAX;
+	return sg_net_now() + (int64_t)time.tv_sec * 1000 + time.tv_usec / 1000 + 1;
+}

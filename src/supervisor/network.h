@@ -1,0 +1,213 @@
+/*
+ * The network of a world: what the files net_*.c share.
+ *
+ * A world's sockets are made by itself, in its own network namespace, which has a loopback and no way out. A call that gives
+ * a socket an address, or data to an address, is done here on a copy of the caller's socket, with a copy of the address. An
+ * address outside that the policy allows swaps a socket of the host's network in under the caller's descriptor.
+ *
+ * What the adversary controls: which socket a descriptor number means, at every moment (siblings may dup2 over it); the
+ * memory of addresses, data and lengths; the state of a socket whose description it shares with us (its O_NONBLOCK flag, a
+ * connection in progress); sockets passed to it; timing, and its own death. What it does not: the network namespace of a
+ * socket, which the kernel tells of our own copy (SO_NETNS_COOKIE), and our copies of address and data. So:
+ *
+ *   - a number is turned into a socket once (pidfd_getfd), and all that follows is about that copy;
+ *   - an address is read once, parsed, decided, and what is used is written anew from the parsed form;
+ *   - a socket that lies neither in the world's network nor in the host's is refused, whatever it is;
+ *   - no answer is ever "go on" (the kernel would read number and address again);
+ *   - whatever may block is tried without blocking and tried again by the loop; a timer interrupts a call that blocks since
+ *     a sibling cleared O_NONBLOCK in between; the table of what waits is bounded, and at its end the answer is an error;
+ *   - a swap puts a socket where the caller asked for it or, if a sibling was quicker, over that sibling's descriptor: either
+ *     way the world gets just the one socket that was decided.
+ */
+#pragma once
+
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+
+#include "network/dnsserver.h"
+#include "network/hostaddrs.h"
+#include "network/namerules.h"
+#include "policy/addressset.h"
+#include "supervisor/supervisor.h"
+
+enum {
+	SG_NET_WAITS_MAX = 512,      /* calls that wait for a peer */
+	SG_NET_PORTS_MAX = 256,      /* ports of the host that the world was given */
+	SG_NET_ADDRESS_MAX = 128,    /* bytes of a socket address (sockaddr_storage) */
+	SG_NET_NAMES = 16384,        /* entries of the name cache */
+	SG_NET_DATAGRAM_MAX = 262144, /* bytes of one message that is carried */
+};
+
+/* Classes of the set of address patterns. */
+enum { SG_NET_ALLOW = 1U << 0, SG_NET_DENY = 1U << 1, SG_NET_LISTEN = 1U << 2 };
+
+/* A call that could not be finished at once. `proceed` is called by the loop until it has answered. */
+struct sg_net_wait {
+	bool used;
+	struct sg_request request;
+	int fd;              /* watched by epoll, or -1: tried again after a while; borrowed from `data` */
+	uint32_t events;
+	int64_t retry_ms;    /* when to try again (fd -1) */
+	int64_t look_ms;     /* when to look whether the caller is still there, and has no signal to see to */
+	int64_t deadline_ms; /* SO_SNDTIMEO or SO_RCVTIMEO; INT64_MAX: none */
+	int deadline_error;  /* what the call answers then (positive errno value) */
+	unsigned int step_ms, look_step_ms;
+	/* Returns 0 when the request was answered, or 1 to wait on. `interrupted`: end with this error (positive), or 0. */
+	int (*proceed)(struct sg_request *request, void *data, int interrupted);
+	void (*release)(void *data);
+	void *data;
+};
+
+/* A port of the host on which this world has a socket. */
+struct sg_net_port {
+	uint64_t serial; /* in the registry; 0: free */
+	uint16_t port;
+	uint8_t protocol;
+};
+
+struct sg_network {
+	struct sg_supervisor *supervisor;
+	/* Policy. */
+	struct sg_addressset *set;
+	bool incoming, resolves;
+	struct sg_hostaddrs *host;
+	struct sg_namecache *names;
+	struct sg_hosts *hosts;
+	struct sg_resolvconf configuration;
+	struct sg_namerules namerules;
+	struct sg_dnsserver *server;
+	/* Namespaces. */
+	uint64_t host_cookie, world_cookie;
+	int diagnosis;  /* netlink of the world's network: which unix sockets it has */
+	int epoll;      /* the resolver, the host's addresses, and the waits */
+	int registry;   /* an epoll instance that knows every outside socket, and keeps none open */
+	uint64_t serial;
+	struct sg_net_port ports[SG_NET_PORTS_MAX];
+	size_t port_next;
+	timer_t guard;
+	struct sg_net_wait waits[SG_NET_WAITS_MAX];
+	size_t wait_count;
+};
+
+/* A socket of the caller. */
+struct sg_net_socket {
+	int fd;           /* our copy; owned */
+	int number;       /* the caller's descriptor */
+	int domain, type, protocol;
+	bool outside;     /* lies in the host's network; else in the world's */
+	bool nonblocking;
+	uint8_t kind;     /* one SG_PROTOCOL_ bit; 0: of another kind */
+};
+
+#define SG_NET_SOCKET_INIT ((struct sg_net_socket){.fd = -1})
+void sg_net_socket_done(struct sg_net_socket *socket);
+#define SG_AUTO_NET_SOCKET SG_CLEANUP(sg_net_socket_done)
+
+/* Where an address leads. */
+enum sg_net_where { SG_NET_OWN, SG_NET_OUTSIDE, SG_NET_REFUSED };
+
+/* --- net_policy.c --- */
+
+/*
+ * Compiles the address rules and reads this host's addresses, names and servers. Called before the supervisor leaves the
+ * host's mount tree. Returns 0 or a negative errno value with context.
+ */
+int sg_net_policy_prepare(struct sg_network *network, struct sg_error *error);
+
+/*
+ * Decides about a peer (CONNECT, SEND) or a local address (BIND); not about unix paths. `decision` gets rule and reason; for
+ * REFUSED the error.
+ */
+enum sg_net_where sg_net_decide(struct sg_network *network, const struct sg_address *address, enum sg_address_use use,
+				struct sg_decision *decision);
+
+/* Records what was decided about `address`, as used. Returns 0, or below 0: then nothing may be granted. */
+int sg_net_report(struct sg_request *request, const struct sg_decision *decision, const struct sg_address *address);
+
+/* Records a refusal and answers it. */
+void sg_net_refuse(struct sg_request *request, const struct sg_decision *decision, const struct sg_address *address);
+
+/* --- net_socket.c --- */
+
+/*
+ * Takes a copy of the caller's descriptor `number` and finds out what it is. Returns 0 or a negative errno value: -EBADF,
+ * -ENOTSOCK, or -EACCES for a socket of a third network.
+ */
+int sg_net_socket_take(struct sg_request *request, int number, struct sg_net_socket *ret);
+
+/* Makes a socket of the host's network that is like `socket` (kind, options), non-blocking. Returns it or -errno. */
+int sg_net_make_outside(const struct sg_net_socket *socket);
+
+/*
+ * Puts `fd`, a socket of the host's network (stays ours), in the place of the caller's descriptor, blocking or not as the
+ * caller's was. Nothing is answered. Returns 0 or a negative errno value; then the caller has what it had.
+ */
+int sg_net_swap(struct sg_request *request, const struct sg_net_socket *socket, int fd);
+
+/* Notes an outside socket in the registry. Returns its serial number, or 0 (it must not be given then). */
+uint64_t sg_net_register(struct sg_network *network, int fd);
+
+/* True while any process, or any queue, holds the socket of that serial number. */
+bool sg_net_is_alive(const struct sg_network *network, uint64_t serial);
+
+/*
+ * A call that can block only if a sibling changes the shared description meanwhile is put between these: a signal interrupts
+ * it (EINTR) again and again until the second.
+ */
+void sg_net_guard(struct sg_network *network);
+void sg_net_unguard(struct sg_network *network);
+
+/* The caller's SO_RCVTIMEO or SO_SNDTIMEO (`option`) as a moment: INT64_MAX if there is none. */
+int64_t sg_net_deadline(const struct sg_net_socket *socket, int option);
+
+int64_t sg_net_now(void);
+
+/* --- net_wait.c --- */
+
+/*
+ * Keeps a request until it can be answered. `data` is taken over in every case; when the table is full the request is
+ * answered EAGAIN. `wait` has fd, events, deadline, proceed, release and data filled in.
+ */
+void sg_net_wait_add(struct sg_request *request, const struct sg_net_wait *wait);
+
+/* Adds the resolver and the list of host addresses to the epoll instance. Returns 0 or -errno. */
+int sg_network_watch(struct sg_network *network);
+
+/* --- handlers --- */
+void sg_net_connect(struct sg_request *request);
+void sg_net_bind(struct sg_request *request);
+void sg_net_listen(struct sg_request *request);
+void sg_net_accept(struct sg_request *request);
+void sg_net_send(struct sg_request *request);          /* sendto */
+void sg_net_send_message(struct sg_request *request);  /* sendmsg */
+void sg_net_send_messages(struct sg_request *request); /* sendmmsg */
+
+/* Copies a socket address of the caller. Returns 0 or a negative errno value. */
+int sg_net_read_address(struct sg_request *request, uint64_t pointer, uint64_t length, unsigned char *bytes);
+
+/* --- net_unix.c --- */
+
+/* A unix socket that was pinned and decided. */
+struct sg_net_peer {
+	struct sg_resolved object; /* path; fd -1: an abstract name */
+	struct sockaddr_storage address;
+	socklen_t length;
+	enum sg_net_where where;
+};
+void sg_net_peer_done(struct sg_net_peer *peer);
+
+/*
+ * Pins and decides the peer `address` (AF_UNIX) of `socket`. Returns 0 and fills *ret, whose address is to be used as it is
+ * (through our own descriptor of the pinned object); a negative errno value to answer; or 1: it was refused and answered.
+ */
+int sg_net_find_peer(struct sg_request *request, const struct sg_net_socket *socket, const struct sg_address *address,
+		     struct sg_net_peer *ret);
+
+/* bind to a unix path. Answers. */
+void sg_net_bind_path(struct sg_request *request, const struct sg_net_socket *socket, const struct sg_address *address);
+
+/* --- net_names.c --- */
+int sg_net_names_start(struct sg_network *network, struct sg_error *error);

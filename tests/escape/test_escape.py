@@ -1,0 +1,470 @@
+"""The adversary inside: each program tries what must not work, beside what must, as root and as an ordinary user.
+
+The programs (tests/escape/*.c) say what came of each attempt in one line (probe.h). A test runs one of them in one world,
+and holds three things: nothing escaped, what is allowed still works, and what our mediation refused is in the record.
+"""
+import os
+import pty
+import shutil
+import socket
+import stat
+import subprocess
+import tempfile
+
+import pytest
+
+from live_conftest import BASE, ROOT, cannot
+
+PROGRAMS = os.path.join(ROOT, "build", "tests", "escape")
+SECRET = "TOPSECRET\n"
+
+
+@pytest.fixture(scope="session")
+def programs():
+    """The programs where every user can execute them."""
+    if not os.path.exists(os.path.join(PROGRAMS, "escape_calls")):
+        cannot("the programs of this suite are not built (a sanitizer's run-time does not link statically)")
+    folder = tempfile.mkdtemp(prefix="sg-escape-", dir="/var/tmp")
+    os.chmod(folder, 0o755)
+    for name in os.listdir(PROGRAMS):
+        path = os.path.join(PROGRAMS, name)
+        if name.startswith("escape_") and os.path.isfile(path):
+            shutil.copy(path, folder)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+class Tree:
+    """A folder of the host with things to read, to write and to keep from, and the profiles that speak of it."""
+
+    def __init__(self, sg, programs):
+        self.sg, self.programs = sg, programs
+        self.ro, self.rw = os.path.join(sg.work, "ro"), os.path.join(sg.work, "rw")
+        for folder in (self.ro, self.rw):
+            os.mkdir(folder)
+            self.own(folder)
+            for name in ("sub", "private"):
+                os.mkdir(os.path.join(folder, name))
+                self.own(os.path.join(folder, name))
+            for name, text in (("open.txt", "OPEN\n"), ("sub/open.txt", "OPEN\n"), ("secret.key", SECRET),
+                               ("private/data", SECRET), ("keep.conf", "KEEP\n")):
+                sg.write(name, text, folder=folder)
+        self.links = os.path.join(sg.work, "links")
+        os.makedirs(os.path.join(self.links, "private"))
+        self.outside = sg.write("outside.key", SECRET, folder=sg.work)
+
+    def own(self, path):
+        if os.getuid() == 0:
+            os.chown(path, self.sg.uid, self.sg.uid)
+
+    def link_into(self, folder):
+        """Symbolic links to a folder and what is in it, for `paths by-name`."""
+        links = {"secret.key": "secret.key", "private/data": "private/data", "open.txt": "open.txt", "sub": "sub", "folder": ""}
+        for name, target in links.items():
+            os.symlink(os.path.join(folder, target), os.path.join(self.links, name))
+        os.symlink("/proc/self/cwd", os.path.join(self.links, "proc"))
+        os.symlink(folder, os.path.join(self.links, "chain-0"))
+        for i in range(1, 45):
+            os.symlink("chain-%d" % (i - 1), os.path.join(self.links, "chain-%d" % i))
+
+    def profile(self, filesystem="", runtime="", flags=(), extra=""):
+        """BASE with more: lines of [Filesystem] and [Runtime], flags by section, and whole sections."""
+        text = BASE.replace('Exec = ["/usr/**"]', 'Exec = ["/usr/**", "%s/**"]\n%s' % (self.programs, filesystem))
+        for name in flags:
+            text += '[Define.also-%s]\nFlags = ["%s"]\n' % (name, name)
+        if flags:
+            text = text.replace('"timers"]', '"timers", %s]' % ", ".join('"also-%s"' % n for n in flags))
+        return text.replace('"timers"', '"timers"' + "".join(', "%s"' % r for r in runtime.split())) + extra
+
+    def run(self, profile, program, *arguments, **kwargs):
+        return self.sg.run(profile, os.path.join(self.programs, "escape_" + program), *arguments, **kwargs)
+
+
+@pytest.fixture
+def tree(sg, programs):
+    return Tree(sg, programs)
+
+
+def lines(done, word):
+    return [line.split()[1] for line in done.stdout.splitlines() if line.startswith(word + " ")]
+
+
+def saw(done, name):
+    return [line.split(" ", 2)[2] for line in done.stdout.splitlines() if line.startswith("saw %s " % name)]
+
+
+def held(done, refused=1, works=1, status=0):
+    """Nothing escaped, nothing allowed was refused, and the program came to its end."""
+    assert not lines(done, "escaped"), done.stdout
+    assert not lines(done, "broken"), done.stdout
+    assert done.status == status, (done.status, done.stdout[-2000:], done.stderr[-2000:])
+    assert len(lines(done, "refused")) >= refused and len(lines(done, "works")) >= works, done.stdout
+    assert done.records[-1]["kind"] == "session-end"
+    return done
+
+
+# --- system calls ---
+
+def test_foreign_abis_and_unknown_numbers(tree):
+    done = held(tree.run(tree.profile(), "calls", "abi"), refused=18)
+    assert "int80-other" not in lines(done, "refused")
+
+
+def test_calls_that_no_flag_gives(tree):
+    done = held(tree.run(tree.profile(), "calls", "never"), refused=70)
+    recorded = {r["object"] for r in done.of("refusal", operation="call")}
+    for name in ("io_uring_setup", "userfaultfd", "bpf", "mount", "unshare", "clone", "setns", "ptrace", "open_by_handle_at"):
+        assert name in recorded, name
+
+
+def test_own_filters_only_narrow(tree):
+    held(tree.run(tree.profile(), "calls", "filters"), refused=6, works=3)
+
+
+def test_memory_is_not_both_writable_and_code(tree):
+    held(tree.run(tree.profile(), "calls", "memory"), refused=11, works=2)
+
+
+def test_privileges_do_not_come_back(tree):
+    held(tree.run(tree.profile(), "calls", "privileges"), refused=18, works=2)
+
+
+def on_a_terminal(tree, profile, *command):
+    """Runs a command on a pty of its own and returns (exit status, all that it printed)."""
+    master, slave = pty.openpty()
+    process, log = tree.sg.start(profile, *command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+    os.close(slave)
+    text = b""
+    try:
+        while True:
+            piece = os.read(master, 65536)
+            if not piece:
+                break
+            text += piece
+    except OSError:
+        pass
+    status = process.wait(timeout=60)
+    os.close(master)
+    return status, text.decode(errors="replace").replace("\r", ""), log
+
+
+def test_nothing_is_typed_for_the_next_reader(tree):
+    status, text, _ = on_a_terminal(tree, tree.profile(flags=["tty"]), os.path.join(tree.programs, "escape_calls"), "terminal")
+    assert status == 0 and "escaped" not in text and "broken" not in text, text
+    assert text.count("refused ") >= 7 and "saw terminal /dev/pts/0" in text, text
+
+
+# --- names ---
+
+def reading_profiles(tree):
+    """(name, profile, folder, mediated): ways in which the secret of a folder may be kept from a world that reads it."""
+    ro, rw = tree.ro, tree.rw
+    return {
+        "covers": (tree.profile('Deny = ["%s/secret.key", "%s/private/**"]' % (ro, ro), flags=["links"]).replace(
+            'ReadOnly = ["/usr/**"', 'ReadOnly = ["%s/**", "/usr/**"' % ro), ro, False),
+        "globs": (tree.profile(flags=["links"]).replace(
+            'ReadOnly = ["/usr/**"', 'ReadOnly = ["%s/", "%s/*.txt", "%s/sub/**", "/usr/**"' % (ro, ro, ro)), ro, True),
+        "deny-globs": (tree.profile('Deny = ["%s/*.key", "%s/priv*/**"]' % (ro, ro), flags=["links"]).replace(
+            'ReadOnly = ["/usr/**"', 'ReadOnly = ["%s/**", "/usr/**"' % ro), ro, True),
+        "writable": (tree.profile('ReadWrite = ["%s/**"]\nDeny = ["%s/secret.key", "%s/private/**"]' % (rw, rw, rw),
+                                  flags=["links"]), rw, True),
+    }
+
+
+PROFILES = ["covers", "globs", "deny-globs", "writable"]
+
+
+@pytest.mark.parametrize("kind", PROFILES)
+@pytest.mark.parametrize("secret", ["secret.key", "private/data"])
+def test_no_spelling_reaches_a_denied_name(tree, kind, secret):
+    profile, folder, mediated = reading_profiles(tree)[kind]
+    tree.link_into(folder)
+    profile = profile.replace('"/usr/**"', '"/usr/**", "%s/**"' % tree.links, 1)
+    done = held(tree.run(profile, "paths", "by-name", folder, secret, "open.txt", tree.links), refused=50, works=25)
+    if mediated:
+        assert any(r.get("object") == os.path.join(folder, secret) for r in done.of("refusal", operation="open"))
+
+
+@pytest.mark.parametrize("kind", PROFILES)
+def test_path_descriptors_give_no_contents(tree, kind):
+    profile, folder, _ = reading_profiles(tree)[kind]
+    held(tree.run(profile, "paths", "path-descriptors", folder, "secret.key", "open.txt"), refused=20, works=2)
+
+
+@pytest.mark.parametrize("kind", PROFILES)
+def test_openat2(tree, kind):
+    profile, folder, _ = reading_profiles(tree)[kind]
+    held(tree.run(profile, "paths", "openat2", folder, "secret.key", "open.txt"), refused=140)
+
+
+@pytest.mark.parametrize("kind", PROFILES)
+def test_the_host_tree_is_not_behind_the_world(tree, kind):
+    profile, _, _ = reading_profiles(tree)[kind]
+    held(tree.run(profile, "paths", "outside", tree.outside), refused=85)
+
+
+def test_the_launcher_keeps_its_command_line(tree):
+    held(tree.run(tree.profile(), "paths", "command-line", "record"), works=0)
+
+
+# --- files ---
+
+def writing_profiles(tree):
+    """Ways to grant writing in a folder: by the mount alone, and with every change decided by name."""
+    return {
+        "native": tree.profile('ReadWrite = ["%s/**"]' % tree.rw, flags=["links", "mknod", "attributes"]),
+        "decided": tree.profile('ReadWrite = ["%s/**"]\nDeny = ["%s/secret.key", "%s/private/**"]\nDenyWrite = ["%s/keep.conf"]\n'
+                                'LogOnWrite = ["%s/**"]' % ((tree.rw,) * 5), flags=["links", "mknod", "attributes"]),
+    }
+
+
+WRITING = ["native", "decided"]
+
+
+@pytest.mark.parametrize("kind", WRITING)
+def test_no_set_id_bits(tree, kind):
+    held(tree.run(writing_profiles(tree)[kind], "files", "modes", tree.rw), refused=60, works=3)
+    for folder, folders, files in os.walk(tree.rw):
+        for name in folders + files:
+            assert os.lstat(os.path.join(folder, name)).st_mode & 0o6000 == 0, name
+
+
+@pytest.mark.parametrize("kind", ["native", "globs", "covers"])
+def test_attributes_of_what_may_only_be_read(tree, kind):
+    profile = reading_profiles(tree)["deny-globs" if kind == "globs" else "covers"][0]
+    if kind == "native":
+        profile = tree.profile(flags=["links"]).replace('"/usr/**"', '"/usr/**", "%s/**"' % tree.ro, 1)
+    profile += '[Define.attr]\nFlags = ["attributes"]\n'
+    profile = profile.replace('"also-links"', '"also-links", "attr"')
+    file = os.path.join(tree.ro, "open.txt")
+    before = os.stat(file)
+    held(tree.run(profile, "files", "attributes", file), refused=39)
+    after = os.stat(file)
+    assert (before.st_mode, before.st_mtime_ns, before.st_ctime_ns, before.st_nlink) == \
+        (after.st_mode, after.st_mtime_ns, after.st_ctime_ns, after.st_nlink)
+
+
+@pytest.mark.parametrize("kind", WRITING)
+def test_attributes_that_are_not_the_worlds_to_set(tree, kind):
+    held(tree.run(writing_profiles(tree)[kind], "files", "privileged-attributes", os.path.join(tree.rw, "mine")), refused=8)
+    assert os.listxattr(os.path.join(tree.rw, "mine")) == []
+
+
+@pytest.mark.parametrize("kind", WRITING)
+def test_no_devices_are_made(tree, kind):
+    held(tree.run(writing_profiles(tree)[kind], "files", "nodes", tree.rw), refused=8, works=2)
+    for name in os.listdir(tree.rw):
+        mode = os.lstat(os.path.join(tree.rw, name)).st_mode
+        assert not stat.S_ISCHR(mode) and not stat.S_ISBLK(mode), name
+
+
+@pytest.mark.parametrize("kind", ["fifo", "socket", "device"])
+@pytest.mark.parametrize("mediated", [False, True])
+def test_nodes_of_the_host_in_a_read_only_tree(tree, kind, mediated):
+    path = os.path.join(tree.ro, "node")
+    reader = None
+    if kind == "fifo":
+        os.mkfifo(path, 0o666)
+        os.chmod(path, 0o666)
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    elif kind == "socket":
+        reader = socket.socket(socket.AF_UNIX)
+        reader.bind(path)
+        os.chmod(path, 0o777)
+    else:
+        if os.getuid() != 0:
+            cannot("making a device takes root")
+        os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(1, 5))
+        os.chmod(path, 0o666)
+    profile = reading_profiles(tree)["deny-globs"][0] if mediated else \
+        tree.profile().replace('"/usr/**"', '"/usr/**", "%s/**"' % tree.ro, 1)
+    held(tree.run(profile, "files", "host-node", path), refused=12)
+    if kind == "fifo":
+        assert os.read(reader, 10) == b""
+        os.close(reader)
+
+
+def test_no_move_or_link_out_of_a_denied_name(tree):
+    done = held(tree.run(writing_profiles(tree)["decided"], "files", "moves", tree.rw), refused=40, works=3)
+    for name, text in (("secret.key", SECRET), ("private/data", SECRET), ("keep.conf", "KEEP\n")):
+        with open(os.path.join(tree.rw, name)) as file:
+            assert file.read() == text, name
+    assert sorted(os.listdir(os.path.join(tree.rw, "private"))) == ["data"]
+    assert done.refusals(os.path.join(tree.rw, "secret.key")) and done.refusals(os.path.join(tree.rw, "keep.conf"))
+
+
+@pytest.mark.parametrize("kind", ["covers", "deny-globs", "writable"])
+def test_a_second_link_made_before_the_start(tree, kind):
+    profile, folder, _ = reading_profiles(tree)[kind]
+    profile = profile.replace("*.key", "secret.key")
+    os.link(os.path.join(folder, "secret.key"), os.path.join(folder, "alias"))
+    os.link(os.path.join(folder, "secret.key"), os.path.join(folder, "sub", "alias.txt"))
+    held(tree.run(profile, "files", "aliases", folder, "secret.key", "alias", "sub/alias.txt"), refused=3)
+
+
+# --- processes ---
+
+@pytest.fixture
+def bystander(sg):
+    """A process of the same user outside."""
+    process = subprocess.Popen(sg.command(["sleep", "300"]))
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.parametrize("kind", ["native", "deny-globs"])
+def test_no_process_outside_is_reached(tree, bystander, kind):
+    profile = reading_profiles(tree)[kind][0] if kind != "native" else tree.profile()
+    profile = profile.replace('"timers"', '"timers", "debug", "scheduling"')
+    held(tree.run(profile, "processes", "targets", str(bystander.pid), str(os.getpid())), refused=45)
+    assert bystander.poll() is None
+
+
+def test_killing_all_ends_only_the_world(tree, bystander):
+    done = tree.run(tree.profile(), "processes", "kill-all")
+    assert done.status == 0 and "works kill-all" in done.stdout
+    assert bystander.poll() is None
+
+
+def test_limits_of_the_first_process(tree):
+    done = tree.run(tree.profile(), "processes", "limit-first")
+    assert done.status in (7, 137, 152, 125) and done.records[-1]["kind"] == "session-end"
+
+
+@pytest.mark.parametrize("kind", PROFILES)
+def test_a_process_that_may_not_be_examined(tree, kind):
+    profile, folder, _ = reading_profiles(tree)[kind]
+    held(tree.run(profile, "processes", "undumpable", os.path.join(folder, "secret.key"), os.path.join(folder, "open.txt")),
+         refused=3)
+
+
+@pytest.mark.parametrize("sg", ["root"], indirect=True)  # an ordinary user has no second id to become
+@pytest.mark.parametrize("kind", ["native", "decided"])
+def test_the_caller_s_own_user_decides(tree, kind):
+    profile = writing_profiles(tree)[kind].replace('"timers"', '"timers"', 1) + '\n[User]\nFlags = ["switch"]\n'
+    os.chmod(tree.rw, 0o755)
+    os.chmod(tree.sg.work, 0o755)
+    done = held(tree.run(profile, "processes", "other-user", tree.rw, os.path.join(tree.rw, "open.txt")), refused=5, works=2)
+    # What is opened on behalf is refused to another user than the world's: never opened with the world's rights.
+    assert saw(done, "public") == ["given" if kind == "native" else "EPERM"]
+
+
+@pytest.mark.parametrize("mediated", [False, True])
+def test_the_opener_s_namespaces_are_not_the_worlds(tree, mediated):
+    made = subprocess.run(tree.sg.command(["ipcmk", "-M", "4444"]), capture_output=True, text=True)
+    if made.returncode != 0:
+        cannot("ipcmk: " + made.stderr)
+    number = made.stdout.split()[-1]
+    try:
+        profile = reading_profiles(tree)["deny-globs" if mediated else "covers"][0] + '\n[Misc]\nFlags = ["sysinfo"]\n' \
+            if mediated else tree.profile(extra='\n[Misc]\nFlags = ["sysinfo"]\n')
+        held(tree.run(profile.replace('"/etc/**"', '"/etc/**", "/proc/**"', 1), "processes", "opener", "4444"), refused=3, works=0)
+    finally:
+        subprocess.run(tree.sg.command(["ipcrm", "-m", number]), check=True)
+
+
+def test_the_keys_of_the_session_stay_outside(tree):
+    starter = ("import ctypes, os, sys\n"
+               "libc = ctypes.CDLL(None, use_errno=True)\n"
+               "libc.syscall(250, 1, 0, 0, 0, 0)\n"
+               "key = libc.syscall(248, b'user', b'sg-escape', b'TOPSECRET', 9, -3)\n"
+               "assert key > 0, ctypes.get_errno()\n"
+               "os.execv(sys.argv[1], sys.argv[1:])\n")
+    profile = tree.profile(extra='\n[Misc]\nFlags = ["keyring"]\n')
+    log = os.path.join(tree.sg.work, "keys.jsonl")
+    done = subprocess.run(tree.sg.command(["/usr/bin/python3", "-c", starter, tree.sg.program, "run", "--record", log, "-p",
+                                           tree.sg.profile(profile), "--", os.path.join(tree.programs, "escape_processes"),
+                                           "keys", "sg-escape"]), env=tree.sg.environment(), cwd=tree.sg.cwd,
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "escaped" not in done.stdout and "broken" not in done.stdout, done.stdout + done.stderr
+    assert "refused search-session" in done.stdout and "works own-key" in done.stdout
+
+
+@pytest.mark.parametrize("kind", WRITING)
+def test_a_crash_writes_nothing_past_the_rules(tree, kind):
+    if not open("/proc/sys/kernel/core_pattern").read().startswith("core"):
+        cannot("core dumps of this host go elsewhere")
+    profile = writing_profiles(tree)[kind].replace("keep.conf", "core*")
+    done = tree.run(profile, "processes", "crash", tree.rw)
+    assert done.status == 131, (done.status, done.stderr)
+    assert [n for n in os.listdir(tree.rw) if n.startswith("core")] == []
+
+
+# --- programs ---
+
+@pytest.fixture
+def shelf(tree):
+    """A writable folder with a program that may be executed and one that may not, and code mapped from it."""
+    folder = os.path.join(tree.rw, "x")
+    os.mkdir(folder)
+    for name in ("good", "evil"):
+        shutil.copy(os.path.join(tree.programs, "escape_programs"), os.path.join(folder, name))
+    shutil.copy("/usr/bin/true", os.path.join(folder, "evil-dynamic"))
+    for name in [""] + os.listdir(folder):
+        tree.own(os.path.join(folder, name))
+    return folder
+
+
+def shelf_profile(tree, shelf, runtime=""):
+    text = tree.profile('ReadWrite = ["%s/**"]' % shelf, flags=["links", "shared-memory"], runtime=runtime)
+    return text.replace('Exec = ["/usr/**"', 'Exec = ["%s/good*", "/usr/**"' % shelf, 1)
+
+
+def test_execution_by_descriptors_and_odd_names(tree, shelf):
+    done = held(tree.run(shelf_profile(tree, shelf), "programs", "by-descriptor", shelf), refused=16, works=6)
+    assert done.refusals(os.path.join(shelf, "evil"))
+
+
+def test_a_program_that_lost_its_name(tree, shelf):
+    held(tree.run(shelf_profile(tree, shelf), "programs", "deleted", shelf), refused=2)
+
+
+def test_loader_on_a_file_in_tmp(tree, shelf):
+    done = tree.run(shelf_profile(tree, shelf), "programs", "loader", shelf, loader_path())
+    assert "refused loader-tmp" in done.stdout, done.stdout
+
+
+def test_loader_obeys_the_rule_of_its_file(tree, shelf):
+    held(tree.run(shelf_profile(tree, shelf), "programs", "loader", shelf, loader_path()), refused=3, works=0)
+
+
+def loader_path():
+    return os.path.realpath("/lib64/ld-linux-x86-64.so.2")
+
+
+def test_scripts_and_their_interpreters(tree, shelf):
+    held(tree.run(shelf_profile(tree, shelf), "programs", "scripts", shelf), refused=11)
+
+
+def test_race_on_the_path_of_an_execution(tree, shelf):
+    done = held(tree.run(shelf_profile(tree, shelf), "programs", "race-path", shelf, "100"))
+    executed = {r["process"]["program"] for r in done.of("exec")}
+    assert os.path.join(shelf, "evil") not in executed
+    assert int(saw(done, "good")[0]) > 0, done.stdout
+
+
+def test_race_on_the_arguments_of_an_execution(tree, shelf):
+    done = held(tree.run(shelf_profile(tree, shelf), "programs", "race-argument", shelf, "60"), works=0)
+    recorded = [r["process"]["argv"][2] for r in done.of("exec") if r["process"]["argv"][:2] == ["p", "say"]]
+    assert len(recorded) == 60 and recorded == saw(done, "argument")
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_whoever_executes(tree, shelf, debug):
+    done = held(tree.run(shelf_profile(tree, shelf, runtime="debug" if debug else ""), "programs", "callers", shelf),
+                refused=3, works=3)
+    assert saw(done, "traced") == ["refused"]
+
+
+def test_executions_that_fail_do_not_wear_the_supervisor_out(tree, shelf):
+    held(tree.run(shelf_profile(tree, shelf), "programs", "failing", shelf), refused=1)
+
+
+def test_an_argument_behind_many_is_not_silently_lost(tree, shelf):
+    done = tree.run(shelf_profile(tree, shelf), "programs", "many-arguments", shelf)
+    assert done.status == 40
+    record = [r for r in done.of("exec") if r["process"]["argv"][:2] == ["p", "say"]][0]
+    kept = len(record["process"]["argv"])
+    assert record["process"]["argv"][-1] == "--the-last-one" or \
+        any(c["field"] == "process.argv" and kept + c["items"] == 6002 for c in record.get("cut", [])), record.get("cut")
