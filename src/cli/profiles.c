@@ -9,7 +9,8 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "cli/cli.h"
+#include "cli/help.h"
+#include "cli/options.h"
 
 enum { FOLDERS_MAX = 8 };
 
@@ -171,28 +172,40 @@ int sg_load_policy(const char *const *names, size_t count, const char *extra, co
 	return 0;
 }
 
-int sg_command_check(int argc, char **argv)
+static int check(const struct sg_options *options)
 {
 	const struct sg_variables *variables = sg_variables_of_caller();
 	SG_AUTO_POLICY struct sg_policy *policy = NULL;
+	size_t count = 0;
 	char line[256];
 	int status;
 
-	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-		static const char text[] = "usage: shellguard check PROFILE...\n\n"
-					   "Compiles the profiles together and shows every error at once, with the line that has it.\n"
-					   "Exit status: 0 without errors, 1 with errors.\n";
-
-		(void)sg_print(argc < 2 ? STDERR_FILENO : STDOUT_FILENO, text, sizeof(text) - 1);
-		return argc < 2 ? SG_EXIT_USAGE : SG_EXIT_OK;
-	}
+	while (options->command[count] != NULL)
+		count++;
+	if (count == 0)
+		return sg_command_usage("check");
 	if (variables == NULL) {
 		sg_complain("the working directory is gone");
 		return SG_EXIT_FAILED;
 	}
-	status = sg_load_policy((const char *const *)(argv + 1), (size_t)argc - 1, NULL, variables, &policy);
+	status = sg_load_policy((const char *const *)options->command, count, NULL, variables, &policy);
 	if (status != 0)
 		return status;
 	(void)snprintf(line, sizeof(line), "%.200s: no errors\n", policy->name);
 	return sg_print(STDOUT_FILENO, line, strlen(line)) == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
+}
+
+int sg_command_check(int argc, char **argv)
+{
+	struct sg_options options = {0};
+	int status = SG_EXIT_USAGE;
+
+	if (sg_options_read(argc, argv, &options) == 0) {
+		if (options.help)
+			status = sg_command_help("check", STDOUT_FILENO) == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
+		else
+			status = check(&options);
+	}
+	sg_options_done(&options);
+	return status;
 }

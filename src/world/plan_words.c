@@ -236,4 +236,5 @@ void sg_plan_explain_cost(const struct sg_plan *plan, struct sg_buffer *out)
 		}
 	if (told == 0)
 		sg_buffer_append_text(out, "    (rules that together do not grant all of a folder that is mounted)\n");
+	sg_buffer_printf(out, "  It costs %s.\n", places[SG_PLACED_OPENS].cost);
 }

@@ -1,0 +1,160 @@
+"""explain: what a person reads is what the profile means."""
+import fcntl
+import os
+import re
+import struct
+import subprocess
+import termios
+
+from conftest import BASE
+
+
+def words(text):
+    return " ".join(text.split())
+
+
+def explain(sg, profile, *options):
+    done = sg.cli("explain", sg.profile(profile), *options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+PROFILE = """Description = "Measures."
+[Filesystem]
+Flags = ["tmp"]
+ReadOnly = ["/usr/**", "/etc/**", "/var/lib/*.db"]
+ReadWrite = ["%s/**", "/etc/hostname"]
+Exec = ["/usr/bin/*"]
+Deny = ["/etc/shadow"]
+LogOnWrite = ["/etc/**"]
+[Networking]
+Flags = ["dns"]
+Allow = ["tcp:example.org:443", "tcp:10.0.0.0/8:5432"]
+Deny = ["tcp:10.1.2.3:*"]
+[Runtime]
+Flags = ["start", "malloc"]
+Limits = { Processes = 64, Memory = "2GiB", CpuTime = "1h" }
+Env = ["MODE=test"]
+Cwd = "/tmp"
+[Misc]
+DenySyscalls = ["ptrace"]
+"""
+
+
+def test_plain_words(sg):
+    out = explain(sg, PROFILE % sg.cwd)
+    text = words(out)
+    for expected in ("Measures.", "It may read:", "It may read and write:", "It may read and execute:",
+                     "Folders of its own, empty at the start and gone at the end: by the flag \"tmp\" /tmp/, /var/tmp/",
+                     "Refused, whatever allows it (the names stay visible): /etc/shadow (p1.toml:7:9)",
+                     "is recorded, refused ones too: /etc/**", "All other files of this host do not exist for it.",
+                     "tcp:10.0.0.0/8:5432 by address", "example.org:443 the addresses that the session's resolver answers for the name: "
+                     "whatever else lives at them is open too", "All other addresses are refused.",
+                     "Refused, whatever allows it: tcp:10.1.2.3:*", "malloc take and give back memory (p1.toml:14:19)",
+                     "System calls that are refused: ptrace.", "Processes 64: processes and threads of the world together (p1.toml:15:",
+                     "Memory 2GiB:", "CpuTime 1h:", "OpenFiles 65536:", "MODE=test", "It starts in /tmp.",
+                     'Deny "/etc/shadow" (p1.toml:7:9) takes away from ReadOnly "/etc/**"',
+                     'ReadOnly "/etc/**" (p1.toml:4:24) meets a rule that lets the same be written',
+                     "/usr/bin/ for Exec \"/usr/bin/*\"", "/var/lib/ for ReadOnly \"/var/lib/*.db\"",
+                     "mquery none in Linux", "minherit madvise", "How it is held", "openings every opening of a file"):
+        assert expected in text, (expected, out)
+    assert "Where each rule is held" not in text
+
+
+def test_no_network_and_nothing(sg):
+    out = words(explain(sg, BASE))
+    assert "leads nowhere: no address can be reached" in out and "openings those that can write; reading runs natively" in out
+    empty = words(explain(sg, "\n"))
+    assert "No file at all." in empty and "No purpose is granted: no program can start." in empty
+
+
+def test_comments_of_the_profile_are_mapped(sg):
+    text = words(explain(sg, '[Runtime]\nFlags = [\n  # allows getentropy(2), chflags(2)\n  "start",\n  "fork"] # and setugid\n'))
+    assert "getentropy getrandom" in text and "chflags file_setattr" in text and "setugid none in Linux" in text
+
+
+def test_written_variables_and_escapes(sg):
+    text = words(explain(sg, '[Filesystem]\nReadWrite = ["${CWD}/**"]\nReadOnly = ["/etc/\\u001bx"]\n'))
+    assert "%s/** everything in this folder, however deep (written ${CWD}/**, p1.toml:2:14)" % sg.cwd in text
+    assert "\\ex" in text and "\033" not in text
+
+
+COSTS = [
+    # profile lines, what makes every opening dear (None: nothing), what the advice says
+    ('', None, "No rule makes reading dearer"),
+    ('Deny = ["/etc/shadow"]\n', None, "a cover over a read-only tree"),
+    ('LogOnWrite = ["/etc/**"]\n', None, "decided at openings that write"),
+    ('LogOnRead = ["/etc/**"]\n', 'LogOnRead "/etc/**"', "LogOnWrite costs reading nothing"),
+    ('Deny = ["/etc/*.key"]\n', 'Deny "/etc/*.key"', "held by a cover instead"),
+    ('ReadWrite = ["{0}/**"]\nDeny = ["{0}/secret"]\n', 'Deny "{0}/secret"', "Make what is writable smaller"),
+    ('Map = ["{0}/*.txt"]\n', 'Map "{0}/*.txt"', "grant the whole folder"),
+]
+
+
+def test_cost_names_what_makes_it_dear(sg):
+    """What --cost says is what the plan does: a reading is recorded by its grant only where openings are decided."""
+    sg.write("a.txt", "x\n")
+    for lines, forcing, advice in COSTS:
+        profile = BASE.replace("[Runtime]", lines.replace("{0}", sg.cwd) + "[Runtime]")
+        text = words(explain(sg, profile, "--cost"))
+        assert advice in text, (lines, text)
+        if forcing is None:
+            assert "No rule makes reading dearer" in text and "Every opening is decided because" not in text, lines
+        else:
+            assert "Every opening is decided because of " + forcing.replace("{0}", sg.cwd) in text, (lines, text)
+        decided = sg.run(profile, "/usr/bin/cat", "/etc/hostname").of("grant")
+        assert bool(decided) == (forcing is not None), (lines, decided)
+    assert "about 10 native opens" in text and "8 ns a call" in text
+
+
+def test_options_become_a_profile(sg):
+    options = ["--ro", "/srv/a b/**", "--rw", '/srv/"q"/**', "--deny", "/srv/a b/x", "--allow", "tcp:example.org:443", "--flag", "debug",
+               "--flag", "dns", "--flag", "clock", "--limit", "Processes=9", "--env", "A=b", "--name", "mine"]
+    toml = sg.cli("explain", "--toml", "developer", *options)
+    assert toml.returncode == 0
+    assert toml.stdout.startswith('Name = "mine"\nExtends = ["developer"]\n')
+    for expected in ('[Networking]\nAllow = ["tcp:example.org:443"]\nFlags = ["dns"]\n',
+                     '[Filesystem]\nReadOnly = ["/srv/a b/**"]\nReadWrite = ["/srv/\\"q\\"/**"]\nDeny = ["/srv/a b/x"]\n',
+                     'Limits = { Processes = 9 }\n', 'Flags = ["debug"]\n', '[Misc]\nFlags = ["clock"]\n'):
+        assert expected in toml.stdout, (expected, toml.stdout)
+    saved = sg.profile("\n" + toml.stdout)
+    assert sg.cli("check", saved).returncode == 0
+    same = [re.search(r"hash is (\w+)", sg.cli("explain", *arguments).stdout).group(1)
+            for arguments in (["developer"] + options, [saved], options + ["-p", "developer"])]
+    assert len(set(same)) == 1  # the command line and the profile made of it are one policy
+    shown = sg.cli("explain", "developer", *options).stdout
+    assert "These options as a profile (NAME.toml):" in shown and toml.stdout in shown
+
+
+def test_width(sg):
+    profile = sg.profile(PROFILE % sg.cwd)
+    wide = sg.cli("explain", profile, "--cost").stdout
+    longest = [line for line in wide.splitlines() if len(line) > 80]
+    assert all(" " not in re.split(" {2,}", line.strip())[-1] for line in longest), longest  # only a word by itself may be longer
+    master, slave = os.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 50, 0, 0))
+    process = subprocess.Popen(sg.command([sg.program, "explain", profile]), env=sg.environment(), cwd=sg.cwd, stdout=slave)
+    os.close(slave)
+    seen = b""
+    while True:
+        try:
+            data = os.read(master, 65536)
+        except OSError:
+            break
+        if not data:
+            break
+        seen += data
+    os.close(master)
+    assert process.wait(timeout=30) == 0
+    narrow = [line for line in seen.decode().replace("\r", "").split("\n") if len(line) > 50]
+    assert all(" " not in re.split(" {2,}", line.strip())[-1] for line in narrow), narrow
+    assert words(seen.decode()) == words(wide.split("Where each rule is held")[0])
+
+
+def test_errors(sg):
+    rows = [(["explain", "no-such-profile"], 'there is no profile "no-such-profile"'), (["explain", "--cots"], "did you mean --cost?"),
+            (["explain", "developer", "--flag", "dsn"], 'did you mean "dns"?'),
+            (["explain", "developer", "--limit", "Processes"], "--limit takes NAME=VALUE")]
+    for arguments, message in rows:
+        done = sg.cli(*arguments)
+        assert done.returncode in (1, 2, 125) and message in done.stderr and done.stdout == "", (arguments, done)
