@@ -596,4 +596,5 @@ def test_fifos_whose_openers_die(tree):
     os.mkfifo(fifo)
     tree.own(fifo)
     done = tree.run(profile, "stress", "fifos", fifo, "40", os.path.join(tree.rw, "open.txt"))
+    assert len(saw(done, "not-waiting")) < 4, done.stdout
     assert done.status == 0 and not lines(done, "broken") and "works fifo-afterwards" in done.stdout, (done.stdout, done.stderr)
