@@ -783,3 +783,57 @@ def test_arguments_are_recorded_as_they_were(tree):
     done = tree.sg.run(tree.profile(), "/usr/bin/true", *words)
     assert done.of("exec")[-1]["process"]["argv"][1:] == words
     assert [r["seq"] for r in done.records] == list(range(1, len(done.records) + 1))
+
+
+# --- the record, from inside ---
+
+# {0}: the folder of the records, {1}: the home. Only ever run on folders of the test's own: what it does, it does for real
+# when the record is not held out of reach.
+TAMPER = ("for f in {0}/*; do cat \"$f\"; true > \"$f\"; echo forged >> \"$f\"; rm -f \"$f\"; done 2>/dev/null; "
+          "rmdir {0} 2>/dev/null; mv {0} {1}/moved 2>/dev/null; cat {1}/moved/* 2>/dev/null; "
+          "mkdir -p {0} 2>/dev/null; echo forged 2>/dev/null > {0}/forged.jsonl; echo mine > {1}/mine && cat {1}/mine")
+
+
+@pytest.mark.parametrize("rename_above", [False, True])
+def test_the_record_is_out_of_reach_where_its_folder_may_be_written(tree, rename_above):
+    """The home may be written, and the user's state, where the records are, lies in it."""
+    sg = tree.sg
+    state = os.path.join(sg.home, "state")
+    inside = os.path.join(state, "shellguard", "sessions")
+    prefix = []
+    if sg.who == "root":
+        # Root's records are always in /var/log/shellguard: a folder of the test's own stands there, in a mount namespace of
+        # its own, so that no real record is within reach whatever happens.
+        os.makedirs(inside, mode=0o700)
+        prefix = ["unshare", "-m", "/bin/sh", "-c", "mkdir -p /var/log/shellguard && mount --bind \"$0\" /var/log && "
+                  "mkdir -p -m 700 /var/log/shellguard/sessions && exec \"$@\"", state]
+    seen = "/var/log/shellguard/sessions" if sg.who == "root" else inside
+    script = TAMPER.format(seen, sg.home)
+    if rename_above:
+        above = os.path.dirname(os.path.dirname(seen))
+        script = ("mv {0}/shellguard {0}/other; cat {0}/other/sessions/*; rm -f {0}/other/sessions/*; mv {0} {0}2; "
+                  "cat {0}2/shellguard/sessions/*; rm -f {0}2/shellguard/sessions/*; mkdir -p {0}; ").format(above) + script
+    granted = '"/var/log/**", ' if sg.who == "root" else ""
+    profile = tree.profile('ReadWrite = [%s"%s/**"]' % (granted, sg.home), flags=["links"])
+    done = subprocess.run(sg.command(prefix + [sg.program, "run", "-p", sg.profile(profile), "--", "/bin/sh", "-c", script]),
+                          env=sg.environment(), cwd=sg.cwd, capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1:] == ["mine"], (done.stdout, done.stderr)
+    assert "session-start" not in done.stdout
+    logs = [os.path.join(f, n) for f, _, names in os.walk(sg.home) for n in names if n.endswith(".jsonl") and n != "forged.jsonl"]
+    assert len(logs) == 1, logs
+    with open(logs[0]) as file:
+        records = [json.loads(line) for line in file]
+    assert records[0]["kind"] == "session-start" and records[-1]["kind"] == "session-end"
+    assert [r["seq"] for r in records] == list(range(1, len(records) + 1))
+
+
+def test_a_record_is_not_put_where_the_world_may_write(tree):
+    log = os.path.join(tree.rw, "record.jsonl")
+    profile = tree.sg.profile(tree.profile('ReadWrite = ["%s/**"]' % tree.rw))
+    done = tree.sg.cli("run", "--record", log, "-p", profile, "--", "/bin/sh", "-c", "echo forged > %s; cat %s" % (log, log))
+    assert "session-start" not in done.stdout
+    if done.returncode == 125:
+        assert "record" in done.stderr
+    else:
+        with open(log) as file:
+            assert "forged" not in file.read()
