@@ -269,8 +269,10 @@ static int withhold_record(struct run *run, struct sg_error *error)
 	if (path == NULL)
 		return sg_error_set_errno(error, -errno, "cannot find the record %s again", run->log_path);
 	if (run->options.record != NULL) {
-		if (!sg_plan_gives_writing(run->plan, path))
-			return 0;
+		int status = sg_plan_gives_writing(run->plan, path);
+
+		if (status <= 0)
+			return status < 0 ? sg_error_set_errno(error, status, "cannot judge the place of the record") : 0;
 		(void)unlink(path); /* empty, and made a moment ago by us */
 		return sg_error_set(error, -EPERM, "the record %s would lie where the profile lets the world write; choose another place",
 				    path);

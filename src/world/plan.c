@@ -260,11 +260,24 @@ static const struct sg_mount *find_tree(const struct sg_plan *plan, const char *
 	return found != NULL && found->kind == SG_MOUNT_TREE ? found : NULL;
 }
 
-bool sg_plan_gives_writing(const struct sg_plan *plan, const char *path)
+int sg_plan_gives_writing(const struct sg_plan *plan, const char *path)
 {
 	const struct sg_mount *tree = find_tree(plan, path);
+	struct sg_matcher *names = NULL;
+	struct sg_decision decision;
+	int status;
 
-	return tree != NULL && (tree->flags & SG_MOUNT_WRITE) != 0;
+	/* A mount is writable as soon as something in it may be written: the names decide then. */
+	if (tree == NULL || (tree->flags & SG_MOUNT_WRITE) == 0)
+		return 0;
+	status = sg_matcher_new(plan->names, SG_MATCHER_MEMORY_MIN, &names);
+	if (status < 0)
+		return status;
+	sg_decide(plan->policy, names, path, strlen(path), SG_ACCESS_WRITE, false, &decision);
+	if (decision.verdict != SG_VERDICT_ALLOW)
+		sg_decide(plan->policy, names, path, strlen(path), SG_ACCESS_CHANGE, false, &decision);
+	sg_matcher_free(names);
+	return decision.verdict == SG_VERDICT_ALLOW ? 1 : 0;
 }
 
 int sg_plan_withhold(struct sg_plan *plan, const char *folder)

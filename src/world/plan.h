@@ -62,8 +62,8 @@ SG_MUST_USE int sg_plan_make(const struct sg_policy *policy, const struct sg_pla
  */
 int sg_plan_withhold(struct sg_plan *plan, const char *folder);
 
-/* True if the host's `path` (canonical) lies in a tree that the plan gives to write. */
-bool sg_plan_gives_writing(const struct sg_plan *plan, const char *path);
+/* Returns 1 if the world may write or remove the host's file `path` (canonical), 0 if not, or a negative errno value. */
+int sg_plan_gives_writing(const struct sg_plan *plan, const char *path);
 
 void sg_plan_free(struct sg_plan *plan);
 SG_DEFINE_AUTO(struct sg_plan, plan, sg_plan_free)
