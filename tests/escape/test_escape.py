@@ -837,3 +837,75 @@ def test_a_record_is_not_put_where_the_world_may_write(tree):
     else:
         with open(log) as file:
             assert "forged" not in file.read()
+
+
+# --- the network ---
+
+NETWORKS = ["none", "unix", "outgoing", "all"]
+
+
+def networked(tree, kind):
+    flags = {"none": [], "unix": ["unix"], "outgoing": ["outgoing", "dns"], "all": ["outgoing", "incoming", "unix", "dns"]}[kind]
+    profile = tree.profile().replace('"/usr/**"', '"/usr/**", "%s/**"' % tree.ro, 1)
+    return "[Networking]\nFlags = [%s]\n" % ", ".join('"%s"' % f for f in flags) + profile if flags else profile
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_stray_families(tree, kind):
+    held(tree.run(networked(tree, kind), "network", "families"), refused=23)
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_a_server_on_the_loopback_of_the_host(tree, kind):
+    """A loopback address is the world's own unless a rule names it: the host's server hears nothing."""
+    server, server6 = socket.socket(), socket.socket(socket.AF_INET6)
+    server.bind(("127.0.0.1", 0))
+    port = server.getsockname()[1]
+    try:
+        server6.bind(("::1", port))
+    except OSError:
+        cannot("no IPv6 loopback")
+    for s in (server, server6):
+        s.listen(5)
+        s.setblocking(False)
+    held(tree.run(networked(tree, kind), "network", "inet", str(port)), refused=60)
+    for s in (server, server6):
+        with pytest.raises(BlockingIOError):
+            s.accept()
+        s.close()
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_unix_sockets_of_the_host(tree, kind):
+    path, name = os.path.join(tree.ro, "socket"), "sg-escape-%d" % os.getpid()
+    servers = []
+    for address in (path, "\0" + name):
+        servers.append(socket.socket(socket.AF_UNIX))
+        servers[-1].bind(address)
+        servers[-1].listen(5)
+        servers[-1].setblocking(False)
+    os.chmod(path, 0o777)
+    held(tree.run(networked(tree, kind), "network", "unix", path, name), refused=35)
+    for server in servers:
+        with pytest.raises(BlockingIOError):
+            server.accept()
+        server.close()
+
+
+# --- uid 0 inside ---
+
+@pytest.mark.parametrize("sg", ["root"], indirect=True)
+def test_root_of_a_world_is_nobody_on_the_host(tree):
+    private = tree.sg.write("root-only", SECRET, mode=0o600, folder=tree.ro)
+    os.symlink(private, os.path.join(tree.rw, "way"))
+    os.symlink("/etc/hostname", os.path.join(tree.rw, "etc"))
+    profile = tree.profile('ReadWrite = ["%s/**"]' % tree.rw).replace('"/usr/**"', '"/usr/**", "%s/**"' % tree.ro, 1)
+    script = ("id -u; cat /etc/shadow {0}/root-only {1}/way; echo x >> {1}/way; echo x >> {1}/etc; echo x > {0}/new; "
+              "chmod 666 {0}/root-only; echo mine > {1}/made; cat {1}/made").format(tree.ro, tree.rw)
+    done = tree.sg.shell(profile, script)
+    assert done.stdout == "0\nmine\n", (done.stdout, done.stderr)
+    with open(private) as file:
+        assert file.read() == SECRET and os.stat(private).st_mode & 0o777 == 0o600
+    assert not os.path.exists(os.path.join(tree.ro, "new"))
+    made = os.stat(os.path.join(tree.rw, "made"))
+    assert (made.st_uid, made.st_gid, made.st_mode & 0o7000) == (0, 0, 0)
