@@ -247,6 +247,9 @@ static int write_peer(struct sg_request *request, const struct accepting *accept
 	status = sg_caller_read(&request->caller, accepting->length, &room, sizeof(room));
 	if (status == 0 && room < 0)
 		status = -EINVAL;
+	/* Nothing is written for a caller that is gone: its number could be another's. */
+	if (status == 0 && !sg_caller_valid(&request->caller))
+		status = -EINTR;
 	if (status == 0 && room > 0)
 		status = sg_caller_write(&request->caller, accepting->address, peer,
 					 (size_t)room < size ? (size_t)room : size);

@@ -227,6 +227,23 @@ big = b"b" * 60000; c.send(big); print(len(c.recv(70000))); print(attempt(c.send
     assert {d for d, _ in server.seen} == {b"one", b"two", b"three", b"four", b"b" * 100}
 
 
+def test_datagrams_are_recorded_once(sg, server):
+    done = python(sg, profile(sg, allow("udp:127.0.0.1:%d" % server.port)), """
+u = socket(AF_INET, SOCK_DGRAM); u.settimeout(10)
+for i in range(200): u.sendto(b"x", ("127.0.0.1", int(sys.argv[1]))); u.recv(10)
+print(attempt(u.sendto, b"x", ("8.8.8.8", 53)), attempt(u.sendto, b"x", ("8.8.8.8", 53)))
+""", server.port)
+    assert done.stdout.split() == ["ENETUNREACH"] * 2 and len(server.seen) == 200, done.stderr
+    assert 1 <= len(done.of("grant", operation="send to")) <= 2 and len(done.refusals("udp:8.8.8.8:53")) == 2
+
+
+def test_a_bad_address_is_shown_at_its_place(sg):
+    done = sg.run(profile(sg, OWN + 'Allow = ["tcp:example.com:443", "tcp:10.0.0.1/8:80"]'), "/bin/true")
+    assert done.status == 125 and re.search(r":4:\d+: error: ", done.stderr) and "10.0.0.0/8" in done.stderr, done.stderr
+    done = sg.run(profile(sg, OWN + 'Deny = ["unix:/run/[!a]"]'), "/bin/true")
+    assert done.status == 125 and re.search(r":4:\d+: error: ", done.stderr), done.stderr
+
+
 def test_sendmmsg(sg, server):
     """What the C library's resolver uses: two messages in one call."""
     done = python(sg, profile(sg, allow("udp:127.0.0.1:%d" % server.port)), """
