@@ -167,6 +167,28 @@ int64_t sg_net_deadline(const struct sg_net_socket *socket, int option);
 
 int64_t sg_net_now(void);
 
+/* --- net_watch.c --- */
+
+enum { SG_NET_WATCHES_MAX = 4 };
+
+/* An epoll instance of the caller that watches one socket. */
+struct sg_net_watch {
+	int instance;    /* our copy; owned */
+	uint32_t events; /* as the caller asked */
+	uint64_t data;
+};
+
+struct sg_net_watches {
+	size_t count;
+	struct sg_net_watch watch[SG_NET_WATCHES_MAX];
+};
+
+/* Finds the instances of the caller that watch `socket` under its number; none for a socket that blocks. */
+void sg_net_find_watches(const struct sg_request *request, const struct sg_net_socket *socket, struct sg_net_watches *ret);
+
+/* After the swap: has them watch `fd` under that number instead, and forgets them. */
+void sg_net_move_watches(const struct sg_net_socket *socket, int fd, struct sg_net_watches *watches);
+
 /* --- net_wait.c --- */
 
 /*
