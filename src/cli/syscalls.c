@@ -36,8 +36,10 @@ struct sg_policy *sg_load_flags(void)
 	const struct sg_variables variables = {"/nonexistent", "/nonexistent", "nobody", "0", "/nonexistent"};
 	struct sg_error error = SG_ERROR_INIT;
 	struct sg_policy *policy = NULL;
+	/* The definitions for pledge are read where a text speaks of them. */
+	static const char text[] = "# pledge-\n";
 
-	if (sg_source_new("empty", "", 0, &source) < 0)
+	if (sg_source_new("empty", text, sizeof(text) - 1, &source) < 0)
 		return NULL;
 	sources[0] = source;
 	if (sg_policy_compile(sources, 1, &variables, sg_profile_open, NULL, &diagnostics, &policy, &error) != 0) {

@@ -88,7 +88,8 @@ static void write_headline(const struct why *why, struct sg_buffer *text)
 {
 	const struct sg_refusal *refusal = &why->refusal;
 
-	append_escaped(text, base_name(text_of(why, TEXT_PROGRAM)));
+	/* Who asked the session's resolver is not known. */
+	append_escaped(text, text_of(why, TEXT_PROGRAM)[0] != '\0' ? base_name(text_of(why, TEXT_PROGRAM)) : "A program");
 	sg_buffer_printf(text, " may not %s ", sg_words_verb(refusal->operation, refusal->access, refusal->object));
 	append_escaped(text, refusal->object);
 	if (strcmp(refusal->operation, "call") == 0 && refusal->named[0] != '\0') {
@@ -130,9 +131,11 @@ static void write_facts(const struct why *why, struct sg_buffer *text)
 	const struct sg_refusal *refusal = &why->refusal;
 	const int error = error_number(refusal->error);
 
-	sg_buffer_append_text(text, "  program\t");
-	append_escaped(text, text_of(why, TEXT_PROGRAM));
-	sg_buffer_printf(text, " (process %lld)\n", number_of(why, "process", "pid"));
+	if (text_of(why, TEXT_PROGRAM)[0] != '\0') {
+		sg_buffer_append_text(text, "  program\t");
+		append_escaped(text, text_of(why, TEXT_PROGRAM));
+		sg_buffer_printf(text, " (process %lld)\n", number_of(why, "process", "pid"));
+	}
 	write_parents(why, text);
 	if (refusal->named[0] != '\0' && strcmp(refusal->named, refusal->object) != 0 &&
 	    strcmp(refusal->operation, "call") != 0) {
@@ -274,6 +277,10 @@ static void write_proposal(struct why *why)
 
 	if (why->proposal.kind == SG_PROPOSAL_LINE)
 		write_line(why);
+	else if (why->proposal.kind == SG_PROPOSAL_NONE && strcmp(why->refusal.operation, "look up") == 0)
+		sg_layout_wrap("\nA name is looked up where a rule names it with the port that is wanted, as in Allow = "
+			       "[\"tcp:example.org:443\"] under [Networking].\n",
+			       why->width, &why->out);
 	else if (why->proposal.kind != SG_PROPOSAL_HIDDEN)
 		sg_layout_wrap(answers[why->proposal.kind], why->width, &why->out);
 }

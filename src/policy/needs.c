@@ -281,7 +281,9 @@ void sg_need_find(const struct sg_policy *policy, const struct sg_syscall *call,
 			return;
 		}
 		flag = sg_flag_name((enum sg_flag)value.flag);
-		if (!sg_policy_has_flag(policy, flag) && (given || sg_need_flag_gives(policy, flag, call->name))) {
+		/* Pledge's definitions are read only where a profile names one; a test holds that each gives its calls. */
+		if (!sg_policy_has_flag(policy, flag) &&
+		    (given || is_pledge(flag) || sg_need_flag_gives(policy, flag, call->name))) {
 			need_flag(policy, flag, ret);
 			return;
 		}

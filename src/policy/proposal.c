@@ -29,9 +29,16 @@ static const struct {
 static const struct {
 	const char *operation, *key;
 } network_keys[] = {
-    {"connect", "Allow"}, {"send", "Allow"},   {"sendto", "Allow"}, {"sendmsg", "Allow"}, {"sendmmsg", "Allow"},
-    {"resolve", "Allow"}, {"bind", "Listen"}, {"listen", "Listen"},
+    {"connect to", "Allow"}, {"send to", "Allow"}, {"listen on", "Listen"},
 };
+
+static const char *network_key(const char *operation)
+{
+	for (size_t i = 0; i < SG_ARRAY_SIZE(network_keys); i++)
+		if (strcmp(network_keys[i].operation, operation) == 0)
+			return network_keys[i].key;
+	return NULL;
+}
 
 static bool is_address(const char *object)
 {
@@ -52,19 +59,17 @@ static void propose_file(const struct sg_refusal *refusal, struct sg_proposal *r
 	}
 }
 
-static void propose_address(const struct sg_refusal *refusal, struct sg_proposal *ret)
+/* A path that is connected to is a unix socket; the path of a unix address is a glob. */
+static void propose_address(const struct sg_refusal *refusal, const char *key, struct sg_proposal *ret)
 {
-	for (size_t i = 0; i < SG_ARRAY_SIZE(network_keys); i++) {
-		if (strcmp(network_keys[i].operation, refusal->operation) != 0)
-			continue;
-		*ret = (struct sg_proposal){SG_PROPOSAL_LINE, "Networking", network_keys[i].key, SG_BUFFER_INIT};
-		/* The path of a unix address is a glob. */
-		if (strncmp(refusal->object, "unix:/", 6) == 0) {
-			sg_buffer_append_text(&ret->value, "unix:");
-			sg_glob_quote(&ret->value, refusal->object + 5, strlen(refusal->object + 5));
-		} else {
-			sg_buffer_append_text(&ret->value, refusal->object);
-		}
+	const char *path = strncmp(refusal->object, "unix:/", 6) == 0 ? refusal->object + 5 : refusal->object;
+
+	*ret = (struct sg_proposal){SG_PROPOSAL_LINE, "Networking", key, SG_BUFFER_INIT};
+	if (path[0] == '/') {
+		sg_buffer_append_text(&ret->value, "unix:");
+		sg_glob_quote(&ret->value, path, strlen(path));
+	} else {
+		sg_buffer_append_text(&ret->value, refusal->object);
 	}
 }
 
@@ -82,8 +87,9 @@ int sg_propose(const struct sg_refusal *refusal, struct sg_proposal *ret)
 		}
 		*ret = (struct sg_proposal){SG_PROPOSAL_LINE, sg_need_section_of_flag(refusal->needs), "Flags", SG_BUFFER_INIT};
 		sg_buffer_append_text(&ret->value, refusal->needs);
-	} else if (is_address(refusal->object)) {
-		propose_address(refusal, ret);
+	} else if (network_key(refusal->operation) != NULL) {
+		if (is_address(refusal->object) || refusal->object[0] == '/')
+			propose_address(refusal, network_key(refusal->operation), ret);
 	} else if (refusal->object[0] == '/') {
 		propose_file(refusal, ret);
 	}

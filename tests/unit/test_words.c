@@ -203,7 +203,7 @@ static void test_proposals(void **state)
 	    {"open", "read", "/a/b", "", "", "", SG_PROPOSAL_LINE, "Filesystem", "ReadOnly", "/a/b"},
 	    {"open", "read", "/a/b/", "", "", "", SG_PROPOSAL_LINE, "Filesystem", "ReadOnly", "/a/b/"},
 	    {"open", "write", "/a/b", "ReadOnly", "", "", SG_PROPOSAL_LINE, "Filesystem", "ReadWrite", "/a/b"},
-	    {"unlink", "change", "/a/*", "ReadOnly", "", "", SG_PROPOSAL_LINE, "Filesystem", "ReadWrite", "/a/\\*"},
+	    {"remove", "change", "/a/*", "ReadOnly", "", "", SG_PROPOSAL_LINE, "Filesystem", "ReadWrite", "/a/\\*"},
 	    {"execute", "execute", "/a/b", "", "", "", SG_PROPOSAL_LINE, "Filesystem", "Exec", "/a/b"},
 	    {"execute", "execute", "/a/b", "Exec", "", "", SG_PROPOSAL_NONE, NULL, NULL, NULL},
 	    {"open", "", "/a/b", "", "it has no name in the world", "", SG_PROPOSAL_NONE, NULL, NULL, NULL},
@@ -214,10 +214,13 @@ static void test_proposals(void **state)
 	    {"call", "", "bpf", "", "no flag gives it: so", "", SG_PROPOSAL_NEVER, NULL, NULL, NULL},
 	    {"call", "", "seccomp", "", "not with these arguments", "", SG_PROPOSAL_NONE, NULL, NULL, NULL},
 	    {"call", "", "ptrace", "DenyFlags", "", "", SG_PROPOSAL_DENIED, NULL, NULL, NULL},
-	    {"connect", "", "tcp:1.2.3.4:443", "", "", "", SG_PROPOSAL_LINE, "Networking", "Allow", "tcp:1.2.3.4:443"},
-	    {"bind", "", "tcp:127.0.0.1:80", "", "", "", SG_PROPOSAL_LINE, "Networking", "Listen", "tcp:127.0.0.1:80"},
-	    {"connect", "", "unix:/run/a[1]", "", "", "", SG_PROPOSAL_LINE, "Networking", "Allow", "unix:/run/a\\[1\\]"},
-	    {"connect", "", "a socket address", "", "", "", SG_PROPOSAL_NONE, NULL, NULL, NULL},
+	    {"connect to", "", "tcp:1.2.3.4:443", "", "", "", SG_PROPOSAL_LINE, "Networking", "Allow", "tcp:1.2.3.4:443"},
+	    {"listen on", "", "tcp:127.0.0.1:80", "", "", "", SG_PROPOSAL_LINE, "Networking", "Listen", "tcp:127.0.0.1:80"},
+	    {"connect to", "", "unix:/run/a[1]", "", "", "", SG_PROPOSAL_LINE, "Networking", "Allow", "unix:/run/a\\[1\\]"},
+	    {"send to", "", "/run/x", "", "", "", SG_PROPOSAL_LINE, "Networking", "Allow", "unix:/run/x"},
+	    {"connect to", "", "unix:@a", "", "", "", SG_PROPOSAL_LINE, "Networking", "Allow", "unix:@a"},
+	    {"look up", "", "example.org", "", "", "", SG_PROPOSAL_NONE, NULL, NULL, NULL},
+	    {"connect to", "", "tcp:1.2.3.4:443", "Deny", "", "", SG_PROPOSAL_DENIED, NULL, NULL, NULL},
 	};
 
 	(void)state;
@@ -245,8 +248,8 @@ static void test_verbs(void **state)
 		const char *operation, *access, *object, *verb;
 	} rows[] = {
 	    {"open", "read", "/a", "read"},	{"open", "read", "/a/", "list"}, {"open", "write", "/a", "write"},
-	    {"execute", "execute", "/a", "execute"}, {"call", "", "ptrace", "call"}, {"unlink", "change", "/a", "remove"},
-	    {"connect", "", "tcp:1.2.3.4:5", "connect to"}, {"something", "", "/a", "something"}, {"open", "read", NULL, "read"},
+	    {"execute", "execute", "/a", "execute"}, {"call", "", "ptrace", "call"}, {"look", "", "/a", "look at"},
+	    {"connect to", "", "tcp:1.2.3.4:5", "connect to"}, {"something", "", "/a", "something"}, {"open", "read", NULL, "read"},
 	};
 
 	(void)state;
