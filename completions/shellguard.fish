@@ -69,3 +69,7 @@ complete -c shellguard -n '__fish_seen_subcommand_from syscalls' -l help -s h -d
 complete -c shellguard -n __fish_use_subcommand -a profiles -d 'list the profiles that can be named'
 complete -c shellguard -n '__fish_seen_subcommand_from profiles' -l json -d 'as JSON, for programs'
 complete -c shellguard -n '__fish_seen_subcommand_from profiles' -l help -s h -d 'show this help'
+complete -c shellguard -n __fish_use_subcommand -a ps -d 'list the running sessions'
+complete -c shellguard -n '__fish_seen_subcommand_from ps' -l help -s h -d 'show this help'
+complete -c shellguard -n __fish_use_subcommand -a stop -d 'end a running session'
+complete -c shellguard -n '__fish_seen_subcommand_from stop' -l help -s h -d 'show this help'

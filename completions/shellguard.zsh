@@ -19,6 +19,8 @@ _shellguard()
 		'audit:show, list and verify the records of sessions'
 		'syscalls:the system calls\: what each is for and how it is bound'
 		'profiles:list the profiles that can be named'
+		'ps:list the running sessions'
+		'stop:end a running session'
 	)
 	if (( CURRENT == 2 )); then
 		_describe command commands
@@ -98,6 +100,16 @@ _shellguard()
 	profiles)
 		_arguments -S \
 			'*--json[as JSON, for programs]' \
+			'*'{-h,--help}'[show this help]' \
+			'*:argument: '
+		;;
+	ps)
+		_arguments -S \
+			'*'{-h,--help}'[show this help]' \
+			'*:argument: '
+		;;
+	stop)
+		_arguments -S \
 			'*'{-h,--help}'[show this help]' \
 			'*:argument: '
 		;;

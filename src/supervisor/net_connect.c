@@ -14,6 +14,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -48,6 +50,16 @@ int sg_net_read_address(struct sg_request *request, uint64_t pointer, uint64_t l
 	if (size < 0 || size > SG_NET_ADDRESS_MAX)
 		return -EINVAL;
 	return sg_caller_read(&request->caller, pointer, bytes, (size_t)size);
+}
+
+bool sg_net_is_kernel(const unsigned char *bytes, size_t size)
+{
+	struct sockaddr_nl address;
+
+	if (size < sizeof(address))
+		return false;
+	memcpy(&address, bytes, sizeof(address));
+	return address.nl_family == AF_NETLINK && address.nl_pid == 0 && address.nl_groups == 0;
 }
 
 /* connect(2) that returns at once. Returns 0 or a negative errno value. */
@@ -89,6 +101,14 @@ static void hand_over(struct sg_request *request, const struct connecting *conne
 		sg_answer_value(request, 0);
 }
 
+/* A connection on a loopback is made within the call, though it does not say so. */
+static bool is_ready(int fd)
+{
+	struct pollfd ready = {.fd = fd, .events = POLLOUT};
+
+	return poll(&ready, 1, 0) != 0;
+}
+
 /* One attempt. Returns 0 when the request was answered, 1 to wait. */
 static int proceed(struct sg_request *request, void *data, int interrupted)
 {
@@ -115,7 +135,9 @@ static int proceed(struct sg_request *request, void *data, int interrupted)
 				     connecting->length);
 		if (status == -EINPROGRESS && !socket->nonblocking) {
 			connecting->under_way = true;
-			return 1;
+			if (!is_ready(own.fd))
+				return 1;
+			status = pending_error(own.fd);
 		}
 		/* A unix listener whose queue is full: only the caller's own wish says whether it waits. */
 		if (status == -EAGAIN && !socket->nonblocking && socket->domain == AF_UNIX)
@@ -244,6 +266,8 @@ static void connect_other(struct sg_request *request, struct sg_net_socket *sock
 	memcpy(&raw, bytes, size);
 	if (socket->outside)
 		sg_answer_error(request, EACCES);
+	else if (socket->domain == AF_NETLINK && !sg_net_is_kernel(bytes, size))
+		sg_answer_error(request, EPERM);
 	else
 		start(request, socket, NULL, &raw, (socklen_t)size, false);
 }

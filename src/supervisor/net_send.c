@@ -266,6 +266,8 @@ static int decide(struct sg_request *request, struct sending *sending)
 	if (socket->kind == 0) {
 		if (socket->outside)
 			return -EACCES;
+		if (socket->domain == AF_NETLINK)
+			return sg_net_is_kernel(message->name, message->name_size) ? 0 : -EPERM;
 		memcpy(&sending->to, message->name, message->name_size);
 		sending->to_length = (socklen_t)message->name_size;
 		return 0;

@@ -140,23 +140,59 @@ union value {
 	unsigned char bytes[16];
 };
 
+/* The options of a fresh socket of one domain and kind: asked once, of the first that is made. Owned by the main thread. */
+struct defaults {
+	int domain;
+	uint8_t kind; /* 0: free */
+	struct {
+		bool has;
+		union value value;
+	} options[SG_ARRAY_SIZE(options)];
+};
+
+static bool concerns(size_t option, const struct sg_net_socket *socket)
+{
+	return (options[option].kinds & socket->kind) != 0 &&
+	       (options[option].level != IPPROTO_IPV6 || socket->domain == AF_INET6) &&
+	       (options[option].level != IPPROTO_IP || socket->domain != AF_UNIX);
+}
+
+static const struct defaults *find_defaults(const struct sg_net_socket *like, int fresh)
+{
+	static struct defaults known[8]; /* three kinds in two domains, and unix */
+	struct defaults *found = known;
+
+	while (found->kind != 0 && (found->domain != like->domain || found->kind != like->kind))
+		found++;
+	if (found->kind != 0)
+		return found;
+	found->domain = like->domain;
+	found->kind = like->kind;
+	for (size_t i = 0; i < SG_ARRAY_SIZE(options); i++) {
+		socklen_t size = sizeof(found->options[i].value);
+
+		found->options[i].has = concerns(i, like) && getsockopt(fresh, options[i].level, options[i].name,
+									&found->options[i].value, &size) == 0;
+	}
+	return found;
+}
+
 /* Sets only what differs from a fresh socket: defaults stay defaults. A value that the host refuses is left out. */
 static void carry_options(const struct sg_net_socket *from, int to)
 {
-	for (size_t i = 0; i < SG_ARRAY_SIZE(options); i++) {
-		union value has = {0}, wanted = {0};
-		socklen_t has_size = sizeof(has), wanted_size = sizeof(wanted);
+	const struct defaults *defaults = find_defaults(from, to);
 
-		if ((options[i].kinds & from->kind) == 0 || (options[i].level == IPPROTO_IPV6 && from->domain != AF_INET6) ||
-		    (options[i].level == IPPROTO_IP && from->domain == AF_UNIX))
-			continue;
-		if (getsockopt(from->fd, options[i].level, options[i].name, &wanted, &wanted_size) < 0 ||
-		    getsockopt(to, options[i].level, options[i].name, &has, &has_size) < 0 ||
-		    (has_size == wanted_size && memcmp(&has, &wanted, has_size) == 0))
+	for (size_t i = 0; i < SG_ARRAY_SIZE(options); i++) {
+		union value wanted = {0};
+		socklen_t size = sizeof(wanted);
+
+		if (!defaults->options[i].has ||
+		    getsockopt(from->fd, options[i].level, options[i].name, &wanted, &size) < 0 ||
+		    memcmp(&defaults->options[i].value, &wanted, sizeof(wanted)) == 0)
 			continue;
 		if (options[i].what == CARRY_SIZE)
 			wanted.number /= 2;
-		(void)setsockopt(to, options[i].level, options[i].name, &wanted, wanted_size);
+		(void)setsockopt(to, options[i].level, options[i].name, &wanted, size);
 	}
 }
 
@@ -205,7 +241,8 @@ static bool closes_on_exec(const struct sg_request *request, int number)
 
 	(void)snprintf(path, sizeof(path), "%d/fdinfo/%d", (int)request->caller.tid, number);
 	fd = openat(request->caller.proc, path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || (size = sg_fd_read_full(fd, text, sizeof(text) - 1)) <= 0)
+	/* The kernel gives such a file with one read. */
+	if (fd < 0 || (size = read(fd, text, sizeof(text) - 1)) <= 0)
 		return true;
 	text[size] = '\0';
 	flags = strstr(text, "flags:\t");

@@ -13,6 +13,8 @@
  *   - a number is turned into a socket once (pidfd_getfd), and all that follows is about that copy;
  *   - an address is read once, parsed, decided, and what is used is written anew from the parsed form;
  *   - a socket that lies neither in the world's network nor in the host's is refused, whatever it is;
+ *   - the supervisor has the id that owns the world's user namespace, and so the kernel grants it every capability over the
+ *     world's own network: it may bind any port there (they are the world's own), and nothing else that it does here asks for one;
  *   - no answer is ever "go on" (the kernel would read number and address again);
  *   - whatever may block is tried without blocking and tried again by the loop; a timer interrupts a call that blocks since
  *     a sibling cleared O_NONBLOCK in between; the table of what waits is bounded, and at its end the answer is an error;
@@ -187,6 +189,13 @@ void sg_net_send_messages(struct sg_request *request); /* sendmmsg */
 
 /* Copies a socket address of the caller. Returns 0 or a negative errno value. */
 int sg_net_read_address(struct sg_request *request, uint64_t pointer, uint64_t length, unsigned char *bytes);
+
+/*
+ * True if a netlink address is the kernel's, which is where a message goes without an address too. It is sent without one
+ * then: with an address the kernel would look at our capabilities instead of those that the socket was made with
+ * (netlink_sendmsg, NETLINK_SKB_DST).
+ */
+bool sg_net_is_kernel(const unsigned char *bytes, size_t size);
 
 /* --- net_unix.c --- */
 

@@ -18,7 +18,8 @@ struct sg_session_spec {
 	int log;                      /* open for appending */
 	int control;                  /* our end of the socket to the front end */
 	int parent;                   /* -1, or as root a socket: the parent sends the mounts once it has written the maps */
-	const char *command_text;     /* the command as a person typed it, for messages */
+	int door;                     /* the listening end of the session's door, or -1 */
+	const char *description;      /* what the door answers: one line of JSON */
 };
 
 /*

@@ -2,10 +2,15 @@
  * Covers: a literal Deny, DenyRead or Hide within a read-only tree is held by an overlay, by name, at no cost for the
  * openings elsewhere (world/mount.c). What cannot be covered is decided at each opening.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/fd.h"
 #include "world/plan_internal.h"
+
+enum { MOUNTINFO_MAX = 16 << 20 };
 
 /*
  * The canonical place of a name that need not exist. Where folders above it do not exist either, it is the uppermost of
@@ -106,9 +111,62 @@ static void drop_inner(struct sg_plan_root *root)
 	root->cover_count = kept;
 }
 
+/* The characters that mountinfo writes as a backslash and three octal digits, put back in place. */
+static void unescape_octal(char *text)
+{
+	char *to = text;
+
+	for (const char *at = text; *at != '\0'; to++) {
+		if (at[0] == '\\' && at[1] >= '0' && at[1] <= '3' && at[2] >= '0' && at[2] <= '7' && at[3] >= '0' && at[3] <= '7') {
+			*to = (char)((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0'));
+			at += 4;
+		} else {
+			*to = *at++;
+		}
+	}
+	*to = '\0';
+}
+
+/*
+ * Marks the roots with a mount somewhere below them (containers have /etc/hosts and the like as mounts). An overlay would
+ * show what such a mount hides, and the kernel makes none for an ordinary user: what is refused there is decided at each
+ * opening. Field 5 of proc_pid_mountinfo(5).
+ */
+static void mark_mounted(struct sg_planner *planner)
+{
+	SG_AUTO_FD int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	SG_AUTO_FREE char *text = NULL;
+	size_t size;
+	int status = fd < 0 ? -errno : sg_fd_read_file(fd, MOUNTINFO_MAX, &text, &size);
+	char *rest = text;
+
+	if (status < 0) {
+		planner->status = status;
+		return;
+	}
+	for (char *line; (line = strsep(&rest, "\n")) != NULL && line[0] != '\0';) {
+		char *target = line;
+
+		for (int field = 1; field < 5 && target != NULL; field++)
+			target = strchr(target + 1, ' ');
+		if (target == NULL)
+			continue;
+		target++;
+		target[strcspn(target, " ")] = '\0';
+		unescape_octal(target);
+		for (size_t i = 0; i < planner->root_count; i++) {
+			size_t length = strlen(planner->roots[i].path);
+
+			planner->roots[i].mounted |= strncmp(target, planner->roots[i].path, length) == 0 && target[length] == '/';
+		}
+	}
+}
+
 void sg_plan_find_covers(struct sg_planner *planner)
 {
 	const struct sg_policy *policy = planner->plan->policy;
+
+	mark_mounted(planner);
 
 	for (size_t i = 0; i < policy->rule_count && planner->status == 0; i++) {
 		const struct sg_rule *rule = &policy->rules[i];
@@ -125,7 +183,7 @@ void sg_plan_find_covers(struct sg_planner *planner)
 		/* A root that is refused as a whole, and one that may be written, are decided at each opening. */
 		if (bears_other_names(place))
 			continue;
-		if (root == NULL || root->write || root->private || !root->folder || strlen(place) <= strlen(root->path))
+		if (root == NULL || root->write || root->private || root->mounted || !root->folder || strlen(place) <= strlen(root->path))
 			continue;
 		add_cover(planner, root, rule, place);
 		planner->plan->placements[i] = SG_PLACED_COVER;

@@ -11,6 +11,7 @@ struct sg_plan_root {
 	struct sg_match_below names; /* what the rules say about names in it */
 	bool private;       /* an empty tmpfs instead of the host's */
 	bool write, execute;
+	bool mounted;       /* something is mounted below it */
 	bool covered;       /* lies under a cover: a refusal holds for all of it */
 	bool skip;          /* lies in another root that does the same, or under a cover */
 	struct sg_mount_cover *covers; /* owned until the mounts are made */
