@@ -4,6 +4,7 @@
 #pragma once
 
 #include "policy/policy.h"
+#include "tables/features.h"
 #include "world/filter.h"
 #include "world/plan.h"
 #include "world/world.h"
@@ -18,6 +19,8 @@ struct sg_session_spec {
 	int log;                      /* open for appending */
 	int control;                  /* our end of the socket to the front end */
 	int parent;                   /* -1, or as root a socket: the parent sends the mounts once it has written the maps */
+	const enum sg_feature *missing; /* what this kernel lacks of what the policy uses, and the policy accepts */
+	size_t missing_count;           /* less than SG_FEATURES_ */
 	const char *command_text;     /* the command as a person typed it, for messages */
 };
 
