@@ -17,6 +17,7 @@
 #include <linux/audit.h>
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -388,7 +389,9 @@ void sg_world_init(const struct sg_world_spec *spec, int go, int report)
 		_exit(EXIT_FAILED);
 	reset_signals();
 	(void)umask(0);
-	if (leave_keyring(&error) < 0 || sg_mount_build(spec->mounts, spec->mount_count, &error) < 0)
+	if (unshare(CLONE_NEWCGROUP) < 0)
+		(void)sg_error_set_errno(&error, -errno, "cannot make a namespace of control groups");
+	if (error.code != 0 || leave_keyring(&error) < 0 || sg_mount_build(spec->mounts, spec->mount_count, &error) < 0)
 		fail(report, &error);
 	if (sethostname(spec->hostname, strlen(spec->hostname)) < 0 && errno != EPERM)
 		(void)sg_error_set_errno(&error, -errno, "sethostname");
