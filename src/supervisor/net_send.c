@@ -34,7 +34,7 @@ struct message {
 	char *data; /* owned */
 	size_t size;
 	union {
-		struct cmsghdr align;
+		size_t align; /* that of struct cmsghdr */
 		unsigned char bytes[CONTROL_MAX];
 	} control;
 	size_t control_size;

@@ -105,6 +105,8 @@ struct sg_net_socket {
 };
 
 #define SG_NET_SOCKET_INIT ((struct sg_net_socket){.fd = -1})
+
+/* Closes our copy of the socket. */
 void sg_net_socket_done(struct sg_net_socket *socket);
 #define SG_AUTO_NET_SOCKET SG_CLEANUP(sg_net_socket_done)
 
@@ -165,6 +167,7 @@ void sg_net_unguard(struct sg_network *network);
 /* The caller's SO_RCVTIMEO or SO_SNDTIMEO (`option`) as a moment: INT64_MAX if there is none. */
 int64_t sg_net_deadline(const struct sg_net_socket *socket, int option);
 
+/* CLOCK_MONOTONIC in milliseconds: the clock of all deadlines here. */
 int64_t sg_net_now(void);
 
 /* --- net_watch.c --- */
@@ -228,6 +231,7 @@ struct sg_net_peer {
 	socklen_t length;
 	enum sg_net_where where;
 };
+/* Closes what the peer holds. */
 void sg_net_peer_done(struct sg_net_peer *peer);
 
 /*
