@@ -85,7 +85,8 @@ def test_killed_front_end(sg):
     marker = "4%07d" % (os.getpid() % 10000000)
     process, _ = sg.start(BASE, "/bin/sh", "-c", "echo up; sleep %s" % marker, stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"up\n"
-    subprocess.run(["pkill", "-KILL", "-f", "shellguard run --record"], check=True)
+    record = process.args[process.args.index("--record") + 1]
+    subprocess.run(["pkill", "-KILL", "-f", "shellguard run --record " + record], check=True)
     process.wait(timeout=30)
     assert gone("sleep " + marker)
 
