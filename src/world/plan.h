@@ -65,6 +65,7 @@ int sg_plan_withhold(struct sg_plan *plan, const char *folder);
 /* Returns 1 if the world may write or remove the host's file `path` (canonical), 0 if not, or a negative errno value. */
 int sg_plan_gives_writing(const struct sg_plan *plan, const char *path);
 
+/* Frees a plan and closes what it holds; NULL is fine. */
 void sg_plan_free(struct sg_plan *plan);
 SG_DEFINE_AUTO(struct sg_plan, plan, sg_plan_free)
 #define SG_AUTO_PLAN SG_CLEANUP(sg_auto_plan)
