@@ -111,7 +111,7 @@ _shellguard()
 	stop)
 		_arguments -S \
 			'*'{-h,--help}'[show this help]' \
-			'*:argument: '
+			'*:argument:_shellguard_sessions'
 		;;
 	esac
 }
