@@ -4,7 +4,7 @@ _shellguard()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		COMPREPLY=($(compgen -W "run check explain why audit syscalls profiles ps stop --help --version" -- "$cur"))
+		COMPREPLY=($(compgen -W "run check explain why audit syscalls doctor profiles ps stop --help --version" -- "$cur"))
 		return
 	fi
 	case $prev in
@@ -106,6 +106,13 @@ _shellguard()
 			COMPREPLY=($(compgen -W "--json --help " -- "$cur"))
 		else
 			COMPREPLY=($(compgen -W "$(shellguard syscalls --json 2>/dev/null | sed -n 's/^{[^,]*,"name":"\([^"]*\)".*/\1/p')" -- "$cur"))
+		fi
+		;;
+	doctor)
+		if [[ $cur == -* ]]; then
+			COMPREPLY=($(compgen -W "--json --help " -- "$cur"))
+		else
+			COMPREPLY=()
 		fi
 		;;
 	profiles)

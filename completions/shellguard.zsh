@@ -18,6 +18,7 @@ _shellguard()
 		'why:explain a refusal, and what would allow it'
 		'audit:show, list and verify the records of sessions'
 		'syscalls:the system calls\: what each is for and how it is bound'
+		'doctor:say what this kernel, user and place can hold, and what helps'
 		'profiles:list the profiles that can be named'
 		'ps:list the running sessions'
 		'stop:end a running session'
@@ -96,6 +97,12 @@ _shellguard()
 			'*--json[as JSON, for programs]' \
 			'*'{-h,--help}'[show this help]' \
 			'*:argument:_shellguard_calls'
+		;;
+	doctor)
+		_arguments -S \
+			'*--json[as JSON, for programs]' \
+			'*'{-h,--help}'[show this help]' \
+			'*:argument: '
 		;;
 	profiles)
 		_arguments -S \

@@ -108,6 +108,7 @@ static void on_started(struct sg_relay_state *state, int *fd)
 	if (state->phase != PHASE_STARTING)
 		return;
 	state->phase = PHASE_RUNNING;
+	state->relay->started = true;
 	state->channels[CHANNEL_STDIN].paused = false;
 	if (*fd < 0 || state->terminal.fd < 0)
 		return;

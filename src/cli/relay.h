@@ -33,6 +33,7 @@ struct sg_relay {
 	 * foreground.
 	 */
 	bool on_demand;
+	bool started; /* out: the supervisor said that the command started */
 };
 
 /*

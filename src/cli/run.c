@@ -16,6 +16,7 @@
 #include "audit/log.h"
 #include "base/fd.h"
 #include "cli/help.h"
+#include "cli/missing.h"
 #include "cli/options.h"
 #include "cli/relay.h"
 #include "supervisor/door.h"
@@ -39,6 +40,8 @@ struct run {
 	char **environment, *log_path, *door_path, *description;
 	int door;
 	char *default_command[2];
+	struct sg_cgroup group;
+	struct sg_missing missing;
 	int log;
 };
 
@@ -136,6 +139,8 @@ static void describe_world(struct run *run, const struct sg_variables *variables
 	};
 	world->directory = working_directory(run, variables, &world->directory_named);
 	find_limits(run, world);
+	world->group = run->group.world;
+	world->group_required = run->group.memory;
 	for (int i = 0; i < 3; i++) {
 		world->stdio[i] = run->pipes.world[i];
 		world->closed[i] = run->stdio.of[i].kind == SG_STDIO_CLOSED;
@@ -154,14 +159,27 @@ static int hand_over_pipes(const struct run *run, struct sg_error *error)
 }
 
 /* Signals to us reach the command through the relay, so the supervisor must not be killed by the terminal's. */
-static pid_t fork_supervisor(struct sg_session_spec *spec, int control[2], struct run *run)
+static pid_t fork_supervisor(struct sg_session_spec *spec, int control, int parent, struct run *run)
 {
 	struct clone_args arguments = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
-	long pid = syscall(SYS_clone3, &arguments, sizeof(arguments));
+	const bool grouped = run->group.supervisor >= 0;
+	long pid;
 
+	if (grouped) {
+		arguments.flags |= CLONE_INTO_CGROUP;
+		arguments.cgroup = (uint64_t)(unsigned int)run->group.supervisor;
+	}
+	pid = syscall(SYS_clone3, &arguments, sizeof(arguments));
+	if (pid < 0 && grouped && !spec->world.group_required) {
+		arguments.flags = CLONE_NEWUSER;
+		spec->world.group = -1;
+		pid = syscall(SYS_clone3, &arguments, sizeof(arguments));
+	}
 	if (pid != 0)
 		return pid < 0 ? -errno : (pid_t)pid;
-	sg_fd_close(control[0]);
+	/* Our ends of the sockets must be ours alone, or the supervisor would never see that we have died. */
+	sg_fd_close(control);
+	sg_fd_close(parent);
 	sg_stdio_pipes_close_front(&run->pipes);
 	sg_session_run(spec);
 }
@@ -220,14 +238,18 @@ static int run_session(struct run *run, const struct sg_variables *variables)
 	status = sg_stdio_make_pipes(&run->stdio, &run->pipes, &error);
 	if (status == 0)
 		status = hand_over_pipes(run, &error);
+	if (status == 0 && run->identity.mapped && run->group.group >= 0)
+		status = sg_cgroup_hand_over(&run->group, run->identity.uid == 0 ? run->identity.zero : run->identity.uid, &error);
 	if (status == 0 && (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, parent) < 0))
 		status = sg_error_set_errno(&error, -errno, "cannot prepare the session");
 	if (status == 0) {
 		describe_world(run, variables, &spec.world);
 		spec.control = control[1];
+		spec.missing = run->missing.features;
+		spec.missing_count = run->missing.count;
 		if (run->identity.mapped)
 			spec.parent = parent[1];
-		supervisor = fork_supervisor(&spec, control, run);
+		supervisor = fork_supervisor(&spec, control[0], parent[0], run);
 		if (supervisor < 0)
 			status = sg_error_set_errno(&error, supervisor, "cannot make a user namespace (\"shellguard doctor\" says why)");
 	}
@@ -252,8 +274,10 @@ static int run_session(struct run *run, const struct sg_variables *variables)
 		(void)unlink(run->door_path);
 	if (status < 0) {
 		sg_complain("%s", error.code != 0 ? error.text : "the session failed");
-		return SG_EXIT_FAILED;
+		result = SG_EXIT_FAILED;
 	}
+	if (status < 0 || !relay.started)
+		sg_missing_explain(variables->cwd);
 	return result;
 }
 
@@ -289,6 +313,9 @@ static int run_all(struct run *run)
 		sg_complain("%s", error.code != 0 ? error.text : "cannot prepare the session");
 		return SG_EXIT_FAILED;
 	}
+	status = sg_missing_find(run->policy, run->plan, &run->identity, run->session, &run->group, &run->missing);
+	if (status != 0)
+		return status;
 	if (run->options.dry_run)
 		return SG_EXIT_OK;
 	if (sg_log_create(run->options.record, run->session, &run->log, &run->log_path, &error) < 0) {
@@ -301,7 +328,7 @@ static int run_all(struct run *run)
 
 int sg_command_run(int argc, char **argv)
 {
-	struct run run = {.pipes = SG_STDIO_PIPES_INIT, .log = -1, .door = -1};
+	struct run run = {.pipes = SG_STDIO_PIPES_INIT, .group = SG_CGROUP_INIT, .log = -1, .door = -1};
 	int status;
 
 	if (sg_options_read(argc, argv, &run.options) < 0)
@@ -310,6 +337,7 @@ int sg_command_run(int argc, char **argv)
 		status = sg_command_help("run", STDOUT_FILENO) == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
 	else
 		status = run_all(&run);
+	sg_cgroup_done(&run.group);
 	sg_options_done(&run.options);
 	sg_plan_free(run.plan);
 	sg_policy_free(run.policy);

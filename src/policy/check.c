@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "policy/compile_internal.h"
 #include "tables/capabilities.h"
+#include "tables/features.h"
 #include "tables/syscalls.h"
 
 #define complain_rule(compiler, rule, hint, ...)                                                                       \
@@ -100,6 +101,26 @@ static void check_syscall(struct sg_compiler *compiler, const struct sg_rule *ru
 	}
 }
 
+/* Only what a world can do without may be accepted as missing; the others have no rule of their own that would be lost. */
+static void check_feature(struct sg_compiler *compiler, const struct sg_rule *rule)
+{
+	const enum sg_feature feature = sg_feature_find(rule->text);
+	const char *names[SG_FEATURES_], *nearest;
+	size_t count = 0;
+
+	for (int i = 1; i < SG_FEATURES_; i++)
+		if (sg_feature_infos[i].effect != SG_EFFECT_NEEDED)
+			names[count++] = sg_feature_infos[i].name;
+	if (feature != SG_FEATURE_NONE && sg_feature_infos[feature].effect == SG_EFFECT_NEEDED) {
+		complain_rule(compiler, rule, NULL, "\"%s\" cannot be done without: %s", rule->text,
+			      sg_feature_infos[feature].without);
+	} else if (feature == SG_FEATURE_NONE) {
+		nearest = sg_text_nearest(rule->text, names, count);
+		complain_rule(compiler, rule, nearest != NULL ? nearest : "\"shellguard doctor\" lists them",
+			      "there is no feature \"%s\"", rule->text);
+	}
+}
+
 static void check_tables(struct sg_compiler *compiler)
 {
 	for (size_t i = 0; i < compiler->policy->rule_count; i++) {
@@ -110,6 +131,8 @@ static void check_tables(struct sg_compiler *compiler)
 		else if (sg_rule_infos[rule->kind].what == SG_WHAT_CAPABILITY && sg_capability_find(rule->text) < 0)
 			complain_rule(compiler, rule, sg_text_nearest(rule->text, sg_capability_names, sg_capability_count),
 				      "there is no capability \"%s\"", rule->text);
+		else if (sg_rule_infos[rule->kind].what == SG_WHAT_FEATURE)
+			check_feature(compiler, rule);
 	}
 }
 

@@ -24,6 +24,8 @@ struct sg_proposal {
 };
 
 #define SG_PROPOSAL_INIT ((struct sg_proposal){.kind = SG_PROPOSAL_NONE})
+
+/* Frees the value; not the proposal itself. */
 void sg_proposal_done(struct sg_proposal *proposal);
 
 /* Works it out. `ret` is given to sg_proposal_done in every case. Pure but for the value's memory. Returns 0

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "tables/features.h"
 
 #ifndef PIDFD_THREAD
 #define PIDFD_THREAD O_EXCL /* Linux 6.9 */
@@ -139,9 +140,13 @@ int sg_caller_open(const struct sg_caller *caller, const char *name)
 
 int sg_caller_descriptor(const struct sg_caller *caller, int number)
 {
-	SG_AUTO_FD int pidfd = (int)syscall(SYS_pidfd_open, caller->tid, PIDFD_THREAD);
+	SG_AUTO_FD int pidfd = -1;
 	long fd;
 
+	if (sg_feature_hidden(SG_FEATURE_PIDFD_THREAD))
+		errno = EINVAL;
+	else
+		pidfd = (int)syscall(SYS_pidfd_open, caller->tid, PIDFD_THREAD);
 	/* Before Linux 6.9 a pidfd is one of a process: its descriptors are nearly always the thread's too. */
 	if (pidfd < 0 && errno == EINVAL && sg_caller_status((struct sg_caller *)(uintptr_t)caller) == 0)
 		pidfd = (int)syscall(SYS_pidfd_open, caller->pid, 0);

@@ -132,17 +132,22 @@ static int enter_world(struct sg_supervisor *supervisor, struct sg_error *error)
 static int record_start(const struct sg_session_spec *spec, struct sg_audit *audit)
 {
 	char hash[2 * SG_POLICY_HASH_SIZE + 1];
-	struct sg_record_text argv[256], profile = sg_record_text(spec->policy->name);
+	struct sg_record_text argv[256], missing[SG_FEATURES_], profile = sg_record_text(spec->policy->name);
 	struct utsname host;
 	struct sg_record record = {.kind = SG_RECORD_SESSION_START, .audience = sg_record_text("owner"),
-				   .policy_hash = sg_record_text(hash), .policy_profiles = {&profile, 1},
+				   .policy_profiles = {&profile, 1},
 				   .user_uid = spec->identity->uid};
 	size_t count = 0;
 
-	sg_policy_hash_text(spec->policy, hash);
+	for (size_t i = 0; i < spec->missing_count; i++)
+		missing[i] = sg_record_text(sg_feature_infos[spec->missing[i]].name);
 	for (; count < SG_ARRAY_SIZE(argv) && spec->world.argv[count] != NULL; count++)
 		argv[count] = sg_record_text(spec->world.argv[count]);
+	sg_policy_hash_text(spec->policy, hash);
+	record.policy_hash = sg_record_text(hash);
 	record.command = (struct sg_record_list){argv, count};
+	record.missing = (struct sg_record_list){missing, spec->missing_count};
+	record.accepted = record.missing; /* what is not accepted does not get here */
 	if (uname(&host) == 0) {
 		record.host_kernel = sg_record_text(host.release);
 		record.host_name = sg_record_text(host.nodename);
@@ -186,7 +191,7 @@ static int start(struct sg_session_spec *spec, struct sg_supervisor *supervisor,
 	if (status == 0)
 		(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	/* Answers wake the caller on this CPU at once; before Linux 6.6 they are just slower. */
-	if (status == 0)
+	if (status == 0 && !sg_feature_hidden(SG_FEATURE_SECCOMP_SYNC))
 		(void)ioctl(supervisor->world.listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, sync);
 	return status < 0 ? sg_error_set_errno(error, status, "cannot start the session") : 0;
 }

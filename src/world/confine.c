@@ -9,6 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "tables/features.h"
+
 /* Linux 6.12; absent from older headers. */
 #ifndef LANDLOCK_SCOPE_SIGNAL
 #define LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET (1ULL << 0)
@@ -20,7 +22,7 @@ struct ruleset {
 	uint64_t handled_access_fs, handled_access_net, scoped;
 };
 
-enum { SCOPES_ABI = 6, CAPABILITIES_MAX = 64 };
+enum { CAPABILITIES_MAX = 64 };
 
 static int drop_bounding(uint64_t kept, struct sg_error *error)
 {
@@ -67,7 +69,7 @@ int sg_confine_landlock_version(void)
 {
 	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 
-	return version < 0 ? 0 : (int)version;
+	return version < 0 || sg_feature_hidden(SG_FEATURE_LANDLOCK) ? 0 : (int)version;
 }
 
 int sg_confine_scopes(struct sg_error *error)
@@ -75,7 +77,7 @@ int sg_confine_scopes(struct sg_error *error)
 	struct ruleset attributes = {.scoped = LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | LANDLOCK_SCOPE_SIGNAL};
 	long ruleset, status;
 
-	if (sg_confine_landlock_version() < SCOPES_ABI)
+	if (sg_confine_landlock_version() < SG_CONFINE_SCOPES_ABI || sg_feature_hidden(SG_FEATURE_LANDLOCK_SCOPES))
 		return 0;
 	ruleset = syscall(SYS_landlock_create_ruleset, &attributes, sizeof(attributes), 0);
 	if (ruleset < 0)

@@ -12,6 +12,8 @@
  */
 int sg_confine_capabilities(uint64_t kept, struct sg_error *error);
 
+enum { SG_CONFINE_SCOPES_ABI = 6 };
+
 /*
  * Landlock's scopes (ABI 6, Linux 6.12): no signal to, and no abstract socket of, a process outside the world. Where the
  * kernel has no such scopes it does nothing: the PID and network namespaces bound both by themselves. Returns 0 or -errno.

@@ -17,6 +17,7 @@
 #include <linux/audit.h>
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -34,9 +35,9 @@
 
 enum { EXIT_FAILED = 125, EXIT_REFUSED = 126, EXIT_NOT_FOUND = 127 };
 
-static void send_report(int report, int kind, int number, const char *text, const int *fds, size_t count)
+static void send_report(int report, enum sg_world_report_kind kind, int number, const char *text, const int *fds, size_t count)
 {
-	struct sg_world_report message = {.kind = kind, .number = number};
+	struct sg_world_report message = {.kind = (int)kind, .number = number};
 
 	(void)snprintf(message.text, sizeof(message.text), "%s", text);
 	(void)sg_fd_send(report, &message, sizeof(message), fds, count);
@@ -388,7 +389,9 @@ void sg_world_init(const struct sg_world_spec *spec, int go, int report)
 		_exit(EXIT_FAILED);
 	reset_signals();
 	(void)umask(0);
-	if (leave_keyring(&error) < 0 || sg_mount_build(spec->mounts, spec->mount_count, &error) < 0)
+	if (unshare(CLONE_NEWCGROUP) < 0)
+		(void)sg_error_set_errno(&error, -errno, "cannot make a namespace of control groups");
+	if (error.code != 0 || leave_keyring(&error) < 0 || sg_mount_build(spec->mounts, spec->mount_count, &error) < 0)
 		fail(report, &error);
 	if (sethostname(spec->hostname, strlen(spec->hostname)) < 0 && errno != EPERM)
 		(void)sg_error_set_errno(&error, -errno, "sethostname");

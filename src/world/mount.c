@@ -13,6 +13,11 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "tables/features.h"
+
+#define SG_MOUNT_NOT_MAPPED                                                                                            \
+	"a profile that writes to %s as root needs the feature idmapped-mounts, which is missing there (%s): run as an " \
+	"ordinary user, or accept with Misc.AcceptMissing = [\"idmapped-mounts\"] that the world's uid 0 owns nothing there"
 
 /*
  * What programs ask of the machine and what holds nothing of the host's users: the processor, memory, load, versions.
@@ -116,9 +121,10 @@ static int clone_source(const struct sg_mount *mount, int user_namespace, struct
 	if ((mount->flags & SG_MOUNT_OWNED) != 0 && user_namespace >= 0) {
 		struct mount_attr map = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (__u64)(unsigned int)user_namespace};
 
+		if (sg_feature_hidden(SG_FEATURE_IDMAPPED_MOUNTS))
+			return sg_error_set(error, -EOPNOTSUPP, SG_MOUNT_NOT_MAPPED, mount->source, "hidden for a test");
 		if (mount_setattr(tree, "", AT_EMPTY_PATH, &map, sizeof(map)) < 0)
-			return sg_error_set_errno(error, -errno, "cannot map the owner of %s (an idmapped mount)",
-						  mount->source);
+			return sg_error_set(error, -errno, SG_MOUNT_NOT_MAPPED, mount->source, strerrordesc_np(errno));
 	}
 	return sg_fd_take(&tree);
 }
@@ -261,7 +267,10 @@ static int make_cover(int layer, const struct sg_mount_cover *cover)
 	if (status == 0 && cover->folder) {
 		SG_AUTO_FD int folder = openat(layer, cover->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
-		if (folder < 0 || (fsetxattr(folder, "user.overlay.opaque", "y", 1, 0) < 0 && errno != EOPNOTSUPP))
+		if (folder < 0)
+			return -errno;
+		if (!sg_feature_hidden(SG_FEATURE_TMPFS_XATTR) && fsetxattr(folder, "user.overlay.opaque", "y", 1, 0) < 0 &&
+		    errno != EOPNOTSUPP)
 			return -errno;
 	}
 	return status;

@@ -1,12 +1,15 @@
 #include "world/plan.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "world/plan_internal.h"
+#include "world/probe.h"
 
 enum { LINKS_MAX = 40 };
 
@@ -183,6 +186,22 @@ static int refuse_unheld(const struct sg_policy *policy, struct sg_error *error)
 	return 0;
 }
 
+/* Covers are overlays; without them what they would hold is decided at every opening. The common answer costs one file. */
+static bool overlays_work(void)
+{
+	SG_AUTO_FD int fd = open("/proc/filesystems", O_RDONLY | O_CLOEXEC);
+	struct sg_probe_result result;
+	char text[4096];
+	ssize_t size = fd < 0 ? 0 : sg_fd_read_full(fd, text, sizeof(text) - 1);
+
+	text[size > 0 ? size : 0] = '\0';
+	if (strstr(text, "\toverlay\n") != NULL)
+		return !sg_feature_hidden(SG_FEATURE_OVERLAY);
+	/* A module that is not loaded yet: trying it loads it. */
+	sg_probe(SG_FEATURE_OVERLAY, "/", &result);
+	return result.state == SG_PROBE_PRESENT;
+}
+
 static void decide_placements(struct sg_plan *plan)
 {
 	for (size_t i = 0; i < plan->policy->rule_count; i++) {
@@ -224,7 +243,7 @@ int sg_plan_make(const struct sg_policy *policy, const struct sg_plan_options *o
 		sg_plan_make_names(planner);
 	if (planner->status == 0)
 		sg_plan_settle_roots(planner);
-	if (planner->status == 0)
+	if (planner->status == 0 && overlays_work())
 		sg_plan_find_covers(planner);
 	if (planner->status == 0)
 		sg_plan_settle_decisions(planner);

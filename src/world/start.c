@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "tables/features.h"
 #include "world/init.h"
 
 #ifndef CLONE_NEWTIME
@@ -30,17 +31,38 @@ static int64_t now_ms(void)
 }
 
 /* clone3 behaves as fork here: no stack, no shared memory. */
-static pid_t clone_first(int *ret_pidfd)
+static pid_t clone_with(uint64_t flags, int group, int *ret_pidfd)
 {
 	struct clone_args arguments = {
-	    .flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET |
-		     CLONE_NEWCGROUP | CLONE_NEWTIME | CLONE_PIDFD,
+	    .flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_PIDFD |
+		     flags,
 	    .pidfd = (uint64_t)(uintptr_t)ret_pidfd,
 	    .exit_signal = SIGCHLD,
 	};
-	long pid = syscall(SYS_clone3, &arguments, sizeof(arguments));
+	long pid;
 
+	if (group > 0) {
+		arguments.flags |= CLONE_INTO_CGROUP;
+		arguments.cgroup = (uint64_t)(unsigned int)group;
+	}
+	pid = syscall(SYS_clone3, &arguments, sizeof(arguments));
 	return pid < 0 ? -errno : (pid_t)pid;
+}
+
+/*
+ * A time namespace where there is one: without, the world has the host's clock offsets, which it cannot change. The
+ * namespace of control groups is made by the first process itself: its root is the group that its maker was in.
+ */
+static pid_t clone_first(const struct sg_world_spec *spec, int *ret_pidfd)
+{
+	const bool timed = !sg_feature_hidden(SG_FEATURE_TIME_NAMESPACES);
+	pid_t pid = clone_with(timed ? CLONE_NEWTIME : 0, spec->group, ret_pidfd);
+
+	if (timed && (pid == -EINVAL || pid == -ENOSPC))
+		pid = clone_with(0, spec->group, ret_pidfd);
+	if (pid < 0 && spec->group > 0 && !spec->group_required)
+		pid = clone_with(timed ? CLONE_NEWTIME : 0, -1, ret_pidfd);
+	return pid;
 }
 
 static SG_NORETURN void keeper_fail(int report, const struct sg_error *error)
@@ -96,7 +118,7 @@ static SG_NORETURN void run_keeper(const struct sg_world_spec *spec, int supervi
 		(void)sg_error_set_errno(&error, -errno, "pipe");
 		keeper_fail(report, &error);
 	}
-	first = clone_first(&first_pidfd);
+	first = clone_first(spec, &first_pidfd);
 	if (first < 0) {
 		(void)sg_error_set_errno(&error, first, "cannot make the namespaces of the world");
 		keeper_fail(report, &error);
@@ -342,9 +364,14 @@ void sg_world_done(struct sg_world *world)
 	/* The keeper kills and reaps the world when its socket to us is closed. */
 	for (size_t i = 0; i < SG_ARRAY_SIZE(fds); i++)
 		*fds[i] = sg_fd_close(*fds[i]);
-	if (world->keeper > 0) {
-		while (waitpid(world->keeper, NULL, 0) < 0 && errno == EINTR)
-			continue;
-		world->keeper = 0;
+	/*
+	 * The world is gone when its PID namespace is, and that waits for every process in it to be reaped: those that were on
+	 * their way through execve are traced by us, and nobody else can reap them.
+	 */
+	while (world->keeper > 0) {
+		pid_t pid = waitpid(-1, NULL, __WALL);
+
+		if (pid == world->keeper || (pid < 0 && errno != EINTR))
+			world->keeper = 0;
 	}
 }

@@ -40,6 +40,8 @@ struct sg_world_spec {
 	size_t limit_count;
 	uint64_t capabilities; /* over the world's own user namespace, as a bit mask; 0 nearly always */
 	const char *hostname;
+	int group;                /* folder of the control group that the world is made in (world/cgroup.h); 0, -1: none */
+	bool group_required;      /* the group holds a limit: without it there is no world */
 	char *const *argv;        /* the command; argv[0] without a slash is looked for in PATH of `environment` */
 	char *const *environment; /* the whole environment of the command */
 	const char *directory;    /* working directory, a name in the world */

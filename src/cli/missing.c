@@ -1,0 +1,93 @@
+#include "cli/missing.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "world/probe.h"
+
+/* What it means for a world that a feature is accepted as missing. */
+static const char *const accepted_words[SG_FEATURES_] = {
+	[SG_FEATURE_CGROUP_MEMORY] = "the memory of this world has no limit",
+	[SG_FEATURE_IDMAPPED_MOUNTS] = "uid 0 of this world owns nothing of what it may write",
+};
+
+/* A rule needs what is missing. Returns 0 if the policy accepts that, else SG_EXIT_FAILED. */
+static int require(const struct sg_policy *policy, enum sg_feature feature, const struct sg_rule *rule, const char *reason,
+		   struct sg_missing *missing)
+{
+	const struct sg_feature_info *info = &sg_feature_infos[feature];
+
+	if (sg_policy_find(policy, SG_RULE_ACCEPT, info->name) != NULL) {
+		missing->features[missing->count++] = feature;
+		sg_complain("without %s, as the profile accepts: %s", info->name, accepted_words[feature]);
+		return 0;
+	}
+	sg_complain("%s:%zu: %s \"%s\" needs the feature %s, which is missing here%s%s%s\n"
+		    "What helps: %s.\nOr accept it: Misc.AcceptMissing = [\"%s\"]",
+		    rule->source->name, sg_source_line(rule->source, rule->span.offset), sg_rule_infos[rule->kind].name,
+		    rule->written, info->name, *reason != '\0' ? " (" : "", reason, *reason != '\0' ? ")" : "", info->remedy,
+		    info->name);
+	return SG_EXIT_FAILED;
+}
+
+static int find_group(const struct sg_policy *policy, const char *session, struct sg_cgroup *group, struct sg_missing *missing)
+{
+	struct sg_error error = SG_ERROR_INIT;
+	struct sg_cgroup_limits limits = {0};
+	const struct sg_rule *rule = sg_policy_find(policy, SG_RULE_LIMIT, "Memory");
+	bool given;
+
+	limits.memory = sg_policy_limit(policy, "Memory", &given);
+	limits.processes = sg_policy_limit(policy, "Processes", &given);
+	if (!given) /* the default is held by the resource limit */
+		limits.processes = 0;
+	(void)sg_cgroup_make(session, &limits, group, &error);
+	if (limits.memory == 0 || rule == NULL || group->memory)
+		return 0;
+	return require(policy, SG_FEATURE_CGROUP_MEMORY, rule,
+		       error.code != 0 ? error.text : "the memory controller is not in use here", missing);
+}
+
+/* Only where the profile says that it may be missing: else the mount itself says so when it is made. */
+static int find_mapping(const struct sg_policy *policy, struct sg_plan *plan, struct sg_missing *missing)
+{
+	const struct sg_rule *accepted =
+		sg_policy_find(policy, SG_RULE_ACCEPT, sg_feature_infos[SG_FEATURE_IDMAPPED_MOUNTS].name);
+	bool said = false;
+
+	for (size_t i = 0; accepted != NULL && i < plan->mount_count; i++) {
+		struct sg_mount *mount = &plan->mounts[i];
+		struct sg_probe_result result;
+
+		if (mount->kind != SG_MOUNT_TREE || (mount->flags & SG_MOUNT_OWNED) == 0)
+			continue;
+		sg_probe(SG_FEATURE_IDMAPPED_MOUNTS, mount->source, &result);
+		if (result.state != SG_PROBE_MISSING)
+			continue;
+		mount->flags &= ~(unsigned int)SG_MOUNT_OWNED;
+		if (!said)
+			(void)require(policy, SG_FEATURE_IDMAPPED_MOUNTS, accepted, result.detail, missing);
+		said = true;
+	}
+	return 0;
+}
+
+int sg_missing_find(const struct sg_policy *policy, struct sg_plan *plan, const struct sg_identity *identity,
+		    const char *session, struct sg_cgroup *group, struct sg_missing *ret)
+{
+	int status = find_group(policy, session, group, ret);
+
+	if (status == 0 && identity->mapped)
+		status = find_mapping(policy, plan, ret);
+	return status;
+}
+
+void sg_missing_explain(const char *folder)
+{
+	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
+
+	sg_probe_explain(folder, &out);
+	if (out.size > 0 && sg_buffer_status(&out) == 0)
+		(void)sg_print(STDERR_FILENO, out.data, out.size);
+}
