@@ -275,6 +275,19 @@ static int accept_now(struct sg_network *network, const struct accepting *accept
 	return fd == -EINTR ? -EAGAIN : fd;
 }
 
+/* Who was let in from outside. The listener was decided; its peers are its own choice. */
+static int report_peer(struct sg_request *request, const struct sg_net_socket *socket, const struct sockaddr_storage *peer,
+		       socklen_t size)
+{
+	static const struct sg_decision decision = {.verdict = SG_VERDICT_ALLOW, .reason = "the world may listen there"};
+	struct sg_address address;
+	int status = sg_address_from_sockaddr(peer, size, socket->domain, socket->kind, SG_ADDRESS_BIND, &address);
+
+	if (status != 0)
+		return status < 0 ? status : 0;
+	return sg_net_report(request, &decision, &address) < 0 ? -EIO : 0;
+}
+
 static int proceed(struct sg_request *request, void *data, int interrupted)
 {
 	struct accepting *accepting = data;
@@ -295,7 +308,9 @@ static int proceed(struct sg_request *request, void *data, int interrupted)
 		sg_answer_error(request, -fd);
 		return 0;
 	}
-	status = write_peer(request, accepting, &peer, size);
+	status = accepting->socket.outside ? report_peer(request, &accepting->socket, &peer, size) : 0;
+	if (status == 0)
+		status = write_peer(request, accepting, &peer, size);
 	if (status == 0 && accepting->socket.outside && sg_net_register(network, fd) == 0)
 		status = -ENOBUFS;
 	if (status < 0)

@@ -27,6 +27,12 @@
 
 enum { CONTROL_MAX = 4096, RIGHTS_MAX = 253, MESSAGES_MAX = 64, STREAM_MAX = 1 << 20 };
 
+/*
+ * What else a flag may ask for is not passed on. MSG_ZEROCOPY would send our memory after we have freed it: it is answered as
+ * by a socket that cannot, and programs copy then.
+ */
+enum { FLAGS_CARRIED = MSG_OOB | MSG_EOR | MSG_CONFIRM | MSG_MORE };
+
 /* One message, copied. */
 struct message {
 	unsigned char name[SG_NET_ADDRESS_MAX];
@@ -353,7 +359,7 @@ static ssize_t send_now(struct sending *sending)
 	    .msg_control = message->control_size > 0 && sending->sent == 0 ? message->control.bytes : NULL,
 	    .msg_controllen = sending->sent == 0 ? message->control_size : 0,
 	};
-	ssize_t size = sendmsg(sending->socket.fd, &header, (sending->flags & ~MSG_FASTOPEN) | MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t size = sendmsg(sending->socket.fd, &header, (sending->flags & FLAGS_CARRIED) | MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	return size < 0 ? -errno : size;
 }
@@ -470,7 +476,7 @@ static struct sending *begin(struct sg_request *request, int number, int flags)
 	sending->peer.object = SG_RESOLVED_INIT;
 	sending->flags = flags;
 	sending->count = 1;
-	status = sg_net_socket_take(request, number, &sending->socket);
+	status = (flags & MSG_ZEROCOPY) != 0 ? -ENOBUFS : sg_net_socket_take(request, number, &sending->socket);
 	if (status < 0) {
 		sg_answer_error(request, -status);
 		release(sending);
