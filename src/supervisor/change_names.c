@@ -135,6 +135,40 @@ int64_t sg_change_make_node(struct sg_change *change)
 	return result;
 }
 
+/*
+ * A symbolic link under a name that a rule spells out: the next session of that profile would follow it when it looks the
+ * rule's name up, and give what it leads to (world/plan.c). So none is put there, by whatever call.
+ */
+static void check_symlink(const struct sg_change *change, struct sg_change_name *name)
+{
+	const struct sg_supervisor *supervisor = change->request->supervisor;
+	uint32_t rules[16];
+	struct sg_match match;
+	size_t count;
+
+	if (name->decision.verdict != SG_VERDICT_ALLOW || name->own ||
+	    sg_matcher_match(supervisor->names, name->at.name, name->at.length, &match) < 0)
+		return;
+	count = sg_matcher_rules(supervisor->names, SG_NAMES_ALLOW, rules, SG_ARRAY_SIZE(rules));
+	for (size_t i = 0; i < count; i++) {
+		const struct sg_rule *rule = &supervisor->policy->rules[rules[i]];
+
+		if (count < SG_ARRAY_SIZE(rules) && !sg_glob_is_literal(rule->glob))
+			continue;
+		name->decision = (struct sg_decision){
+			.verdict = SG_VERDICT_DENY,
+			.error = EACCES,
+			.rule = rule,
+			.reason = "a rule names this file: a symbolic link there would lead the rule elsewhere"};
+		return;
+	}
+}
+
+static bool is_symlink(const struct sg_change_name *name)
+{
+	return name->at.exists && S_ISLNK(name->at.status.st_mode);
+}
+
 int64_t sg_change_make_symlink(struct sg_change *change)
 {
 	char text[PATH_MAX];
@@ -145,8 +179,10 @@ int64_t sg_change_make_symlink(struct sg_change *change)
 	if (length <= 0)
 		return length < 0 ? length : -ENOENT;
 	status = prepare_new(change, false, false);
-	if (status == 0)
-		status = sg_change_commit(change, false);
+	if (status < 0)
+		return status;
+	check_symlink(change, &change->first);
+	status = sg_change_commit(change, false);
 	if (status < 0)
 		return status;
 	return result_of(symlinkat(text, change->first.at.fd, change->first.at.last));
@@ -303,6 +339,10 @@ int64_t sg_change_rename(struct sg_change *change)
 	second_directory = is_directory(second);
 	if (ask_move(change, first, second, first_directory) && exchange)
 		(void)ask_move(change, second, first, second_directory);
+	if (is_symlink(first))
+		check_symlink(change, second);
+	if (exchange && is_symlink(second))
+		check_symlink(change, first);
 	hidden = first->decision.verdict == SG_VERDICT_HIDE || second->decision.verdict == SG_VERDICT_HIDE;
 	if (!hidden && (!first->at.exists || (exchange && !second->at.exists)))
 		return -ENOENT;
@@ -337,6 +377,8 @@ int64_t sg_change_link(struct sg_change *change)
 		return -EPERM;
 	if (first->decision.verdict == SG_VERDICT_ALLOW)
 		check_link(change, first, second);
+	if (is_symlink(first))
+		check_symlink(change, second);
 	status = sg_change_commit(change, true);
 	if (status < 0)
 		return status;

@@ -13,18 +13,20 @@
 #include <linux/magic.h>
 #include <linux/openat2.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "supervisor/supervisor.h"
 
-enum { RETRIES_MAX = 8, WAITING_MAX = 32 };
+enum { RETRIES_MAX = 8, WAITING_MAX = 32, DEAD_TRIES = 50 };
 
 struct opening {
 	int dirfd;
@@ -215,30 +217,95 @@ static void finish(struct sg_request *request, const struct opening *opening, co
 
 /* --- openings that wait for somebody: done by a thread of their own --- */
 
-static atomic_int waiting;
-
 struct waiter {
+	bool used;
+	pthread_t thread;
 	struct sg_view view;
-	int listener, fd, flags;
+	int listener, fd, flags; /* fd: owned */
 	uint64_t id;
 	bool close_on_exec;
 };
 
+/* Taken by the main thread, given back by the waiter's own. `lock` guards `used`, and that a used one's thread exists. */
+static struct waiter waiters[WAITING_MAX];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t released = PTHREAD_COND_INITIALIZER;
+
+static void leave_wait(int number)
+{
+	(void)number; /* to make open(2) return is all that it is for */
+}
+
+static void release(struct waiter *waiter)
+{
+	sg_fd_close(waiter->fd);
+	(void)pthread_mutex_lock(&lock);
+	waiter->used = false;
+	(void)pthread_cond_signal(&released);
+	(void)pthread_mutex_unlock(&lock);
+}
+
+/* Signals the waiters whose callers are gone. Returns whether there is one. */
+static bool wake_dead(void)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < WAITING_MAX; i++) {
+		if (!waiters[i].used || ioctl(waiters[i].listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &waiters[i].id) == 0)
+			continue;
+		(void)pthread_kill(waiters[i].thread, SIGUSR1);
+		any = true;
+	}
+	return any;
+}
+
+/*
+ * A free place, or NULL. An opening whose caller is gone would be an end of the FIFO that nobody holds, so it is ended first.
+ * A signal can come just before the thread waits: it is sent again, for DEAD_TRIES milliseconds at most.
+ */
+static struct waiter *take_waiter(void)
+{
+	struct waiter *found = NULL;
+
+	(void)pthread_mutex_lock(&lock);
+	for (int i = 0; i < DEAD_TRIES && wake_dead(); i++) {
+		struct timespec until;
+
+		(void)clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += 1000000;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		(void)pthread_cond_timedwait(&released, &lock, &until);
+	}
+	for (size_t i = 0; i < WAITING_MAX && found == NULL; i++)
+		if (!waiters[i].used)
+			found = &waiters[i];
+	if (found != NULL)
+		found->used = true;
+	(void)pthread_mutex_unlock(&lock);
+	return found;
+}
+
 static void *wait_for_peer(void *data)
 {
 	struct waiter *waiter = data;
-	SG_AUTO_FD int opened = sg_reopen(&waiter->view, waiter->fd, waiter->flags);
-	struct seccomp_notif_resp answer = {.id = waiter->id, .error = opened};
-	struct seccomp_notif_addfd give = {.id = waiter->id, .flags = SECCOMP_ADDFD_FLAG_SEND, .srcfd = (uint32_t)opened,
+	struct seccomp_notif_addfd give = {.id = waiter->id, .flags = SECCOMP_ADDFD_FLAG_SEND,
 					   .newfd_flags = waiter->close_on_exec ? O_CLOEXEC : 0};
+	struct seccomp_notif_resp answer = {.id = waiter->id};
+	SG_AUTO_FD int opened = -1;
+	sigset_t set;
 
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGUSR1);
+	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	opened = sg_reopen(&waiter->view, waiter->fd, waiter->flags);
+	answer.error = opened;
+	give.srcfd = (uint32_t)opened;
 	if (opened >= 0 && ioctl(waiter->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &give) < 0)
 		answer.error = -errno;
 	if (answer.error < 0)
 		(void)ioctl(waiter->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
-	sg_fd_close(waiter->fd);
-	free(waiter);
-	atomic_fetch_sub(&waiting, 1);
+	release(waiter);
 	return NULL;
 }
 
@@ -246,32 +313,37 @@ static void *wait_for_peer(void *data)
 static void open_later(struct sg_request *request, const struct opening *opening, const struct sg_decision *decision,
 		       struct sg_resolved *object, int flags)
 {
-	struct waiter *waiter = malloc(sizeof(*waiter));
+	const struct sigaction action = {.sa_handler = leave_wait};
+	struct waiter *waiter = sigaction(SIGUSR1, &action, NULL) < 0 ? NULL : take_waiter();
 	pthread_attr_t attributes;
-	pthread_t thread;
+	int status;
 
-	if (waiter == NULL || atomic_fetch_add(&waiting, 1) >= WAITING_MAX ||
-	    sg_report(request, decision, object->name, opening->named) < 0) {
-		free(waiter);
-		atomic_fetch_sub(&waiting, waiter == NULL ? 0 : 1);
+	if (waiter == NULL) {
 		sg_answer_error(request, EAGAIN);
 		return;
 	}
-	*waiter = (struct waiter){.view = request->supervisor->view, .listener = request->supervisor->world.listener,
-				  .fd = sg_fd_take(&object->fd), .flags = flags, .id = request->notification.id,
-				  .close_on_exec = (opening->flags & O_CLOEXEC) != 0};
+	waiter->view = request->supervisor->view;
+	waiter->listener = request->supervisor->world.listener;
+	waiter->fd = sg_fd_take(&object->fd);
+	waiter->flags = flags;
+	waiter->id = request->notification.id;
+	waiter->close_on_exec = (opening->flags & O_CLOEXEC) != 0;
+	if (sg_report(request, decision, object->name, opening->named) < 0) {
+		release(waiter);
+		sg_answer_error(request, EIO);
+		return;
+	}
 	(void)pthread_attr_init(&attributes);
 	(void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	(void)pthread_attr_setstacksize(&attributes, 64 * 1024);
-	if (pthread_create(&thread, &attributes, wait_for_peer, waiter) != 0) {
-		sg_fd_close(waiter->fd);
-		free(waiter);
-		atomic_fetch_sub(&waiting, 1);
-		sg_answer_error(request, EAGAIN);
-	} else {
-		request->answered = true;
-	}
+	status = pthread_create(&waiter->thread, &attributes, wait_for_peer, waiter);
 	(void)pthread_attr_destroy(&attributes);
+	if (status == 0) {
+		request->answered = true;
+		return;
+	}
+	release(waiter);
+	sg_answer_error(request, EAGAIN);
 }
 
 static void open_existing(struct sg_request *request, const struct opening *opening, struct sg_resolved *object)
