@@ -92,6 +92,14 @@ def test_profiles_and_records_are_not_the_world_s_to_write(sg, name):
         pytest.skip("the home of the user data base is the test's only for root, in a mount namespace of its own")
     plain, text = sg.command, profile(["${HOME}/**"])
     sg.command = lambda arguments: ["unshare", "-m", "/bin/sh", "-c", 'mount --bind "$0" /root && exec "$@"', sg.home] + plain(arguments)
+    steps, name_below = name.split("/"), ""
+    for step in steps[:-1]:  # nor is it led elsewhere while it is not there
+        name_below += "/" + step
+        led = sg.shell(text, "mkdir -p /root/evil && ln -s /root/evil /root%s" % name_below)
+        if not name_below.startswith("/%s/shellguard/" % "/".join(steps[:steps.index("shellguard")])):
+            assert led.refusals("/root" + name_below), name_below
+        assert led.status != 0 and not os.path.lexists(sg.home + name_below)
+        os.mkdir(sg.home + name_below)
     path = sg.write(name, "kept\n", folder=sg.home)
     done = sg.shell(text, "echo x > {p}; rm -f {p}; mv {p} /root/x; mv {t} {t}2; rm -rf {t}; echo neighbour > /root/free".format(
         p="/root/" + name, t="/root/" + name.split("/")[0]))
@@ -180,3 +188,31 @@ def test_a_stranger_s_link_in_a_shared_folder_is_not_followed(sg):
     assert foreign.status != 0 and open(target, encoding="ascii").read() == "kept\n"
     own = sg.shell(text, "cd %s && echo x >> /proc/self/cwd/own" % shared)
     assert own.status == 0 and open(target, encoding="ascii").read() == "kept\nx\n", own.stderr
+
+
+def test_a_working_directory_with_the_signs_of_globs(sg):
+    """${CWD} is text: the names that it would match as a glob are not granted."""
+    folder = os.path.join(sg.home, "a*{b,c}[d]?")
+    for name in (folder, os.path.join(sg.home, "a-b-d-"), os.path.join(sg.home, "a*bd1")):
+        os.mkdir(name)
+        os.chown(name, sg.uid, sg.uid)
+    done = sg.shell(profile(["${CWD}/**"]), "echo x > here; ls ..; echo x > ../a-b-d-/x; echo x > '../a*bd1/x'", cwd=folder)
+    assert open(folder + "/here", encoding="ascii").read() == "x\n", done.stderr
+    assert "a-b-d-" not in done.stdout
+    assert os.listdir(sg.home + "/a-b-d-") == [] and os.listdir(sg.home + "/a*bd1") == []
+
+
+def test_no_descriptor_of_the_caller_comes_along(sg, secret):
+    """Files, folders and sockets that the caller of `run` left open, at small numbers and large ones."""
+    low, high = os.open(secret, os.O_RDONLY), os.open(os.path.dirname(secret), os.O_RDONLY)
+    try:
+        far = 900
+        os.dup2(high, far)
+        done = sg.shell(BASE % ("", ""), "ls -l /proc/self/fd /proc/1/fd /proc/$$/fd; ls /proc/self/fd/%d/" % far,
+                        pass_fds=(low, high, far))
+        os.close(far)
+    finally:
+        os.close(low)
+        os.close(high)
+    assert "secret" not in done.stdout and "key" not in done.stdout
+    assert str(far) not in done.stdout.split()
