@@ -103,6 +103,7 @@ static int prepare(struct run *run, const struct sg_variables *variables, struct
 	int status = sg_identity_find(count > 0 ? users[0].text : NULL, &run->identity, error);
 
 	options.owned = run->identity.mapped;
+	options.user = run->identity.uid;
 	if (status == 0)
 		status = sg_plan_make(run->policy, &options, &run->plan, error);
 	if (status == 0)

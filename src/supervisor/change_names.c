@@ -135,6 +135,72 @@ int64_t sg_change_make_node(struct sg_change *change)
 	return result;
 }
 
+static void refuse_growth(struct sg_change_name *to, const char *reason)
+{
+	to->decision = (struct sg_decision){.verdict = SG_VERDICT_DENY, .error = EACCES, .reason = reason};
+}
+
+/* The rule of those that refuse that speaks, by its literal prefix, of names below this one; or NULL. */
+static const struct sg_rule *find_refused_below(const struct sg_policy *policy, const char *name, size_t length)
+{
+	for (size_t i = 0; i < policy->rule_count; i++) {
+		const struct sg_rule *rule = &policy->rules[i];
+		size_t prefix_length;
+		const char *prefix;
+
+		if (rule->glob == NULL || (SG_NAME_BIT(rule->kind) & SG_NAMES_REFUSE) == 0)
+			continue;
+		prefix = sg_glob_prefix(rule->glob, &prefix_length);
+		if (prefix_length > length && strncmp(prefix, name, length) == 0 && prefix[length] == '/')
+			return rule;
+	}
+	return NULL;
+}
+
+/* The rule that grants just this name, or NULL. Where too many rules match to tell, one of those. */
+static const struct sg_rule *find_literal(const struct sg_supervisor *supervisor, const struct sg_change_name *name)
+{
+	uint32_t rules[16];
+	struct sg_match match;
+	size_t count;
+
+	if (sg_matcher_match(supervisor->names, name->at.name, name->at.length, &match) < 0)
+		return NULL;
+	count = sg_matcher_rules(supervisor->names, SG_NAMES_ALLOW, rules, SG_ARRAY_SIZE(rules));
+	for (size_t i = 0; i < count; i++)
+		if (count == SG_ARRAY_SIZE(rules) || sg_glob_is_literal(supervisor->policy->rules[rules[i]].glob))
+			return &supervisor->policy->rules[rules[i]];
+	return NULL;
+}
+
+/*
+ * Two places for which no symbolic link is made, by whatever call. Under a name that a rule spells out: the next session of
+ * that profile would follow it when it looks the rule's name up, and give what it leads to (world/plan.c). And above names
+ * that a rule refuses: whoever outside follows it would find under them what this world has put elsewhere.
+ */
+static void check_symlink(const struct sg_change *change, struct sg_change_name *name)
+{
+	const struct sg_supervisor *supervisor = change->request->supervisor;
+	const struct sg_rule *rule;
+
+	if (name->decision.verdict != SG_VERDICT_ALLOW || name->own)
+		return;
+	rule = find_literal(supervisor, name);
+	if (rule != NULL) {
+		refuse_growth(name, "a rule names this file: a symbolic link there would lead the rule elsewhere");
+	} else {
+		rule = find_refused_below(supervisor->policy, name->at.name, name->at.length);
+		if (rule != NULL)
+			refuse_growth(name, "a rule refuses names below this one: a symbolic link would lead them elsewhere");
+	}
+	name->decision.rule = rule != NULL ? rule : name->decision.rule;
+}
+
+static bool is_symlink(const struct sg_change_name *name)
+{
+	return name->at.exists && S_ISLNK(name->at.status.st_mode);
+}
+
 int64_t sg_change_make_symlink(struct sg_change *change)
 {
 	char text[PATH_MAX];
@@ -145,16 +211,13 @@ int64_t sg_change_make_symlink(struct sg_change *change)
 	if (length <= 0)
 		return length < 0 ? length : -ENOENT;
 	status = prepare_new(change, false, false);
-	if (status == 0)
-		status = sg_change_commit(change, false);
+	if (status < 0)
+		return status;
+	check_symlink(change, &change->first);
+	status = sg_change_commit(change, false);
 	if (status < 0)
 		return status;
 	return result_of(symlinkat(text, change->first.at.fd, change->first.at.last));
-}
-
-static void refuse_growth(struct sg_change_name *to, const char *reason)
-{
-	to->decision = (struct sg_decision){.verdict = SG_VERDICT_DENY, .error = EACCES, .reason = reason};
 }
 
 static void decide(const struct sg_change *change, const struct sg_change_name *name, unsigned int access,
@@ -303,6 +366,10 @@ int64_t sg_change_rename(struct sg_change *change)
 	second_directory = is_directory(second);
 	if (ask_move(change, first, second, first_directory) && exchange)
 		(void)ask_move(change, second, first, second_directory);
+	if (is_symlink(first))
+		check_symlink(change, second);
+	if (exchange && is_symlink(second))
+		check_symlink(change, first);
 	hidden = first->decision.verdict == SG_VERDICT_HIDE || second->decision.verdict == SG_VERDICT_HIDE;
 	if (!hidden && (!first->at.exists || (exchange && !second->at.exists)))
 		return -ENOENT;
@@ -337,6 +404,8 @@ int64_t sg_change_link(struct sg_change *change)
 		return -EPERM;
 	if (first->decision.verdict == SG_VERDICT_ALLOW)
 		check_link(change, first, second);
+	if (is_symlink(first))
+		check_symlink(change, second);
 	status = sg_change_commit(change, true);
 	if (status < 0)
 		return status;

@@ -12,11 +12,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,7 +27,7 @@
 #include "base/fd.h"
 #include "supervisor/supervisor.h"
 
-enum { CHAIN_MAX = 5, LINE_MAX_BYTES = 256, PATIENCE_MS = 20, PATIENCE_INTERRUPTED_MS = 2000 };
+enum { CHAIN_MAX = 5, LINE_MAX_BYTES = 256, PATIENCE_MS = 20, PATIENCE_INTERRUPTED_MS = 2000, SEIZE_US = 50000 };
 
 static int64_t now_ms(void)
 {
@@ -178,6 +181,50 @@ static int read_path(struct sg_request *request, struct sg_resolved *ret, char *
 			  ((flags & AT_SYMLINK_NOFOLLOW) != 0 ? SG_RESOLVE_NO_FOLLOW : 0U) | SG_RESOLVE_EMPTY, ret);
 }
 
+static sigjmp_buf seize_took_long;
+
+static void leave_seize(int number)
+{
+	(void)number;
+	siglongjmp(seize_took_long, 1);
+}
+
+/*
+ * Seizing waits for a lock that another thread of that process holds all through an execve of its own (cred_guard_mutex in
+ * ptrace_attach), and that one may wait for us: until we have reaped a third thread, which we trace and it has killed. Nothing
+ * but a signal ends the wait, and then the kernel would start it anew: the handler jumps out of it. Only this thread ever lets
+ * SIGALRM in, and only here. Returns 0; -EAGAIN when it took too long (the thread may be seized, or not); or -errno.
+ */
+static int seize(pid_t tid)
+{
+	const struct sigaction action = {.sa_handler = leave_seize};
+	const struct itimerval limit = {.it_value.tv_usec = SEIZE_US, .it_interval.tv_usec = SEIZE_US}, none = {{0}};
+	volatile int result = -EAGAIN;
+	sigset_t alarm_only;
+
+	(void)sigemptyset(&alarm_only);
+	(void)sigaddset(&alarm_only, SIGALRM);
+	if (sigaction(SIGALRM, &action, NULL) < 0)
+		return -errno;
+	if (sigsetjmp(seize_took_long, 1) == 0) {
+		if (setitimer(ITIMER_REAL, &limit, NULL) < 0 || pthread_sigmask(SIG_UNBLOCK, &alarm_only, NULL) != 0)
+			return -EIO;
+		result = syscall(SYS_ptrace, PTRACE_SEIZE, tid, 0, PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL) < 0 ? -errno : 0;
+		(void)pthread_sigmask(SIG_BLOCK, &alarm_only, NULL);
+	}
+	(void)setitimer(ITIMER_REAL, &none, NULL);
+	return result;
+}
+
+/* The call fails; the watch, if there is one by now, ends at the next stop. */
+static void give_up(struct sg_request *request, struct sg_traced *traced)
+{
+	(void)ptrace(PTRACE_INTERRUPT, traced->tid, 0, 0);
+	traced->interrupted = true;
+	traced->deadline_ms = now_ms() + PATIENCE_INTERRUPTED_MS;
+	sg_answer_error(request, EAGAIN);
+}
+
 /* Seizes the thread and lets it go on. */
 static void let_go(struct sg_request *request, struct sg_resolved *program, const struct sg_decision *decision,
 		   const char *named)
@@ -186,6 +233,7 @@ static void let_go(struct sg_request *request, struct sg_resolved *program, cons
 	pid_t tid = request->caller.tid;
 	struct sg_traced *traced = find_traced(supervisor, tid);
 	const bool seized = traced != NULL;
+	int status;
 
 	/* Seized still: its last call failed, or it would not be in a new one. */
 	if (seized)
@@ -196,7 +244,8 @@ static void let_go(struct sg_request *request, struct sg_resolved *program, cons
 		sg_answer_error(request, EAGAIN);
 		return;
 	}
-	if (!seized && ptrace(PTRACE_SEIZE, tid, 0, (void *)(uintptr_t)(PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL)) < 0) {
+	status = seized ? 0 : seize(tid);
+	if (status < 0 && status != -EAGAIN) {
 		/* Traced inside already (a debugger): its exec could not be verified. */
 		struct sg_decision refused = *decision;
 
@@ -217,14 +266,10 @@ static void let_go(struct sg_request *request, struct sg_resolved *program, cons
 	supervisor->traced_count++;
 	program->fd = -1;
 	/* The seized thread is the caller only if the call is still pending: the number could have been given anew. */
-	if (traced->name == NULL || !sg_caller_valid(&request->caller) || !supervisor->sealed) {
-		(void)ptrace(PTRACE_INTERRUPT, tid, 0, 0);
-		traced->interrupted = true;
-		traced->deadline_ms = now_ms() + PATIENCE_INTERRUPTED_MS;
-		sg_answer_error(request, EAGAIN);
-		return;
-	}
-	sg_answer_continue(request);
+	if (status < 0 || traced->name == NULL || !sg_caller_valid(&request->caller) || !supervisor->sealed)
+		give_up(request, traced);
+	else
+		sg_answer_continue(request);
 }
 
 void sg_handle_exec(struct sg_request *request)
@@ -361,7 +406,10 @@ void sg_exec_expire(struct sg_supervisor *supervisor)
 		if (traced->tid == 0 || traced->deadline_ms > now)
 			continue;
 		/* The stop comes when the thread leaves the call; a slow exec reaches its exec stop before. */
-		(void)ptrace(PTRACE_INTERRUPT, traced->tid, 0, 0);
+		if (ptrace(PTRACE_INTERRUPT, traced->tid, 0, 0) < 0 && errno == ESRCH) {
+			free_traced(supervisor, traced); /* the seizing took too long, and did not come to pass */
+			continue;
+		}
 		traced->interrupted = true;
 		traced->deadline_ms = now + PATIENCE_INTERRUPTED_MS;
 	}

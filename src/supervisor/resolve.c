@@ -12,7 +12,10 @@
 
 #include "base/fd.h"
 
-enum { LINKS_MAX = 40 }; /* as the kernel's MAXSYMLINKS */
+enum {
+	LINKS_MAX = 40,      /* as the kernel's MAXSYMLINKS */
+	OVERFLOW_ID = 65534, /* user_namespaces(7); what an id without a mapping is shown as */
+};
 
 static int open_how(int dirfd, const char *path, uint64_t flags, uint64_t resolve)
 {
@@ -147,13 +150,32 @@ static int follow_in_proc(struct walk *walk, const char *component, int link)
 	return 0;
 }
 
-static int follow(struct walk *walk, const char *component, int link)
+/*
+ * The kernel's own rule for links in folders like /tmp (fs.protected_symlinks, may_follow_link in fs/namei.c), which this
+ * walk must not be a way round: there only the caller's links are followed, and those of the folder's owner.
+ */
+static bool is_planted(const struct walk *walk, const struct stat *link)
+{
+	const mode_t shared = S_ISVTX | S_IWOTH;
+	struct stat folder;
+
+	if (fstat(walk->here, &folder) < 0)
+		return true;
+	if ((folder.st_mode & shared) != shared || link->st_uid == geteuid())
+		return false;
+	/* Owners that our user namespace has no id for all look alike. */
+	return link->st_uid != folder.st_uid || link->st_uid == OVERFLOW_ID;
+}
+
+static int follow(struct walk *walk, const char *component, int link, const struct stat *status)
 {
 	char text[PATH_MAX];
 	ssize_t length;
 
 	if (is_proc(walk->view, link))
 		return follow_in_proc(walk, component, link);
+	if (is_planted(walk, status))
+		return -EACCES;
 	length = readlinkat(link, "", text, sizeof(text) - 1);
 	if (length < 0)
 		return -errno;
@@ -190,7 +212,7 @@ static int step(struct walk *walk, bool parent, bool no_follow, char *last)
 		if (next < 0 || fstat(next, &status) < 0)
 			return -errno;
 		if (S_ISLNK(status.st_mode) && !(is_last && no_follow && !slash)) {
-			int followed = follow(walk, component, next);
+			int followed = follow(walk, component, next, &status);
 
 			if (followed < 0)
 				return followed;

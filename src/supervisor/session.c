@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
@@ -22,6 +24,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -86,18 +89,36 @@ static int drop_capabilities(struct sg_error *error)
 	return 0;
 }
 
-static void add_own(struct sg_supervisor *supervisor, const char *path)
+/*
+ * A file system of the world's own, seen by its name: only the root of a mount of that type, with no symbolic link on the way.
+ * Everything on a device that is taken for the world's own may be read and written there, so a folder of the host that
+ * somebody outside put under the name must not be.
+ */
+static void add_own(struct sg_supervisor *supervisor, const char *path, long type)
 {
+	const struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
+	SG_AUTO_FD int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+	struct statfs system;
+	struct statx mount;
 	struct stat status;
 
-	if (stat(path, &status) == 0 && supervisor->own_device_count < SG_OWN_DEVICES_MAX)
+	if (fd < 0 || fstatfs(fd, &system) < 0 || system.f_type != type || fstat(fd, &status) < 0 ||
+	    statx(fd, "", AT_EMPTY_PATH, 0, &mount) < 0 || (mount.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0)
+		return;
+	if (supervisor->own_device_count < SG_OWN_DEVICES_MAX)
 		supervisor->own_devices[supervisor->own_device_count++] = status.st_dev;
 }
 
 /* Moves into the world's mount tree, and notes which file systems in it are the world's own. */
 static int enter_world(struct sg_supervisor *supervisor, struct sg_error *error)
 {
-	static const enum sg_mount_kind own[] = {SG_MOUNT_PRIVATE, SG_MOUNT_PROC, SG_MOUNT_PROC_SYSTEM, SG_MOUNT_PTS};
+	static const struct {
+		enum sg_mount_kind kind;
+		long type;
+	} own[] = {{SG_MOUNT_PRIVATE, TMPFS_MAGIC},
+		   {SG_MOUNT_PROC, PROC_SUPER_MAGIC},
+		   {SG_MOUNT_PROC_SYSTEM, PROC_SUPER_MAGIC},
+		   {SG_MOUNT_PTS, DEVPTS_SUPER_MAGIC}};
 	SG_AUTO_FD int host = -1;
 	struct stat proc;
 	int status;
@@ -121,11 +142,11 @@ static int enter_world(struct sg_supervisor *supervisor, struct sg_error *error)
 		return sg_error_set_errno(error, status, "cannot look up the files that the profile refuses");
 	if (stat("/proc", &proc) == 0)
 		supervisor->view.proc_device = proc.st_dev;
-	add_own(supervisor, "/");
+	add_own(supervisor, "/", TMPFS_MAGIC);
 	for (size_t i = 0; i < supervisor->plan->mount_count; i++)
 		for (size_t j = 0; j < SG_ARRAY_SIZE(own); j++)
-			if (supervisor->plan->mounts[i].kind == own[j])
-				add_own(supervisor, supervisor->plan->mounts[i].target);
+			if (supervisor->plan->mounts[i].kind == own[j].kind)
+				add_own(supervisor, supervisor->plan->mounts[i].target, own[j].type);
 	return 0;
 }
 

@@ -3,7 +3,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/mount.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -45,49 +47,64 @@ static const char *below_root(const char *target)
 	return *target == '\0' ? "." : target;
 }
 
-/* Makes the folders above `name` (relative) in the skeleton; existing ones stay as they are. */
-static int make_parents(int root, const char *name)
+/*
+ * What lies on the way to a name may be a mounted folder of the host in which others rename and link at this moment. So a
+ * name is walked from the root of the skeleton without following any symbolic link: it leads where it says, or nowhere.
+ */
+static int open_name(int root, const char *name)
 {
-	char path[4096];
-	size_t length = strlen(name);
+	const struct open_how how = {.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
+	long fd = syscall(SYS_openat2, root, name, &how, sizeof(how));
 
-	if (length >= sizeof(path))
-		return -ENAMETOOLONG;
-	memcpy(path, name, length + 1);
-	for (char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (mkdirat(root, path, 0755) < 0 && errno != EEXIST)
+	return fd < 0 ? -errno : (int)fd;
+}
+
+/* Opens the folder that `name` (relative) lies in, making those that are missing; existing ones stay as they are. */
+static int open_parent(int root, const char *name, const char **ret_last)
+{
+	int folder = fcntl(root, F_DUPFD_CLOEXEC, 3);
+
+	for (const char *slash = strchr(name, '/'); slash != NULL && folder >= 0; slash = strchr(name, '/')) {
+		SG_AUTO_FD int above = folder;
+		char component[NAME_MAX + 1];
+
+		if (slash - name > NAME_MAX)
+			return -ENAMETOOLONG;
+		(void)snprintf(component, sizeof(component), "%.*s", (int)(slash - name), name);
+		if (mkdirat(above, component, 0755) < 0 && errno != EEXIST)
 			return -errno;
-		*slash = '/';
+		folder = openat(above, component, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		name = slash + 1;
 	}
-	return 0;
+	*ret_last = name;
+	return folder < 0 ? -errno : folder;
 }
 
 /* Makes an empty folder or file at `name` to mount on; one that exists is fine. */
 static int make_point(int root, const char *name, bool folder, unsigned int mode)
 {
-	int fd;
+	SG_AUTO_FD int parent = -1, file = -1;
+	const char *last;
 
 	if (strcmp(name, ".") == 0)
 		return 0;
-	for (int attempt = 0; attempt < 2; attempt++) {
-		if (folder) {
-			if (mkdirat(root, name, mode) == 0 || errno == EEXIST)
-				return 0;
-		} else {
-			fd = openat(root, name, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
-			if (fd >= 0 || errno == EEXIST) {
-				sg_fd_close(fd);
-				return 0;
-			}
-		}
-		if (errno != ENOENT)
-			return -errno;
-		int status = make_parents(root, name);
-		if (status < 0)
-			return status;
-	}
-	return -ENOENT;
+	parent = open_parent(root, name, &last);
+	if (parent < 0)
+		return parent;
+	if (folder)
+		return mkdirat(parent, last, mode) < 0 && errno != EEXIST ? -errno : 0;
+	file = openat(parent, last, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	return file < 0 && errno != EEXIST ? -errno : 0;
+}
+
+/* Attaches a detached mount to what stands under the name. Returns 0 or a negative errno value. */
+static int attach_to(int root, int tree, const char *name)
+{
+	SG_AUTO_FD int target = open_name(root, name);
+
+	if (target < 0)
+		return target;
+	return move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0 ? -errno : 0;
 }
 
 static uint64_t attributes(const struct sg_mount *mount)
@@ -103,12 +120,33 @@ static uint64_t attributes(const struct sg_mount *mount)
 	return set;
 }
 
+/*
+ * The source of a tree is canonical: a symbolic link on the way was put there after the planner had looked, by somebody who
+ * would have us mount something else. (Of a folder O_DIRECTORY lets the kernel mount what is mounted on demand.)
+ */
+static int open_source(const struct sg_mount *mount)
+{
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC | O_DIRECTORY, .resolve = RESOLVE_NO_SYMLINKS};
+	long fd;
+
+	if (mount->kind == SG_MOUNT_DEVICE)
+		how = (struct open_how){.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS};
+	fd = syscall(SYS_openat2, AT_FDCWD, mount->source, &how, sizeof(how));
+	if (fd < 0 && errno == ENOTDIR) {
+		how.flags = O_PATH | O_CLOEXEC | O_NOFOLLOW;
+		fd = syscall(SYS_openat2, AT_FDCWD, mount->source, &how, sizeof(how));
+	}
+	return fd < 0 ? -1 : (int)fd;
+}
+
 /* Clones the source as a detached tree with its attributes set. Returns the descriptor or a negative errno value. */
 static int clone_source(const struct sg_mount *mount, int user_namespace, struct sg_error *error)
 {
 	struct mount_attr change = {.attr_set = attributes(mount), .propagation = MS_PRIVATE};
-	SG_AUTO_FD int tree = open_tree(AT_FDCWD, mount->source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	SG_AUTO_FD int source = open_source(mount), tree = -1;
 
+	if (source >= 0)
+		tree = open_tree(source, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 	if (tree < 0) {
 		if ((mount->flags & SG_MOUNT_OPTIONAL) != 0 && (errno == ENOENT || errno == EACCES || errno == ENOTDIR))
 			return -errno;
@@ -206,20 +244,17 @@ static int attach(int root, int tree, const struct sg_mount *mount, struct sg_er
 {
 	const char *name = below_root(mount->target);
 	struct stat status;
-	int made;
+	int made, attached = attach_to(root, tree, name);
 
-	if (move_mount(tree, "", root, name, MOVE_MOUNT_F_EMPTY_PATH) == 0)
-		return 0;
-	if (errno == ENOENT) {
+	if (attached == -ENOENT) {
 		if (fstat(tree, &status) < 0)
 			return sg_error_set_errno(error, -errno, "cannot examine %s", mount->source);
 		made = make_point(root, name, S_ISDIR(status.st_mode), 0755);
 		if (made < 0)
 			return sg_error_set_errno(error, made, "cannot make the mount point %s", mount->target);
-		if (move_mount(tree, "", root, name, MOVE_MOUNT_F_EMPTY_PATH) == 0)
-			return 0;
+		attached = attach_to(root, tree, name);
 	}
-	return sg_error_set_errno(error, -errno, "cannot mount %s", mount->target);
+	return attached < 0 ? sg_error_set_errno(error, attached, "cannot mount %s", mount->target) : 0;
 }
 
 struct option {
@@ -253,12 +288,14 @@ static int make_filesystem(const char *type, const struct option *options, size_
  */
 static int make_cover(int layer, const struct sg_mount_cover *cover)
 {
-	int status = make_parents(layer, cover->name);
+	const char *last;
+	SG_AUTO_FD int parent = open_parent(layer, cover->name, &last);
+	int status;
 
-	if (status < 0)
-		return status;
+	if (parent < 0)
+		return parent;
 	if (cover->hide)
-		return mknodat(layer, cover->name, S_IFCHR, 0) < 0 ? -errno : 0;
+		return mknodat(parent, last, S_IFCHR, 0) < 0 ? -errno : 0;
 	status = make_point(layer, cover->name, cover->folder, 0);
 	/*
 	 * The folder of the upper layer lends the merged one its mode: nobody without capabilities gets in. Where tmpfs has
@@ -282,18 +319,19 @@ static int build_covers(int root, const struct sg_mount *mount, struct sg_error 
 	char layers[128];
 	int status = 0;
 
-	lower = openat(root, below_root(mount->target), O_PATH | O_DIRECTORY | O_CLOEXEC);
+	lower = open_name(root, below_root(mount->target));
 	layer = make_filesystem("tmpfs", &(struct option){"mode", "0755"}, 1, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, error);
 	if (lower < 0 || layer < 0)
-		return sg_error_set_errno(error, lower < 0 ? -errno : layer, "cannot cover names in %s", mount->target);
+		return sg_error_set_errno(error, lower < 0 ? lower : layer, "cannot cover names in %s", mount->target);
 	for (size_t i = 0; i < mount->cover_count && status == 0; i++) {
 		status = make_cover(layer, &mount->covers[i]);
 		if (status < 0)
 			return sg_error_set_errno(error, status, "cannot cover %s in %s", mount->covers[i].name, mount->target);
 	}
 	/* A layer must be a mount of this namespace: it lies on the tree for a moment, and below the overlay for good. */
-	if (move_mount(layer, "", root, below_root(mount->target), MOVE_MOUNT_F_EMPTY_PATH) < 0)
-		return sg_error_set_errno(error, -errno, "cannot cover names in %s", mount->target);
+	status = attach_to(root, layer, below_root(mount->target));
+	if (status < 0)
+		return sg_error_set_errno(error, status, "cannot cover names in %s", mount->target);
 	(void)snprintf(layers, sizeof(layers), "/proc/self/fd/%d:/proc/self/fd/%d", layer, lower);
 	const struct option options[] = {{"lowerdir", layers}, {"userxattr", NULL}};
 	overlay = make_filesystem("overlay", options, 2, attributes(mount), error);
@@ -428,11 +466,12 @@ static int build_folder(int root, struct sg_mount *mount, struct sg_error *error
 
 static int build_symlink(int root, struct sg_mount *mount, struct sg_error *error)
 {
-	const char *name = below_root(mount->target);
+	const char *last;
+	SG_AUTO_FD int parent = open_parent(root, below_root(mount->target), &last);
 
-	if (symlinkat(mount->source, root, name) == 0 || errno == EEXIST)
-		return 0;
-	if (errno == ENOENT && make_parents(root, name) == 0 && symlinkat(mount->source, root, name) == 0)
+	if (parent < 0)
+		return sg_error_set_errno(error, parent, "cannot make the link %s", mount->target);
+	if (symlinkat(mount->source, parent, last) == 0 || errno == EEXIST)
 		return 0;
 	return sg_error_set_errno(error, -errno, "cannot make the link %s", mount->target);
 }
@@ -464,9 +503,10 @@ static int cover_with_text(int root, const struct sg_mount *mount, struct sg_err
 		status = write_text(folder, "text", mount);
 	if (status == 0) {
 		file = open_tree(folder, "text", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-		if (file < 0 || mount_setattr(file, "", AT_EMPTY_PATH, &sealed, sizeof(sealed)) < 0 ||
-		    move_mount(file, "", root, below_root(mount->target), MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		if (file < 0 || mount_setattr(file, "", AT_EMPTY_PATH, &sealed, sizeof(sealed)) < 0)
 			status = -errno;
+		else
+			status = attach_to(root, file, below_root(mount->target));
 	}
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", folder);
 	if (folder >= 0 && umount2(link, MNT_DETACH) < 0 && status == 0)
@@ -477,17 +517,17 @@ static int cover_with_text(int root, const struct sg_mount *mount, struct sg_err
 
 static int build_text(int root, struct sg_mount *mount, struct sg_error *error)
 {
-	const char *name = below_root(mount->target);
+	const char *last;
+	SG_AUTO_FD int parent = open_parent(root, below_root(mount->target), &last);
 	struct stat there;
 	int status;
 
-	if (fstatat(root, name, &there, AT_SYMLINK_NOFOLLOW) == 0) {
+	if (parent < 0)
+		status = parent;
+	else if (fstatat(parent, last, &there, AT_SYMLINK_NOFOLLOW) == 0)
 		status = S_ISREG(there.st_mode) ? cover_with_text(root, mount, error) : -EINVAL;
-	} else {
-		status = make_parents(root, name);
-		if (status == 0)
-			status = write_text(root, name, mount);
-	}
+	else
+		status = write_text(parent, last, mount);
 	return status < 0 ? sg_error_set_errno(error, status, "cannot make the file %s", mount->target) : 0;
 }
 

@@ -87,7 +87,38 @@ static int take_component(char *here, char *rest)
 	return 0;
 }
 
-static int walk_canonical(struct sg_planner *planner, const char *path, const char **ret)
+/*
+ * Names that a world may write are no root of grants: a session could put a symbolic link there, and the next one, of the
+ * same profile, would be given what the link leads to. A literal name is another matter: the user's own dot file may well
+ * be a link, and no world may make one there (supervisor/change_names.c).
+ */
+static bool is_writable_inside(const struct sg_policy *policy, const char *link)
+{
+	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
+	SG_AUTO_GLOB struct sg_glob *name = NULL;
+	size_t count;
+	const struct sg_rule *rules = sg_policy_rules(policy, SG_RULE_WRITE, &count);
+
+	sg_glob_quote(&text, link, strlen(link));
+	if (sg_buffer_status(&text) < 0 || sg_glob_parse(text.data, text.size, NULL, &name) < 0)
+		return true;
+	for (size_t i = 0; i < count; i++)
+		if (rules[i].glob != NULL && !sg_glob_is_literal(rules[i].glob) &&
+		    sg_glob_covers(rules[i].glob, name) == SG_GLOB_YES)
+			return true;
+	return false;
+}
+
+/* Somebody else's link that leads to what is not theirs: they chose, and we would be lending them what we may do. */
+static bool is_foreign(const struct sg_planner *planner, const char *link, const struct stat *found)
+{
+	struct stat target;
+
+	return found->st_uid != 0 && found->st_uid != geteuid() && found->st_uid != planner->options->user &&
+	       (stat(link, &target) < 0 || target.st_uid != found->st_uid);
+}
+
+static int walk_canonical(struct sg_planner *planner, const char *path, const char **ret, bool *ret_planted)
 {
 	char here[PATH_MAX] = "", rest[2 * PATH_MAX], text[PATH_MAX];
 	int links = 0, status;
@@ -106,6 +137,7 @@ static int walk_canonical(struct sg_planner *planner, const char *path, const ch
 			return 1;
 		if (!S_ISLNK(found.st_mode))
 			continue;
+		*ret_planted |= is_writable_inside(planner->plan->policy, here) || is_foreign(planner, here, &found);
 		length = readlink(here, text, sizeof(text) - 1);
 		if (length <= 0 || ++links > LINKS_MAX || (size_t)length + strlen(rest) >= sizeof(rest))
 			return 1;
@@ -133,7 +165,7 @@ static size_t hash_name(const char *name)
 	return hash % SG_PLAN_SEEN;
 }
 
-int sg_plan_canonical(struct sg_planner *planner, const char *path, const char **ret)
+static int find_canonical(struct sg_planner *planner, const char *path, const char **ret, bool *ret_planted)
 {
 	size_t slot = hash_name(path), tries = 0;
 	int status;
@@ -142,15 +174,37 @@ int sg_plan_canonical(struct sg_planner *planner, const char *path, const char *
 		if (strcmp(planner->seen[slot].name, path) != 0)
 			continue;
 		*ret = planner->seen[slot].canonical;
+		*ret_planted = planner->seen[slot].planted;
 		return planner->seen[slot].absent ? 1 : 0;
 	}
-	status = walk_canonical(planner, path, ret);
+	*ret_planted = false;
+	status = walk_canonical(planner, path, ret, ret_planted);
 	if (tries < 8 && planner->status == 0) {
 		planner->seen[slot].name = sg_plan_keep(planner, path, strlen(path));
 		planner->seen[slot].absent = status != 0;
 		planner->seen[slot].canonical = status == 0 ? *ret : NULL;
+		planner->seen[slot].planted = *ret_planted;
 	}
 	return status;
+}
+
+int sg_plan_canonical(struct sg_planner *planner, const char *path, const char **ret)
+{
+	bool planted;
+
+	return find_canonical(planner, path, ret, &planted);
+}
+
+int sg_plan_granted(struct sg_planner *planner, const char *path, const char **ret)
+{
+	const char *canonical;
+	bool planted;
+	int status = find_canonical(planner, path, &canonical, &planted);
+
+	if (status != 0 || planted)
+		return 1;
+	*ret = canonical;
+	return 0;
 }
 
 static const enum sg_placement default_placements[SG_RULE_KINDS] = {
@@ -202,6 +256,31 @@ static bool overlays_work(void)
 	return result.state == SG_PROBE_PRESENT;
 }
 
+/*
+ * Whoever holds CAP_SYS_ADMIN over the world's mounts can take a cover off, or make a read-only mount writable: nothing
+ * that the mount tree holds would hold.
+ */
+static int refuse_mounting(const struct sg_policy *policy, struct sg_error *error)
+{
+	static const char *const calls[] = {"mount",	  "umount2", "pivot_root", "move_mount",    "open_tree", "open_tree_attr",
+					    "fsmount", "fspick",  "fsconfig",   "mount_setattr"};
+
+	if (sg_policy_find(policy, SG_RULE_CAPABILITY, "CAP_SYS_ADMIN") == NULL ||
+	    sg_policy_find(policy, SG_RULE_DENY_CAPABILITY, "CAP_SYS_ADMIN") != NULL)
+		return 0;
+	for (size_t i = 0; i < SG_ARRAY_SIZE(calls); i++) {
+		const struct sg_rule *rule = sg_policy_find(policy, SG_RULE_SYSCALL, calls[i]);
+
+		if (rule == NULL || sg_policy_find(policy, SG_RULE_DENY_SYSCALL, calls[i]) != NULL)
+			continue;
+		(void)sg_error_set(error, -EOPNOTSUPP,
+				   "%s:%zu: this profile gives %s together with CAP_SYS_ADMIN: with them a world could undo the mounts that hold its own rules for files, so this version does not run it",
+				   rule->source->name, sg_source_line(rule->source, rule->span.offset), calls[i]);
+		return SG_PLAN_REFUSED;
+	}
+	return 0;
+}
+
 static void decide_placements(struct sg_plan *plan)
 {
 	for (size_t i = 0; i < plan->policy->rule_count; i++) {
@@ -224,6 +303,8 @@ int sg_plan_make(const struct sg_policy *policy, const struct sg_plan_options *o
 	SG_AUTO_FREE struct sg_planner *planner = calloc(1, sizeof(*planner));
 	int status = refuse_unheld(policy, error);
 
+	if (status == 0)
+		status = refuse_mounting(policy, error);
 	if (status != 0)
 		return status;
 	if (planner == NULL)

@@ -45,6 +45,7 @@ enum { SG_PLAN_REFUSED = 1 };
 struct sg_plan_options {
 	bool pty;         /* the world needs a devpts */
 	bool owned;       /* as root: writable trees are idmapped (SG_MOUNT_OWNED) */
+	uid_t user;       /* of the world's processes: its symbolic links are followed, as root's and the caller's own are */
 	const char *cwd;  /* the command's working directory, canonical: it must lie in the world */
 };
 

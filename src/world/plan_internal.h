@@ -22,7 +22,7 @@ enum { SG_PLAN_SEEN = 1024 };
 
 struct sg_planner {
 	/* Host names that were looked at, by hash of the name: the same ones come again with every rule. */
-	struct { const char *name, *canonical; bool absent; } seen[SG_PLAN_SEEN];
+	struct { const char *name, *canonical; bool absent, planted; } seen[SG_PLAN_SEEN];
 	struct sg_plan *plan;
 	const struct sg_plan_options *options;
 	struct sg_plan_root *roots;
@@ -46,6 +46,12 @@ bool sg_plan_grow(struct sg_planner *planner, void *array_pointer, size_t count,
  * *ret (kept by the plan), 1 if it does not exist or cannot be seen, or sets planner->status.
  */
 int sg_plan_canonical(struct sg_planner *planner, const char *path, const char **ret);
+
+/*
+ * The same for a rule that grants: 1 too if a symbolic link on the way is one that a world of this policy could have put
+ * there, or that a user put there who is neither root nor the session's: the rule would give what they chose.
+ */
+int sg_plan_granted(struct sg_planner *planner, const char *path, const char **ret);
 
 /* roots.c: which folders and files the rules name, sorted, without those that others hold already. */
 void sg_plan_find_roots(struct sg_planner *planner);

@@ -93,6 +93,12 @@ static void add_shown(struct sg_planner *planner, const struct sg_glob *glob, si
 		add_ranges(planner, glob, rule);
 }
 
+/* A refusal holds wherever links lead; a grant follows only those that may be trusted. */
+static int find_target(struct sg_planner *planner, const char *name, uint64_t mask, const char **ret)
+{
+	return (mask & SG_NAMES_ALLOW) != 0 ? sg_plan_granted(planner, name, ret) : sg_plan_canonical(planner, name, ret);
+}
+
 static void add_alias(struct sg_planner *planner, const struct sg_rule *rule, size_t index, uint64_t mask)
 {
 	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
@@ -104,7 +110,7 @@ static void add_alias(struct sg_planner *planner, const struct sg_rule *rule, si
 	if (folder <= 1)
 		return;
 	kept = sg_plan_keep(planner, sg_glob_prefix(rule->glob, &(size_t){0}), folder - 1);
-	if (kept == NULL || sg_plan_canonical(planner, kept, &canonical) != 0 || strcmp(canonical, kept) == 0)
+	if (kept == NULL || find_target(planner, kept, mask, &canonical) != 0 || strcmp(canonical, kept) == 0)
 		return;
 	if (strcmp(canonical, "/") != 0)
 		sg_glob_quote(&text, canonical, strlen(canonical));
@@ -130,7 +136,7 @@ static void add_literal_target(struct sg_planner *planner, const struct sg_rule 
 	const char *name = sg_glob_prefix(rule->glob, &length), *canonical;
 
 	if (!sg_glob_is_literal(rule->glob) || name[length - 1] == '/' ||
-	    sg_plan_canonical(planner, name, &canonical) != 0 || strcmp(canonical, name) == 0)
+	    find_target(planner, name, mask, &canonical) != 0 || strcmp(canonical, name) == 0)
 		return;
 	sg_glob_quote(&text, canonical, strlen(canonical));
 	if (sg_buffer_status(&text) < 0)

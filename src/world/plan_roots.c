@@ -61,7 +61,7 @@ static void add_whole_host(struct sg_planner *planner, const struct sg_rule *rul
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
 		memcpy(path + 1, entry->d_name, strlen(entry->d_name) + 1);
-		if (sg_plan_canonical(planner, path, &canonical) == 0)
+		if (sg_plan_granted(planner, path, &canonical) == 0)
 			add_root(planner, rule, canonical, false);
 	}
 	(void)closedir(listing);
@@ -78,7 +78,7 @@ static bool add_folder_of(struct sg_planner *planner, const struct sg_rule *rule
 	if (rule->kind != SG_RULE_WRITE || slash == name || planner->status < 0)
 		return false;
 	kept = sg_plan_keep(planner, name, (size_t)(slash - name));
-	if (kept == NULL || sg_plan_canonical(planner, kept, &canonical) != 0)
+	if (kept == NULL || sg_plan_granted(planner, kept, &canonical) != 0)
 		return false;
 	add_root(planner, rule, canonical, false);
 	return true;
@@ -99,8 +99,8 @@ static bool add_name(struct sg_planner *planner, const struct sg_rule *rule, con
 	kept = sg_plan_keep(planner, name, length);
 	if (kept == NULL)
 		return false;
-	if (sg_plan_canonical(planner, kept, &canonical) != 0)
-		return !folder && add_folder_of(planner, rule, kept);
+	if (sg_plan_granted(planner, kept, &canonical) != 0)
+		return !folder && sg_plan_canonical(planner, kept, &canonical) != 0 && add_folder_of(planner, rule, kept);
 	add_root(planner, rule, canonical, false);
 	return true;
 }

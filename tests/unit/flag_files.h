@@ -116,7 +116,7 @@ static inline void reader_value(struct flag_reader *reader, const char *key)
 {
 	static const char *const lists[] = {"Flags",     "Syscalls", "Capabilities", "ReadOnly",
 					    "ReadWrite", "Exec",     "Allow",        "Map",       "Private",
-					    "Deny"};
+					    "Deny",      "DenyWrite"};
 	struct flag_definition *definition = &reader->definitions[reader->current];
 	char text[512];
 	bool known = false;

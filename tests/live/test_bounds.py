@@ -1,0 +1,218 @@
+"""What one session may not do to the next, and what mounting may not undo."""
+import os
+
+import pytest
+
+BASE = """
+[Filesystem]
+Flags = ["tmp", "write", "links"]
+ReadOnly = ["/usr/**", "/etc/**"]
+Exec = ["/usr/**"%s]
+ReadWrite = [%s]
+[Runtime]
+Flags = ["start", "malloc", "threads", "fork", "exec", "signals", "timers"]
+"""
+
+
+def profile(write, execute=()):
+    return BASE % ("".join(', "%s"' % name for name in execute), ", ".join('"%s"' % name for name in write))
+
+
+@pytest.fixture
+def secret(sg):
+    """A file that no rule names."""
+    return sg.write("secret/key", "the-secret\n", folder=sg.home)
+
+
+def test_no_link_is_left_for_the_next_session_under_a_literal_name(sg, secret):
+    """A rule follows the user's own dot files where they are links; so a world may not put a link under such a name."""
+    named = os.path.join(sg.home, "tool.conf")
+    text = profile([named])
+    planted = sg.shell(text, "ln -s %s %s" % (secret, named))
+    assert planted.status == 1 and "Permission denied" in planted.stderr
+    assert planted.refusals(named)[0]["reason"].startswith("a rule names this file")
+    assert not os.path.lexists(named)
+    assert sg.shell(text, "echo settings > %s" % named).status == 0
+    assert open(named, encoding="ascii").read() == "settings\n"
+
+
+def test_no_link_is_moved_or_linked_to_a_literal_name(sg, secret):
+    named = os.path.join(sg.home, "tool.conf")
+    text = profile([named, sg.home + "/work/**"])
+    os.mkdir(sg.home + "/work")
+    os.chown(sg.home + "/work", sg.uid, sg.uid)
+    moved = sg.shell(text, "cd %s/work && ln -s %s l && { mv l %s; ln -P l %s; mv -T --exchange l %s; }; ls -l %s"
+                     % (sg.home, secret, named, named, named, named))
+    assert not os.path.lexists(named), moved.stdout
+    assert os.path.islink(sg.home + "/work/l")
+    assert len(moved.refusals(named)) >= 2
+
+
+def test_a_rule_follows_no_link_where_its_world_may_write(sg, secret):
+    """The first session makes a link of a name that another rule speaks of; the second must not be given what it leads to."""
+    folder = os.path.join(sg.home, "work")
+    os.mkdir(folder)
+    os.chown(folder, sg.uid, sg.uid)
+    for text in (profile([folder + "/**"], [folder + "/bin/**"]), profile([folder + "/**", folder + "/bin"])):
+        first = sg.shell(text, "ln -sfn %s %s/bin" % (os.path.dirname(secret), folder))
+        if first.status == 0:
+            assert os.path.islink(folder + "/bin")
+        second = sg.shell(text, "cat %s; cat %s/bin/key; echo x >> %s" % (secret, folder, secret))
+        assert "the-secret" not in second.stdout
+    assert open(secret, encoding="ascii").read() == "the-secret\n"
+
+
+def test_a_dot_file_that_is_the_user_s_own_link_still_works(sg):
+    target = sg.write("dotfiles/tool.conf", "old\n", folder=sg.home)
+    named = os.path.join(sg.home, "tool.conf")
+    os.symlink(target, named)
+    if os.getuid() == 0:
+        os.lchown(named, sg.uid, sg.uid)
+    done = sg.shell(profile([named]), "cat %s && echo new > %s" % (named, named))
+    assert (done.status, done.stdout) == (0, "old\n"), done.stderr
+    assert open(target, encoding="ascii").read() == "new\n"
+
+
+def test_a_stranger_s_link_gives_nothing(sg, secret):
+    """Somebody else's link in a shared folder leads a rule to what is not theirs."""
+    if os.getuid() != 0:
+        pytest.skip("this needs root, to make another user's link")
+    shared = os.path.join(sg.work, "shared")
+    os.mkdir(shared)
+    os.symlink(os.path.dirname(secret), shared + "/data")
+    os.lchown(shared + "/data", 12345, 12345)
+    done = sg.shell(profile([shared + "/data/**"]), "cat %s %s/data/key" % (secret, shared))
+    assert "the-secret" not in done.stdout and done.status != 0
+
+
+@pytest.mark.parametrize("name", [".config/shellguard/profiles/developer.toml", ".local/state/shellguard/sessions/old.jsonl"])
+def test_profiles_and_records_are_not_the_world_s_to_write(sg, name):
+    """Where a profile lets all of the home be written, what decides about sessions and tells of them stays as it is."""
+    if sg.who != "root" or os.getuid() != 0:
+        pytest.skip("the home of the user data base is the test's only for root, in a mount namespace of its own")
+    plain, text = sg.command, profile(["${HOME}/**"])
+    sg.command = lambda arguments: ["unshare", "-m", "/bin/sh", "-c", 'mount --bind "$0" /root && exec "$@"', sg.home] + plain(arguments)
+    steps, name_below = name.split("/"), ""
+    for step in steps[:-1]:  # nor is it led elsewhere while it is not there
+        name_below += "/" + step
+        led = sg.shell(text, "mkdir -p /root/evil && ln -s /root/evil /root%s" % name_below)
+        if not name_below.startswith("/%s/shellguard/" % "/".join(steps[:steps.index("shellguard")])):
+            assert led.refusals("/root" + name_below), name_below
+        assert led.status != 0 and not os.path.lexists(sg.home + name_below)
+        os.mkdir(sg.home + name_below)
+    path = sg.write(name, "kept\n", folder=sg.home)
+    done = sg.shell(text, "echo x > {p}; rm -f {p}; mv {p} /root/x; mv {t} {t}2; rm -rf {t}; echo neighbour > /root/free".format(
+        p="/root/" + name, t="/root/" + name.split("/")[0]))
+    assert open(path, encoding="ascii").read() == "kept\n", done.stderr
+    assert open(sg.home + "/free", encoding="ascii").read() == "neighbour\n"
+    assert done.refusals("/root/" + name)
+
+
+def test_a_world_that_could_mount_does_not_run(sg):
+    text = profile(["/tmp/**"]) + '[Misc]\nFlags = ["mount"]\n'
+    done = sg.run(text, "/bin/true")
+    assert done.status == 125 and "CAP_SYS_ADMIN" in done.stderr
+    without = sg.run(text + 'DenyCapabilities = ["CAP_SYS_ADMIN"]\n', "/bin/true")
+    assert without.status == 0, without.stderr
+
+
+THREE_THREADS = r"""
+import ctypes, os, threading, time
+libc = ctypes.CDLL(None)
+failed = threading.Event()
+def traced_for_a_while():  # the call is let go on, and fails: the thread is watched for some more milliseconds
+    libc.syscall(ctypes.c_long(59), b"/usr/bin/true", ctypes.c_void_p(8), None)
+    failed.set()
+    time.sleep(100)
+def second():
+    failed.wait()
+    time.sleep(0.002)
+    libc.syscall(ctypes.c_long(59), b"/usr/bin/true", (ctypes.c_char_p * 2)(b"true", None), None)
+    time.sleep(100)
+arguments = (ctypes.c_char_p * 20)(*([b"true"] + [b"x" * 100000] * 18 + [None]))
+threading.Thread(target=second).start()
+threading.Thread(target=traced_for_a_while).start()
+failed.wait()
+time.sleep(0.001)
+libc.syscall(ctypes.c_long(59), b"/usr/bin/true", arguments, None)
+"""
+
+
+def test_threads_that_execute_at_once_do_not_hold_up_the_supervisor(sg):
+    """ptrace_attach waits for a thread in execve, which waits until a traced thread that it killed is reaped: by us."""
+    script = 'for i in 1 2 3 4 5 6 7 8 9 10 11 12; do /usr/bin/python3 -c "$0"; done; echo end'
+    done = sg.run(BASE % ("", ""), "/bin/sh", "-c", script, THREE_THREADS, timeout=50)
+    assert (done.status, done.stdout) == (0, "end\n"), done.stderr
+
+
+def test_openings_of_the_dead_do_not_wait_for_ever(sg):
+    """Each opening of a FIFO that waits has a place in the supervisor; those of killed callers are given back."""
+    script = """
+mkfifo /tmp/f || exit 1
+i=0 all=
+while [ $i -lt 120 ]; do
+    cat /tmp/f & all="$all $!"
+    i=$((i + 1))
+    [ $((i % 20)) = 0 ] && { kill -9 $all; wait $all; all=; }
+done
+cat /tmp/f & echo through >/tmp/f || exit 2
+wait
+"""
+    text = (BASE % ("", "")).replace('"links"]', '"links", "mknod"]')
+    done = sg.shell(text, script)
+    assert (done.status, done.stdout) == (0, "through\n"), done.stderr
+
+
+def test_a_lease_holds_nobody_up(sg):
+    """A lease makes whoever opens the file wait, a supervisor too (fcntl(2): as long as lease-break-time, 45 s)."""
+    script = "import fcntl, os; f = os.open('/tmp/x', os.O_CREAT | os.O_RDWR); fcntl.fcntl(f, 1024, fcntl.F_WRLCK)"
+    text = (BASE % ("", "")).replace('"timers"]', '"timers", "watch"]')
+    done = sg.run(text, "/usr/bin/python3", "-c", script)
+    assert "PermissionError" in done.stderr
+    assert done.refusals("fcntl")
+
+
+def test_a_stranger_s_link_in_a_shared_folder_is_not_followed(sg):
+    """What the kernel does not follow (fs.protected_symlinks), the supervisor's walk through /proc does not follow either."""
+    if os.getuid() != 0:
+        pytest.skip("this needs root, to make another user's link")
+    shared = os.path.join(sg.work, "shared")
+    os.mkdir(shared)
+    os.chmod(shared, 0o1777)
+    target = sg.write("target", "kept\n")
+    for name, owner in (("foreign", 12345), ("own", sg.uid)):
+        os.symlink(target, os.path.join(shared, name))
+        os.lchown(os.path.join(shared, name), owner, owner)
+    text = profile([shared + "/**", sg.cwd + "/**"])
+    foreign = sg.shell(text, "cd %s && echo x >> /proc/self/cwd/foreign" % shared)
+    assert foreign.status != 0 and open(target, encoding="ascii").read() == "kept\n"
+    own = sg.shell(text, "cd %s && echo x >> /proc/self/cwd/own" % shared)
+    assert own.status == 0 and open(target, encoding="ascii").read() == "kept\nx\n", own.stderr
+
+
+def test_a_working_directory_with_the_signs_of_globs(sg):
+    """${CWD} is text: the names that it would match as a glob are not granted."""
+    folder = os.path.join(sg.home, "a*{b,c}[d]?")
+    for name in (folder, os.path.join(sg.home, "a-b-d-"), os.path.join(sg.home, "a*bd1")):
+        os.mkdir(name)
+        os.chown(name, sg.uid, sg.uid)
+    done = sg.shell(profile(["${CWD}/**"]), "echo x > here; ls ..; echo x > ../a-b-d-/x; echo x > '../a*bd1/x'", cwd=folder)
+    assert open(folder + "/here", encoding="ascii").read() == "x\n", done.stderr
+    assert "a-b-d-" not in done.stdout
+    assert os.listdir(sg.home + "/a-b-d-") == [] and os.listdir(sg.home + "/a*bd1") == []
+
+
+def test_no_descriptor_of_the_caller_comes_along(sg, secret):
+    """Files, folders and sockets that the caller of `run` left open, at small numbers and large ones."""
+    low, high = os.open(secret, os.O_RDONLY), os.open(os.path.dirname(secret), os.O_RDONLY)
+    try:
+        far = 900
+        os.dup2(high, far)
+        done = sg.shell(BASE % ("", ""), "ls -l /proc/self/fd /proc/1/fd /proc/$$/fd; ls /proc/self/fd/%d/" % far,
+                        pass_fds=(low, high, far))
+        os.close(far)
+    finally:
+        os.close(low)
+        os.close(high)
+    assert "secret" not in done.stdout and "key" not in done.stdout
+    assert str(far) not in done.stdout.split()
