@@ -104,8 +104,12 @@ static const char *words_of_rule(const struct sg_rule *rule)
 	return rule->glob != NULL && rule->kind != SG_RULE_PRIVATE ? sg_words_glob(rule->glob) : "";
 }
 
-/* Returns false if there is no rule of that kind: then nothing is written. */
-static bool append_rules(const struct sg_policy *policy, enum sg_rule_kind kind, const char *title, struct sg_buffer *out)
+/*
+ * The rules of one kind, each with what `words_of` says of it. Returns false if there is none of that kind: then nothing is
+ * written.
+ */
+static bool append_rules(const struct sg_policy *policy, enum sg_rule_kind kind, const char *title,
+			 const char *(*words_of)(const struct sg_rule *rule), struct sg_buffer *out)
 {
 	size_t count;
 	const struct sg_rule *rules = sg_policy_rules(policy, kind, &count);
@@ -115,7 +119,7 @@ static bool append_rules(const struct sg_policy *policy, enum sg_rule_kind kind,
 	sg_buffer_printf(out, "  %s\n", title);
 	for (size_t i = 0; i < count; i++)
 		if (rules[i].flag == NULL)
-			append_rule(&rules[i], words_of_rule(&rules[i]), out);
+			append_rule(&rules[i], words_of(&rules[i]), out);
 	append_flag_rules(rules, count, out);
 	return true;
 }
@@ -146,7 +150,7 @@ void sg_explain_files(const struct sg_policy *policy, struct sg_buffer *out)
 
 	heading(out, "Files");
 	for (size_t i = 0; i < SG_ARRAY_SIZE(file_kinds); i++)
-		any |= append_rules(policy, file_kinds[i].kind, file_kinds[i].title, out);
+		any |= append_rules(policy, file_kinds[i].kind, file_kinds[i].title, words_of_rule, out);
 	sg_buffer_append_text(out, any ? "  All other files of this host do not exist for it.\n" : "  No file at all.\n");
 }
 
@@ -181,33 +185,18 @@ static const char *words_of_address(const struct sg_rule *rule)
 	return words;
 }
 
-static bool append_addresses(const struct sg_policy *policy, enum sg_rule_kind kind, const char *title, struct sg_buffer *out)
-{
-	size_t count;
-	const struct sg_rule *rules = sg_policy_rules(policy, kind, &count);
-
-	if (count == 0)
-		return false;
-	sg_buffer_printf(out, "  %s\n", title);
-	for (size_t i = 0; i < count; i++)
-		if (rules[i].flag == NULL)
-			append_rule(&rules[i], words_of_address(&rules[i]), out);
-	append_flag_rules(rules, count, out);
-	return true;
-}
-
 void sg_explain_network(const struct sg_policy *policy, struct sg_buffer *out)
 {
 	bool any;
 
 	heading(out, "Network");
-	any = append_addresses(policy, SG_RULE_ALLOW, "It may connect to:", out);
-	any |= append_addresses(policy, SG_RULE_LISTEN, "It may listen on:", out);
+	any = append_rules(policy, SG_RULE_ALLOW, "It may connect to:", words_of_address, out);
+	any |= append_rules(policy, SG_RULE_LISTEN, "It may listen on:", words_of_address, out);
 	if (sg_policy_has_flag(policy, "incoming")) {
 		sg_buffer_append_text(out, "  By the flag \"incoming\" it may listen on free ports of the host from 1024 up.\n");
 		any = true;
 	}
-	(void)append_addresses(policy, SG_RULE_DENY_ADDRESS, "Refused, whatever allows it:", out);
+	(void)append_rules(policy, SG_RULE_DENY_ADDRESS, "Refused, whatever allows it:", words_of_address, out);
 	sg_buffer_append_text(out, any ? "  All other addresses are refused. The world's loopback is its own.\n"
 				       : "  It has a network of its own that leads nowhere: no address can be reached.\n");
 }
@@ -325,7 +314,8 @@ void sg_explain_process(const struct sg_policy *policy, const char *const *passe
 	for (size_t i = 0; passed[i] != NULL; i++)
 		sg_buffer_printf(out, "%s %s", i == 0 ? "" : ",", passed[i]);
 	sg_buffer_append_text(out, ".\n");
-	(void)append_rules(policy, SG_RULE_ENVIRONMENT, "Beside them (NAME passes, NAME=value is set):", out);
+	(void)append_rules(policy, SG_RULE_ENVIRONMENT, "Beside them (NAME passes, NAME=value is set):", words_of_rule,
+			   out);
 	rules = sg_policy_rules(policy, SG_RULE_DIRECTORY, &count);
 	if (count > 0) {
 		sg_buffer_append_text(out, "  It starts in ");
