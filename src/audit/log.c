@@ -278,6 +278,7 @@ int sg_log_list(const char *folder, struct sg_log_list *ret_list, struct sg_erro
 		return result;
 	if (folder == NULL)
 		folder = own;
+	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): sg_log_folder sets it or returns below 0 */
 	entries = opendir(folder);
 	if (entries == NULL && errno != ENOENT)
 		return sg_error_set_errno(error, -errno, "open %s", folder);

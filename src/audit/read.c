@@ -221,7 +221,7 @@ int sg_audit_find_refusal(const char *path, uint64_t sequence, json_t **ret_json
 {
 	SG_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	SG_CLEANUP(sg_reader_done) struct sg_reader reader = {.fd = fd};
-	json_t *found = NULL, *json;
+	json_t *found = NULL, *json = NULL;
 	const char *line;
 	size_t size;
 	int result;
