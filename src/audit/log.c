@@ -83,6 +83,7 @@ int sg_log_folder(char **ret_folder, struct sg_error *error)
  * last one. */
 static int make_folder(const char *folder, int *ret_fd, struct sg_error *error)
 {
+	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): set wherever it was not refused before */
 	SG_AUTO_FREE char *path = strdup(folder);
 	SG_AUTO_FD int fd = -1;
 	struct stat status;

@@ -440,7 +440,7 @@ static int step_token(struct sg_builder *builder, const struct sg_glob *glob,
 
 static int insert(struct sg_builder *builder, const struct sg_glob *glob, struct frontier *frontier)
 {
-	struct frontier before[SG_GLOB_DEPTH_MAX];
+	struct frontier before[SG_GLOB_DEPTH_MAX] = {0};
 	size_t depth = 0;
 	int r = 0;
 
