@@ -13,7 +13,7 @@ import time
 import xml.etree.ElementTree
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BUILD = os.path.join(ROOT, "build")
+BUILD = os.environ.get("SG_BUILD_ROOT") or os.path.join(ROOT, "build")  # an absolute path
 MUST_WORK = os.environ.get("SG_MUST_WORK") == "1"
 PYTEST_SUITES = ["live", "escape", "day"]
 

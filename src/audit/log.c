@@ -83,6 +83,7 @@ int sg_log_folder(char **ret_folder, struct sg_error *error)
  * last one. */
 static int make_folder(const char *folder, int *ret_fd, struct sg_error *error)
 {
+	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): set wherever it was not refused before */
 	SG_AUTO_FREE char *path = strdup(folder);
 	SG_AUTO_FD int fd = -1;
 	struct stat status;
@@ -278,6 +279,7 @@ int sg_log_list(const char *folder, struct sg_log_list *ret_list, struct sg_erro
 		return result;
 	if (folder == NULL)
 		folder = own;
+	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): sg_log_folder sets it or returns below 0 */
 	entries = opendir(folder);
 	if (entries == NULL && errno != ENOENT)
 		return sg_error_set_errno(error, -errno, "open %s", folder);

@@ -192,8 +192,8 @@ int sg_audit_verify(int fd, struct sg_read_report *ret_report, struct sg_error *
 
 	memset(chain.previous, '0', SG_RECORD_HASH_SIZE - 1);
 	for (;;) {
-		const char *line, *wrong;
-		size_t size;
+		const char *line = NULL, *wrong;
+		size_t size = 0;
 
 		result = sg_reader_next(&reader, &line, &size);
 		if (result < 0)
@@ -221,9 +221,9 @@ int sg_audit_find_refusal(const char *path, uint64_t sequence, json_t **ret_json
 {
 	SG_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	SG_CLEANUP(sg_reader_done) struct sg_reader reader = {.fd = fd};
-	json_t *found = NULL, *json;
-	const char *line;
-	size_t size;
+	json_t *found = NULL, *json = NULL;
+	const char *line = NULL;
+	size_t size = 0;
 	int result;
 
 	if (fd < 0)

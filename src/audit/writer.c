@@ -301,7 +301,7 @@ static int try_append(struct sg_audit *audit, const struct sg_record *record, si
 		.reason = sg_record_text("records that could not be taken; each was answered by a refusal"),
 		.coalesced = audit->unrecorded,
 		.since = audit->unrecorded_since};
-	uint64_t room, old_head = audit->head;
+	uint64_t room = 0, old_head = audit->head;
 	int result;
 
 	if (audit->stopped)

@@ -150,7 +150,8 @@ ssize_t sg_fd_receive(int socket, void *data, size_t size, int *ret_fds, size_t 
 			sg_fd_close(received[i]);
 		return -EPROTO;
 	}
-	memcpy(ret_fds, received, count * sizeof(int));
+	if (count > 0) /* without any, ret_fds may be NULL */
+		memcpy(ret_fds, received, count * sizeof(int));
 	if (ret_count != NULL)
 		*ret_count = count;
 	return length;

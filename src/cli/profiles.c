@@ -44,6 +44,7 @@ const char *const *sg_profile_folders(void)
 	const char *config = getenv("XDG_CONFIG_HOME");
 	char program[PATH_MAX];
 	size_t count = 0;
+	const struct sg_variables *caller = sg_variables_of_caller();
 	ssize_t length;
 	char *slash;
 
@@ -52,7 +53,7 @@ const char *const *sg_profile_folders(void)
 	if (config != NULL && config[0] == '/')
 		(void)snprintf(user, sizeof(user), "%.4000s/shellguard/profiles", config);
 	else
-		(void)snprintf(user, sizeof(user), "%.4000s/.config/shellguard/profiles", sg_variables_of_caller() != NULL ? sg_variables_of_caller()->home : "");
+		(void)snprintf(user, sizeof(user), "%.4000s/.config/shellguard/profiles", caller != NULL ? caller->home : "");
 	folders[count++] = user;
 	folders[count++] = "/etc/shellguard/profiles";
 	length = readlink("/proc/self/exe", program, sizeof(program) - 1);

@@ -24,8 +24,6 @@
 #include "world/environment.h"
 #include "world/grants.h"
 
-extern char **environ;
-
 /* Everything that a session is made of, until its end. */
 struct run {
 	struct sg_options options;

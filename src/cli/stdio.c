@@ -123,7 +123,7 @@ static int make_pipe(int ret_ends[2], int front)
 
 static int make_one(const struct sg_stdio *stdio, int i, struct sg_stdio_pipes *pipes)
 {
-	int ends[2];
+	int ends[2] = {-1, -1};
 	int r;
 
 	if (i == 2 && stdio->of[2].same_as >= 0 && stdio->of[1].kind == SG_STDIO_STREAM &&

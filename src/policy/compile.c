@@ -184,7 +184,7 @@ static void parse_glob(struct sg_compiler *compiler, const struct sg_statement *
 	struct sg_glob_error error;
 	int status;
 
-	if (rule->text[0] == '@' || rule->text[0] != '/') {
+	if (rule->text[0] != '/') {
 		sg_compile_complain(compiler, statement, "begin it with / or ~/ or ${CWD}/",
 				    "\"%s\" is not an absolute name", rule->text);
 		return;

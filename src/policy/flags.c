@@ -57,6 +57,7 @@ static void merge_definitions(struct sg_compiler *compiler)
 		struct sg_statement place;
 
 		if (last == NULL || strcmp(last->name, definition->name) != 0) {
+			/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): below the count there are definitions */
 			compiler->definitions[kept++] = *definition;
 			continue;
 		}

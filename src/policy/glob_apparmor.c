@@ -57,7 +57,7 @@ static void write_ascii(struct writer *writer, unsigned char byte, const char *s
 static size_t write_literal(struct writer *writer, const uint16_t *path, size_t at, size_t count)
 {
 	const struct sg_glob_token *tokens = writer->glob->tokens;
-	char bytes[4], escaped[32];
+	char bytes[4] = {0}, escaped[32];
 	unsigned int rune;
 	size_t length = 0, size;
 

@@ -337,7 +337,7 @@ static int step_byte(struct sg_builder *builder, struct frontier *frontier, uint
 
 static int step_star(struct sg_builder *builder, struct frontier *frontier, bool tree)
 {
-	uint32_t inside = frontier->node[SLOT_INSIDE], pending;
+	uint32_t inside = frontier->node[SLOT_INSIDE], pending = SG_NODE_NONE;
 	int r = 0;
 
 	if (inside != SG_NODE_NONE)
@@ -440,7 +440,7 @@ static int step_token(struct sg_builder *builder, const struct sg_glob *glob,
 
 static int insert(struct sg_builder *builder, const struct sg_glob *glob, struct frontier *frontier)
 {
-	struct frontier before[SG_GLOB_DEPTH_MAX];
+	struct frontier before[SG_GLOB_DEPTH_MAX] = {0};
 	size_t depth = 0;
 	int r = 0;
 

@@ -91,7 +91,7 @@ static int read_range(struct class_reader *reader)
 {
 	struct sg_glob_parser *parser = reader->parser;
 	size_t start = parser->position;
-	unsigned char low, high;
+	unsigned char low = 0, high;
 	int r;
 
 	if (peek(reader, 0) == '-' && reader->any && start + 1 < parser->glob->length &&

@@ -58,7 +58,7 @@ static unsigned int analyse_forward(struct sg_glob *glob, unsigned int *ret_any)
 {
 	struct {
 		unsigned int before, after;
-	} group[SG_GLOB_DEPTH_MAX];
+	} group[SG_GLOB_DEPTH_MAX] = {0};
 	size_t depth = 0;
 	unsigned int now = SG_GLOB_START, any = 0;
 
@@ -107,7 +107,7 @@ static size_t find_useless(const struct sg_glob *glob)
 {
 	struct {
 		unsigned int after, before;
-	} group[SG_GLOB_DEPTH_MAX];
+	} group[SG_GLOB_DEPTH_MAX] = {0};
 	size_t depth = 0, useless = glob->count;
 	unsigned int now = ENDS;
 

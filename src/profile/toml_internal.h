@@ -186,6 +186,9 @@ void sg_toml_skip_line(struct toml_parser *p);
  */
 bool sg_toml_read_string(struct toml_parser *p, bool multiline_ok, struct sg_toml_string *ret_string);
 
+/* The value of a hexadecimal digit, upper or lower case, or 16 (toml_number.c). */
+int sg_toml_digit(char byte);
+
 /* Reads the number [from, to) (toml_number.c). Returns NULL with *value set, or what is wrong with it. */
 const char *sg_toml_read_number(const char *from, const char *to, struct sg_toml_value *value);
 

@@ -7,7 +7,7 @@
 
 #include "profile/toml_internal.h"
 
-static int digit_value(char byte)
+int sg_toml_digit(char byte)
 {
 	if (byte >= '0' && byte <= '9')
 		return byte - '0';
@@ -29,10 +29,10 @@ static const char *check_digits(const char *from, const char *to, int base)
 		return "a digit is missing";
 	for (const char *at = from; at < to; at++) {
 		if (*at == '_') {
-			if (!digit_before || at + 1 == to || digit_value(at[1]) >= base)
+			if (!digit_before || at + 1 == to || sg_toml_digit(at[1]) >= base)
 				return misplaced_underscore;
 			digit_before = false;
-		} else if (digit_value(*at) < base) {
+		} else if (sg_toml_digit(*at) < base) {
 			digit_before = true;
 		} else {
 			return base == 2    ? "after 0b stand the digits 0 and 1"
@@ -51,7 +51,7 @@ static const char *read_integer(const char *from, const char *to, int base, bool
 	int64_t result = 0;
 
 	for (const char *at = from; at < to; at++) {
-		int digit = digit_value(*at);
+		int digit = sg_toml_digit(*at);
 
 		if (*at == '_')
 			continue;

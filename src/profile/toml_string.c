@@ -86,17 +86,6 @@ static size_t encode(char *out, uint32_t rune)
 	return size;
 }
 
-static int hex_digit(char byte)
-{
-	if (byte >= '0' && byte <= '9')
-		return byte - '0';
-	if (byte >= 'a' && byte <= 'f')
-		return byte - 'a' + 10;
-	if (byte >= 'A' && byte <= 'F')
-		return byte - 'A' + 10;
-	return -1;
-}
-
 /* `at` stands on the backslash of \u or \U. Returns what stands behind the escape. */
 static const char *read_code(struct toml_parser *p, const char *at, const char *to, char **out)
 {
@@ -104,8 +93,8 @@ static const char *read_code(struct toml_parser *p, const char *at, const char *
 	const char *digit = at + 2;
 	uint32_t rune = 0;
 
-	for (; digit - at - 2 < digits && digit < to && hex_digit(*digit) >= 0; digit++)
-		rune = rune << 4 | (uint32_t)hex_digit(*digit);
+	for (; digit - at - 2 < digits && digit < to && sg_toml_digit(*digit) < 16; digit++)
+		rune = rune << 4 | (uint32_t)sg_toml_digit(*digit);
 	if (digit - at - 2 < digits) {
 		char found[TOML_FOUND_MAX];
 

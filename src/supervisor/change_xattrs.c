@@ -106,6 +106,16 @@ static int enter_proc(const struct sg_change *change, char *pin)
 	return fchdir(change->request->supervisor->view.proc) < 0 ? -errno : 0;
 }
 
+/* Before an attribute is set or removed: may it be, by its name and the object's? Returns 0 or a negative errno value. */
+static int reach_for_change(struct sg_change *change, const char *name, char *pin)
+{
+	int status = check_name(change, name);
+
+	if (status == 0)
+		status = sg_change_object(change, SG_ACCESS_CHANGE);
+	return status == 0 ? enter_proc(change, pin) : status;
+}
+
 int64_t sg_change_set_xattr(struct sg_change *change)
 {
 	struct arguments arguments;
@@ -121,11 +131,7 @@ int64_t sg_change_set_xattr(struct sg_change *change)
 	if (status == 0)
 		status = sg_caller_read(&change->request->caller, arguments.value, values, arguments.size);
 	if (status == 0)
-		status = check_name(change, arguments.name);
-	if (status == 0)
-		status = sg_change_object(change, SG_ACCESS_CHANGE);
-	if (status == 0)
-		status = enter_proc(change, pin);
+		status = reach_for_change(change, arguments.name, pin);
 	if (status < 0)
 		return status;
 	return setxattr(pin, arguments.name, values, arguments.size, (int)arguments.flags) < 0 ? -errno : 0;
@@ -138,11 +144,7 @@ int64_t sg_change_remove_xattr(struct sg_change *change)
 	int status = read_arguments(change, false, &arguments);
 
 	if (status == 0)
-		status = check_name(change, arguments.name);
-	if (status == 0)
-		status = sg_change_object(change, SG_ACCESS_CHANGE);
-	if (status == 0)
-		status = enter_proc(change, pin);
+		status = reach_for_change(change, arguments.name, pin);
 	if (status < 0)
 		return status;
 	return removexattr(pin, arguments.name) < 0 ? -errno : 0;

@@ -276,7 +276,7 @@ void sg_handle_exec(struct sg_request *request)
 {
 	SG_CLEANUP(sg_resolved_done) struct sg_resolved program = SG_RESOLVED_INIT;
 	char named[PATH_MAX], object[sizeof(program.name)];
-	struct sg_decision decision;
+	struct sg_decision decision = {.verdict = SG_VERDICT_DENY, .error = EACCES};
 	int status;
 
 	request->operation = "execute";

@@ -152,7 +152,7 @@ void sg_net_bind(struct sg_request *request)
 	SG_AUTO_NET_SOCKET struct sg_net_socket socket = SG_NET_SOCKET_INIT;
 	unsigned char bytes[SG_NET_ADDRESS_MAX] = {0};
 	const size_t size = (size_t)(int32_t)data->args[2];
-	struct sg_address address;
+	struct sg_address address = {0};
 	int status = sg_net_socket_take(request, (int)data->args[0], &socket);
 
 	request->operation = "listen on";
@@ -178,7 +178,7 @@ void sg_net_bind(struct sg_request *request)
 static void listen_outside(struct sg_request *request, const struct sg_net_socket *socket, int backlog)
 {
 	struct sg_decision decision;
-	struct sg_address address;
+	struct sg_address address = {0};
 	int status = local_address(socket, socket->fd, &address);
 
 	if (status < 0) {
@@ -217,7 +217,7 @@ void sg_net_listen(struct sg_request *request)
 	const struct seccomp_data *data = &request->notification.data;
 	SG_AUTO_NET_SOCKET struct sg_net_socket socket = SG_NET_SOCKET_INIT;
 	const int backlog = (int)data->args[1] < 0 ? SOMAXCONN : (int)data->args[1];
-	struct sg_address address;
+	struct sg_address address = {0};
 	int status = sg_net_socket_take(request, (int)data->args[0], &socket), listens = 0;
 	socklen_t size = sizeof(listens);
 
@@ -354,7 +354,7 @@ void sg_net_accept(struct sg_request *request)
 	accepting = status == 0 ? malloc(sizeof(*accepting)) : NULL;
 	if (status == 0 && accepting == NULL)
 		status = -ENOMEM;
-	if (status < 0) {
+	if (accepting == NULL) {
 		sg_answer_error(request, -status);
 		return;
 	}

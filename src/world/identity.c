@@ -48,6 +48,7 @@ static int read_extents(const char *path, struct extent *extents)
 static bool exists(const struct extent *extents, int count, uint32_t id)
 {
 	for (int i = 0; i < count; i++)
+		/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): below the count there are extents */
 		if (id >= extents[i].first && id - extents[i].first < extents[i].count)
 			return true;
 	return false;

@@ -19,7 +19,7 @@ import pytest
 
 from live_conftest import BASE, ROOT, cannot
 
-PROGRAMS = os.path.join(ROOT, "build", "tests", "escape")
+PROGRAMS = os.path.join(os.environ.get("SG_BUILD_ROOT") or os.path.join(ROOT, "build"), "tests", "escape")
 SECRET = "TOPSECRET\n"
 
 

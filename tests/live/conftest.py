@@ -13,9 +13,16 @@ import tempfile
 import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("SG_BUILD_ROOT") or os.path.join(ROOT, "build")
 MUST_WORK = os.environ.get("SG_MUST_WORK") == "1"
 USER = "sgtest"
 TIMEOUT = 60
+
+# A build with AddressSanitizer links tests/sanitize/report.c. Leaks are for the unit tests: a search for them needs ptrace.
+# No symbols in the report: looking them up takes system calls that a confined process does not have.
+SANITIZED = b"SG_SANITIZER_REPORT\0" in open(os.path.join(BUILD, "shellguard"), "rb").read()
+ASAN = "detect_leaks=0:symbolize=0:abort_on_error=0:exitcode=99"
+UBSAN = "halt_on_error=1:symbolize=0:print_stacktrace=0:exitcode=99"
 
 # What an ordinary dynamically linked program needs to run anything of the system's.
 BASE = """
@@ -67,6 +74,7 @@ class Identity:
                 os.chown(folder, self.uid, self.uid if self.uid else 0)
         os.chmod(self.work, 0o755)
         self.count = 0
+        self.reports = self.open_reports() if SANITIZED else None
 
     def command(self, arguments):
         if os.getuid() == 0 and self.who == "user":
@@ -77,7 +85,25 @@ class Identity:
         env = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": self.home, "LANG": "C.UTF-8",
                "XDG_STATE_HOME": os.path.join(self.home, "state"), "SHELL": "/bin/sh"}
         env.update(extra or {})
+        if self.reports:
+            env.update({"SG_SANITIZER_REPORT": self.reports, "ASAN_OPTIONS": ASAN, "UBSAN_OPTIONS": UBSAN})
         return env
+
+    def open_reports(self):
+        """In a build with sanitizers: the file in which the program's processes leave what was found (tests/sanitize)."""
+        path = os.path.join(self.work, "sanitizer")
+        with open(path, "wb") as f:
+            f.truncate(1 << 20)
+        os.chmod(path, 0o666)
+        return path
+
+    def sanitizer_reports(self):
+        """What sanitizers have found in any process of the program so far."""
+        if not self.reports:
+            return ""
+        with open(self.reports, "rb") as f:
+            data = f.read()
+        return data[4:4 + int.from_bytes(data[:4], "little")].decode(errors="replace")
 
     def write(self, name, text, mode=0o644, folder=None):
         path = os.path.join(folder or self.cwd, name)
@@ -134,7 +160,7 @@ def prefix():
     folder = tempfile.mkdtemp(prefix="sg-prefix-", dir="/var/tmp")
     os.chmod(folder, 0o755)
     os.makedirs(os.path.join(folder, "bin"))
-    shutil.copy(os.path.join(ROOT, "build", "shellguard"), os.path.join(folder, "bin"))
+    shutil.copy(os.path.join(BUILD, "shellguard"), os.path.join(folder, "bin"))
     shutil.copytree(os.path.join(ROOT, "profiles"), os.path.join(folder, "share", "shellguard", "profiles"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
@@ -155,4 +181,6 @@ def sg(request, prefix):
         make_user()
     identity = Identity(request.param, prefix)
     yield identity
+    found = identity.sanitizer_reports()
     identity.close()
+    assert not found, "a sanitizer found:\n" + found

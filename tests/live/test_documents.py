@@ -17,7 +17,7 @@ def need(tool):
 
 
 def test_up_to_date(tmp_path):
-    subprocess.run([os.path.join(ROOT, "tools", "generate-documents"), os.path.join(ROOT, "build", "shellguard"), str(tmp_path)],
+    subprocess.run([os.path.join(ROOT, "tools", "generate-documents"), os.path.join(os.environ.get("SG_BUILD_ROOT") or os.path.join(ROOT, "build"), "shellguard"), str(tmp_path)],
                    check=True)
     for name in FILES:
         with open(os.path.join(ROOT, name), encoding="utf-8") as f, open(tmp_path / name, encoding="utf-8") as g:
