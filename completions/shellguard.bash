@@ -4,7 +4,7 @@ _shellguard()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		COMPREPLY=($(compgen -W "run check explain why audit syscalls doctor profiles --help --version" -- "$cur"))
+		COMPREPLY=($(compgen -W "run check explain why audit syscalls doctor profiles ps stop --help --version" -- "$cur"))
 		return
 	fi
 	case $prev in
@@ -118,6 +118,20 @@ _shellguard()
 	profiles)
 		if [[ $cur == -* ]]; then
 			COMPREPLY=($(compgen -W "--json --help " -- "$cur"))
+		else
+			COMPREPLY=()
+		fi
+		;;
+	ps)
+		if [[ $cur == -* ]]; then
+			COMPREPLY=($(compgen -W "--help " -- "$cur"))
+		else
+			COMPREPLY=()
+		fi
+		;;
+	stop)
+		if [[ $cur == -* ]]; then
+			COMPREPLY=($(compgen -W "--help " -- "$cur"))
 		else
 			COMPREPLY=()
 		fi

@@ -20,6 +20,8 @@ _shellguard()
 		'syscalls:the system calls\: what each is for and how it is bound'
 		'doctor:say what this kernel, user and place can hold, and what helps'
 		'profiles:list the profiles that can be named'
+		'ps:list the running sessions'
+		'stop:end a running session'
 	)
 	if (( CURRENT == 2 )); then
 		_describe command commands
@@ -105,6 +107,16 @@ _shellguard()
 	profiles)
 		_arguments -S \
 			'*--json[as JSON, for programs]' \
+			'*'{-h,--help}'[show this help]' \
+			'*:argument: '
+		;;
+	ps)
+		_arguments -S \
+			'*'{-h,--help}'[show this help]' \
+			'*:argument: '
+		;;
+	stop)
+		_arguments -S \
 			'*'{-h,--help}'[show this help]' \
 			'*:argument: '
 		;;

@@ -19,6 +19,7 @@
 #include "cli/missing.h"
 #include "cli/options.h"
 #include "cli/relay.h"
+#include "supervisor/door.h"
 #include "supervisor/session.h"
 #include "world/environment.h"
 #include "world/grants.h"
@@ -36,7 +37,8 @@ struct run {
 	struct sg_stdio_pipes pipes;
 	struct sg_world_limit limits[32];
 	char session[SG_LOG_SESSION_SIZE];
-	char **environment, *log_path;
+	char **environment, *log_path, *door_path, *description;
+	int door;
 	char *default_command[2];
 	struct sg_cgroup group;
 	struct sg_missing missing;
@@ -157,7 +159,7 @@ static int hand_over_pipes(const struct run *run, struct sg_error *error)
 }
 
 /* Signals to us reach the command through the relay, so the supervisor must not be killed by the terminal's. */
-static pid_t fork_supervisor(struct sg_session_spec *spec, int control[2], struct run *run)
+static pid_t fork_supervisor(struct sg_session_spec *spec, const int control[2], const int parent[2], struct run *run)
 {
 	struct clone_args arguments = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
 	const bool grouped = run->group.supervisor >= 0;
@@ -175,7 +177,9 @@ static pid_t fork_supervisor(struct sg_session_spec *spec, int control[2], struc
 	}
 	if (pid != 0)
 		return pid < 0 ? -errno : (pid_t)pid;
+	/* Our copies of the other ends: with them the supervisor would never see that the front end gave up. */
 	sg_fd_close(control[0]);
+	sg_fd_close(parent[0]);
 	sg_stdio_pipes_close_front(&run->pipes);
 	sg_session_run(spec);
 }
@@ -198,10 +202,33 @@ static int prepare_as_root(struct run *run, pid_t supervisor, int socket, struct
 	return status < 0 ? sg_error_set_errno(error, status, "cannot prepare the world as root") : 0;
 }
 
+/* The session's door (ps, stop). A session works without one: where its folder cannot be made it is just not listed. */
+static void make_door(struct run *run)
+{
+	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
+
+	sg_buffer_printf(&text, "{\"session\":\"%s\",\"pid\":%d,\"policy\":", run->session, (int)getpid());
+	sg_buffer_append_json(&text, run->policy->name, strlen(run->policy->name));
+	sg_buffer_append_text(&text, ",\"command\":[");
+	for (size_t i = 0; run->options.command[i] != NULL && text.size < SG_DOOR_TEXT_MAX / 2; i++) {
+		const char *word = run->options.command[i];
+
+		if (i > 0)
+			sg_buffer_append_byte(&text, ',');
+		sg_buffer_append_json(&text, word, strnlen(word, 200));
+	}
+	sg_buffer_append_text(&text, "]}\n");
+	run->description = sg_buffer_take(&text);
+	if (run->description == NULL || strlen(run->description) >= SG_DOOR_TEXT_MAX ||
+	    sg_door_open(run->session, &run->door, &run->door_path, NULL) < 0)
+		run->door = -1;
+}
+
 static int run_session(struct run *run, const struct sg_variables *variables)
 {
 	struct sg_session_spec spec = {.policy = run->policy, .plan = run->plan, .identity = &run->identity,
-				       .session = run->session, .log = run->log, .parent = -1};
+				       .session = run->session, .log = run->log, .parent = -1,
+				       .door = run->door, .description = run->description};
 	struct sg_relay relay = {.stdio = &run->stdio, .pipes = &run->pipes, .quiet = run->options.quiet,
 				 .on_demand = true};
 	struct sg_error error = SG_ERROR_INIT;
@@ -222,13 +249,14 @@ static int run_session(struct run *run, const struct sg_variables *variables)
 		spec.missing_count = run->missing.count;
 		if (run->identity.mapped)
 			spec.parent = parent[1];
-		supervisor = fork_supervisor(&spec, control, run);
+		supervisor = fork_supervisor(&spec, control, parent, run);
 		if (supervisor < 0)
 			status = sg_error_set_errno(&error, supervisor, "cannot make a user namespace (\"shellguard doctor\" says why)");
 	}
 	if (status == 0 && run->identity.mapped)
 		status = prepare_as_root(run, supervisor, parent[0], &error);
 	sg_stdio_pipes_close_world(&run->pipes);
+	run->door = sg_fd_close(run->door);
 	sg_fd_close(control[1]);
 	sg_fd_close(parent[0]);
 	sg_fd_close(parent[1]);
@@ -242,11 +270,13 @@ static int run_session(struct run *run, const struct sg_variables *variables)
 	if (supervisor > 0)
 		while (waitpid(supervisor, NULL, 0) < 0 && errno == EINTR)
 			continue;
+	if (run->door_path != NULL)
+		(void)unlink(run->door_path);
 	if (status < 0) {
 		sg_complain("%s", error.code != 0 ? error.text : "the session failed");
 		result = SG_EXIT_FAILED;
 	}
-	if (status < 0 || !relay.started)
+	if (!relay.started && result == SG_EXIT_FAILED)
 		sg_missing_explain(variables->cwd);
 	return result;
 }
@@ -292,12 +322,13 @@ static int run_all(struct run *run)
 		sg_complain("%s; without a record nothing is started", error.text);
 		return SG_EXIT_FAILED;
 	}
+	make_door(run);
 	return run_session(run, variables);
 }
 
 int sg_command_run(int argc, char **argv)
 {
-	struct run run = {.pipes = SG_STDIO_PIPES_INIT, .group = SG_CGROUP_INIT, .log = -1};
+	struct run run = {.pipes = SG_STDIO_PIPES_INIT, .group = SG_CGROUP_INIT, .log = -1, .door = -1};
 	int status;
 
 	if (sg_options_read(argc, argv, &run.options) < 0)
@@ -313,6 +344,9 @@ int sg_command_run(int argc, char **argv)
 	free(run.filter);
 	free(run.environment);
 	free(run.log_path);
+	free(run.door_path);
+	free(run.description);
+	sg_fd_close(run.door);
 	sg_fd_close(run.log);
 	return status;
 }

@@ -22,6 +22,7 @@ static const struct {
 } host_words[] = {{"internet", SG_HOST_INTERNET},
 		  {"host", SG_HOST_OWN},
 		  {"loopback", SG_HOST_LOOPBACK},
+		  {"localhost", SG_HOST_LOOPBACK}, /* RFC 6761, 6.3 */
 		  {"*", SG_HOST_ANY}};
 
 /* -------- hosts -------- */
@@ -277,10 +278,7 @@ static int check_listen(struct sg_pattern_parser *parser, size_t start, size_t l
 	case SG_HOST_SUBDOMAINS:
 		sg_pattern_fail(parser, start, length,
 				"one listens on an address of this host, not on a name");
-		return sg_pattern_equals(parser->pattern->name.text, parser->pattern->name.length,
-					 "localhost")
-			       ? sg_pattern_suggest(parser, "loopback")
-			       : -EINVAL;
+		return -EINVAL;
 	case SG_HOST_INTERNET:
 		sg_pattern_fail(parser, start, length, "`internet` is never this host's own address");
 		return sg_pattern_suggest(parser, "host");

@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "policy/words.h"
+#include "supervisor/door.h"
 #include "supervisor/supervisor.h"
 #include "tables/syscalls.h"
 
@@ -114,7 +115,7 @@ static void receive_first(struct sg_supervisor *supervisor)
 }
 
 /* Job-control and keyboard signals are for the command's process group, the others for the command itself. */
-static void deliver(const struct sg_supervisor *supervisor, int number)
+void sg_deliver(const struct sg_supervisor *supervisor, int number)
 {
 	const pid_t command = supervisor->world.command;
 	const bool group = number == SIGINT || number == SIGQUIT || number == SIGTSTP || number == SIGCONT;
@@ -135,7 +136,7 @@ static void receive_control(struct sg_supervisor *supervisor)
 		supervisor->ended = true;
 		supervisor->exit_status = 125;
 	} else if ((size_t)size >= offsetof(struct sg_control_message, text) && message.kind == SG_CONTROL_SIGNAL) {
-		deliver(supervisor, message.value);
+		sg_deliver(supervisor, message.value);
 	}
 }
 
@@ -196,6 +197,7 @@ int sg_supervise(struct sg_supervisor *supervisor)
 		    {.fd = supervisor->control, .events = POLLIN},
 		    {.fd = supervisor->world.first_listener, .events = POLLIN},
 		    {.fd = sg_network_fd(supervisor), .events = POLLIN},
+		    {.fd = supervisor->door, .events = POLLIN},
 		};
 
 		if (poll(wait, SG_ARRAY_SIZE(wait), earlier(sg_exec_timeout(supervisor), sg_network_timeout(supervisor))) < 0 &&
@@ -218,6 +220,8 @@ int sg_supervise(struct sg_supervisor *supervisor)
 		}
 		if (wait[3].revents != 0)
 			receive_control(supervisor);
+		if ((wait[6].revents & POLLIN) != 0)
+			sg_door_answer(supervisor);
 		if (wait[2].revents != 0)
 			receive_keeper(supervisor);
 		sg_exec_expire(supervisor);

@@ -49,6 +49,8 @@ struct sg_supervisor {
 	struct sg_denied denied;       /* files that are refused under every name */
 	struct sg_audit *audit;
 	int control;                   /* to the front end */
+	int door;                      /* where the session's owner asks (supervisor/door.h), or -1 */
+	const char *description;       /* what it answers: one line of JSON */
 	int epoll;
 	int signals;                   /* signalfd of SIGCHLD */
 	bool ids_fixed;                /* no process of the world can change its ids */
@@ -144,6 +146,9 @@ void sg_exec_expire(struct sg_supervisor *supervisor);            /* looks after
 
 /* True if the object of that status lies on a file system of the world's own. */
 bool sg_is_own(const struct sg_supervisor *supervisor, const struct stat *status);
+
+/* Delivers a signal from outside to the command, or where it is one of the keyboard, to its process group. */
+void sg_deliver(const struct sg_supervisor *supervisor, int number);
 
 /*
  * Runs the session of a started world until it has ended: the loop. `supervisor` is filled in but for what the loop makes.

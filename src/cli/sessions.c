@@ -1,0 +1,192 @@
+/* shellguard ps and shellguard stop: the running sessions of this user. */
+#include <dirent.h>
+#include <errno.h>
+#include <jansson.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "audit/read.h"
+#include "base/fd.h"
+#include "base/text.h"
+#include "cli/cli.h"
+#include "cli/help.h"
+#include "supervisor/door.h"
+
+enum { STOP_PATIENCE_MS = 5000, SESSIONS_MAX = 1024 };
+
+struct sessions {
+	char *folder;
+	char *names[SESSIONS_MAX]; /* ids, oldest first */
+	char *texts[SESSIONS_MAX]; /* what each says of itself */
+	size_t count;
+};
+
+static void sessions_done(struct sessions *sessions)
+{
+	for (size_t i = 0; i < sessions->count; i++) {
+		free(sessions->names[i]);
+		free(sessions->texts[i]);
+	}
+	free(sessions->folder);
+}
+
+static void door_path(const struct sessions *sessions, const char *name, char *path, size_t size)
+{
+	(void)snprintf(path, size, "%s/%s", sessions->folder, name);
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int not_hidden(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.' && strlen(entry->d_name) < SG_DOOR_SESSION_MAX;
+}
+
+/* Asks every door; one with nobody behind it (a session that was killed with its front end) is removed. */
+static int find_sessions(struct sessions *sessions, struct sg_error *error)
+{
+	const struct sg_door_message describe = {.request = SG_DOOR_DESCRIBE};
+	struct dirent **entries = NULL;
+	int status = sg_door_folder(&sessions->folder, error), count;
+
+	if (status < 0)
+		return status;
+	count = scandir(sessions->folder, &entries, not_hidden, by_name);
+	if (count < 0)
+		return errno == ENOENT ? 0 : sg_error_set_errno(error, -errno, "cannot list %s", sessions->folder);
+	for (int i = 0; i < count; i++) {
+		char path[4400], text[SG_DOOR_TEXT_MAX];
+
+		door_path(sessions, entries[i]->d_name, path, sizeof(path));
+		status = sg_door_ask(path, &describe, text, NULL);
+		if (status == -ECONNREFUSED)
+			(void)unlink(path);
+		if (status == 0 && sessions->count < SESSIONS_MAX) {
+			sessions->names[sessions->count] = strdup(entries[i]->d_name);
+			sessions->texts[sessions->count++] = strdup(text);
+		}
+		free(entries[i]);
+	}
+	free(entries);
+	return 0;
+}
+
+static void append_session(struct sg_buffer *out, const char *name, const char *text)
+{
+	json_t *json = NULL;
+	size_t index;
+	json_t *word;
+
+	if (sg_read_json(text, strcspn(text, "\n"), &json, NULL) < 0)
+		return;
+	sg_buffer_printf(out, "%-26s %8lld  %-16s ", name, (long long)json_integer_value(json_object_get(json, "pid")),
+			 json_string_value(json_object_get(json, "policy")));
+	json_array_foreach(json_object_get(json, "command"), index, word)
+	{
+		SG_AUTO_BUFFER struct sg_buffer bytes = SG_BUFFER_INIT;
+
+		sg_read_bytes(word, &bytes);
+		if (index > 0)
+			sg_buffer_append_byte(out, ' ');
+		if (bytes.data != NULL)
+			sg_buffer_append_escaped(out, bytes.data, bytes.size);
+	}
+	sg_buffer_append_byte(out, '\n');
+	json_decref(json);
+}
+
+int sg_command_ps(int argc, char **argv)
+{
+	SG_CLEANUP(sessions_done) struct sessions sessions = {0};
+	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
+	struct sg_error error = SG_ERROR_INIT;
+	const bool json = argc == 2 && strcmp(argv[1], "--json") == 0;
+
+	if (argc > 1 && !json) {
+		const bool help = strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0;
+
+		(void)sg_command_help("ps", help ? STDOUT_FILENO : STDERR_FILENO);
+		return help ? SG_EXIT_OK : SG_EXIT_USAGE;
+	}
+	if (find_sessions(&sessions, &error) < 0) {
+		sg_complain("%s", error.text);
+		return SG_EXIT_FAILED;
+	}
+	if (!json && sessions.count > 0)
+		sg_buffer_printf(&out, "%-26s %8s  %-16s %s\n", "SESSION", "PID", "PROFILE", "COMMAND");
+	for (size_t i = 0; i < sessions.count; i++) {
+		if (json)
+			sg_buffer_append_text(&out, sessions.texts[i]);
+		else
+			append_session(&out, sessions.names[i], sessions.texts[i]);
+	}
+	return sg_buffer_status(&out) == 0 && (out.size == 0 || sg_print(STDOUT_FILENO, out.data, out.size) == 0) ? SG_EXIT_OK
+														  : SG_EXIT_FAILED;
+}
+
+/* The one session whose id begins so. Returns its index, or -1 after saying what is wrong. */
+static int choose(const struct sessions *sessions, const char *start)
+{
+	int found = -1;
+
+	for (size_t i = 0; i < sessions->count; i++) {
+		if (strncmp(sessions->names[i], start, strlen(start)) != 0)
+			continue;
+		if (found >= 0) {
+			sg_complain("\"%s\" is the start of several sessions: %s, %s", start, sessions->names[found],
+				    sessions->names[i]);
+			return -1;
+		}
+		found = (int)i;
+	}
+	if (found < 0)
+		sg_complain("there is no running session \"%s\" (\"shellguard ps\" lists them)", start);
+	return found;
+}
+
+/* Sends the request and waits until the session has ended, or the time is over. Returns true when it has ended. */
+static bool ask_and_wait(const char *path, const struct sg_door_message *message)
+{
+	char text[SG_DOOR_TEXT_MAX];
+	SG_AUTO_FD int connection = -1;
+	struct pollfd wait;
+
+	if (sg_door_ask(path, message, text, &connection) < 0)
+		return true;
+	wait = (struct pollfd){.fd = connection, .events = POLLIN};
+	return poll(&wait, 1, STOP_PATIENCE_MS) > 0;
+}
+
+int sg_command_stop(int argc, char **argv)
+{
+	const struct sg_door_message ask = {.request = SG_DOOR_SIGNAL, .value = SIGTERM}, end = {.request = SG_DOOR_KILL};
+	SG_CLEANUP(sessions_done) struct sessions sessions = {0};
+	struct sg_error error = SG_ERROR_INIT;
+	char path[4400];
+	int index;
+
+	if (argc != 2 || argv[1][0] == '-') {
+		const bool help = argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
+
+		(void)sg_command_help("stop", help ? STDOUT_FILENO : STDERR_FILENO);
+		return help ? SG_EXIT_OK : SG_EXIT_USAGE;
+	}
+	if (find_sessions(&sessions, &error) < 0) {
+		sg_complain("%s", error.text);
+		return SG_EXIT_FAILED;
+	}
+	index = choose(&sessions, argv[1]);
+	if (index < 0)
+		return SG_EXIT_NO;
+	door_path(&sessions, sessions.names[index], path, sizeof(path));
+	if (ask_and_wait(path, &ask) || ask_and_wait(path, &end))
+		return SG_EXIT_OK;
+	sg_complain("the session %s does not end", sessions.names[index]);
+	return SG_EXIT_FAILED;
+}

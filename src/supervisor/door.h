@@ -1,0 +1,48 @@
+/*
+ * The door of a running session: a socket by which its owner, from outside, lists it and stops it.
+ *
+ * It lies in a folder that only the owner can use, outside of every world: no profile can name it, since the folder is
+ * made after the plan and a socket of the host is never connected to without a `unix:` rule. The supervisor holds the
+ * listening end, answers one short request of each connection, and never waits for whoever connects.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+enum sg_door_request {
+	SG_DOOR_DESCRIBE = 1, /* answered with one line of JSON */
+	SG_DOOR_SIGNAL,       /* the signal is delivered to the command; answered with an empty line */
+	SG_DOOR_KILL,         /* the world is ended; answered with an empty line */
+	SG_DOOR_REQUESTS_
+};
+
+enum { SG_DOOR_TEXT_MAX = 4096, SG_DOOR_SESSION_MAX = 64 };
+
+struct sg_door_message {
+	uint32_t request; /* enum sg_door_request */
+	int32_t value;    /* SIGNAL: its number */
+};
+
+/* The folder of the doors of this user (free). Returns 0 or a negative errno value with context. */
+int sg_door_folder(char **ret, struct sg_error *error);
+
+/*
+ * Makes the door of `session` in the folder: a listening SOCK_SEQPACKET socket, 0600. *ret_fd and *ret_path (free) are the
+ * caller's; the path is to be unlinked when the session has ended. Returns 0 or a negative errno value with context.
+ */
+int sg_door_open(const char *session, int *ret_fd, char **ret_path, struct sg_error *error);
+
+/*
+ * Asks the session behind the door at `path`: sends the message, fills `text` (SG_DOOR_TEXT_MAX bytes) with the answer.
+ * *ret_fd (may be NULL) is the connection, which ends when the session does; the caller's. Waits at most two seconds.
+ * Returns 0; -ECONNREFUSED when no session is behind it any more; or another negative errno value.
+ */
+int sg_door_ask(const char *path, const struct sg_door_message *message, char *text, int *ret_fd);
+
+struct sg_supervisor;
+
+/* The supervisor's side: takes one connection and answers it. Does not wait. */
+void sg_door_answer(struct sg_supervisor *supervisor);

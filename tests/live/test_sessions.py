@@ -1,0 +1,67 @@
+"""ps and stop: the running sessions of a user, and of nobody else."""
+import json
+import os
+import subprocess
+
+from conftest import BASE
+
+
+def start(sg, script="echo up; trap 'exit 3' TERM; while :; do sleep 0.05; done"):
+    process, _ = sg.start(BASE, "/bin/sh", "-c", script, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"up\n"
+    return process
+
+
+def sessions(sg):
+    done = sg.cli("ps", "--json")
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def mine(sg, process):
+    """The session of this test: others may be running."""
+    return [s for s in sessions(sg) if s["command"][:2] == ["/bin/sh", "-c"] and s["pid"] == process.pid]
+
+
+def test_listed_while_it_runs(sg):
+    process = start(sg)
+    found = mine(sg, process)
+    assert len(found) == 1
+    table = sg.cli("ps").stdout
+    assert found[0]["session"] in table and "/bin/sh -c" in table
+    assert sg.cli("stop", found[0]["session"]).returncode == 0
+    assert process.wait(timeout=30) == 3
+    assert mine(sg, process) == []
+
+
+def test_stop_ends_what_does_not_listen(sg):
+    process = start(sg, "trap '' TERM; echo up; while :; do sleep 0.05; done")
+    assert sg.cli("stop", mine(sg, process)[0]["session"]).returncode == 0
+    assert process.wait(timeout=30) == 137
+
+
+def test_unknown_and_wrong_usage(sg):
+    done = sg.cli("stop", "no-such-session")
+    assert done.returncode == 1 and "shellguard ps" in done.stderr
+    assert sg.cli("stop").returncode == 2
+    assert sg.cli("ps", "--wrong").returncode == 2
+
+
+def test_the_door_is_not_in_the_world(sg):
+    process = start(sg)
+    session = mine(sg, process)[0]["session"]
+    seen = sg.shell(BASE, "find / -name '%s*' 2>/dev/null" % session)
+    assert session not in seen.stdout
+    sg.cli("stop", session)
+    process.wait(timeout=30)
+
+
+def test_a_door_with_nobody_behind_it_goes(sg):
+    process = start(sg)
+    subprocess.run(["pkill", "-KILL", "-f", process.args[process.args.index("--record") + 1]], check=True)
+    process.wait(timeout=30)
+    assert mine(sg, process) == []
+    folder = "/run/shellguard/sessions" if sg.who == "root" else os.path.join(sg.home, "state", "shellguard", "run")
+    before = set(os.listdir(folder))
+    sessions(sg)
+    assert set(os.listdir(folder)) <= before
