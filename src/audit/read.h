@@ -23,6 +23,7 @@ struct sg_reader {
 	size_t searched;          /* of it, known to hold no newline */
 };
 
+/* Frees what was read. The descriptor stays the caller's. */
 void sg_reader_done(struct sg_reader *reader);
 
 /*

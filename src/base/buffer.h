@@ -16,12 +16,14 @@ struct sg_buffer {
 
 #define SG_BUFFER_INIT ((struct sg_buffer){0})
 
+/* Frees the data. The buffer is empty afterwards and may be used again. */
 void sg_buffer_done(struct sg_buffer *buffer);
 #define SG_AUTO_BUFFER SG_CLEANUP(sg_buffer_done)
 
 /* Forgets the contents, keeps the allocation, clears `failed`. */
 void sg_buffer_clear(struct sg_buffer *buffer);
 
+/* Append bytes, a terminated text, one byte, a formatted text (printf(3)). A failed allocation is remembered in `failed`. */
 void sg_buffer_append(struct sg_buffer *buffer, const void *data, size_t size);
 void sg_buffer_append_text(struct sg_buffer *buffer, const char *text);
 void sg_buffer_append_byte(struct sg_buffer *buffer, char byte);

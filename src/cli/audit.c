@@ -61,13 +61,15 @@ static int list(const struct sg_options *options, const char *session)
 		const struct sg_log_session *item = &sessions.items[i];
 
 		if (options->json) {
-			sg_buffer_printf(&out, "{\"session\":\"%s\",\"state\":\"%s\",\"bytes\":%llu,\"path\":", item->id,
-					 sg_log_state_name(item->state), (unsigned long long)item->size);
+			sg_buffer_printf(
+				&out,
+				"{\"session\":\"%s\",\"state\":\"%s\",\"bytes\":%llu,\"path\":", item->id,
+				sg_log_state_name(item->state), (unsigned long long)item->size);
 			sg_buffer_append_json(&out, item->path, strlen(item->path));
 			sg_buffer_append_text(&out, "}\n");
 		} else {
-			sg_buffer_printf(&out, "%-24s  %-7s  %10llu  ", item->id, sg_log_state_name(item->state),
-					 (unsigned long long)item->size);
+			sg_buffer_printf(&out, "%-24s  %-7s  %10llu  ", item->id,
+					 sg_log_state_name(item->state), (unsigned long long)item->size);
 			sg_buffer_append_escaped(&out, item->path, strlen(item->path));
 			sg_buffer_append_byte(&out, '\n');
 		}
@@ -81,19 +83,23 @@ static int list(const struct sg_options *options, const char *session)
 }
 
 /* "whole", "cut" or "altered", and how far it can be believed. */
-static void describe(const struct sg_read_report *report, int status, enum sg_log_state state, struct sg_buffer *out)
+static void describe(const struct sg_read_report *report, int status, enum sg_log_state state,
+		     struct sg_buffer *out)
 {
 	const unsigned long long lines = report->lines;
 
 	if (status > 0)
-		sg_buffer_printf(out, "altered: %s; the %llu records before it are in order\n", report->text, lines);
+		sg_buffer_printf(out, "altered: %s; the %llu records before it are in order\n", report->text,
+				 lines);
 	else if (report->whole && report->torn == 0)
-		sg_buffer_printf(out, "whole: %llu records, the last one's hash is %s\n", lines, report->hash);
+		sg_buffer_printf(out, "whole: %llu records, the last one's hash is %s\n", lines,
+				 report->hash);
 	else if (state == SG_LOG_RUNNING)
 		sg_buffer_printf(out, "running: %llu records so far, in order\n", lines);
 	else
 		sg_buffer_printf(out, "cut: %llu records in order, then %s\n", lines,
-				 report->torn > 0 ? "a line that was not written to its end" : "no session-end");
+				 report->torn > 0 ? "a line that was not written to its end"
+						  : "no session-end");
 }
 
 static int verify(const struct sg_options *options, const char *session)
@@ -121,7 +127,8 @@ static int verify(const struct sg_options *options, const char *session)
 	describe(&report, status, state, &out);
 	if (sg_buffer_status(&out) < 0 || sg_print(STDOUT_FILENO, out.data, out.size) < 0)
 		return SG_EXIT_FAILED;
-	return status == 0 && (report.whole || state == SG_LOG_RUNNING) && (report.torn == 0 || state == SG_LOG_RUNNING)
+	return status == 0 && (report.whole || state == SG_LOG_RUNNING) &&
+			       (report.torn == 0 || state == SG_LOG_RUNNING)
 		       ? SG_EXIT_OK
 		       : SG_EXIT_NO;
 }
@@ -131,9 +138,9 @@ static const struct {
 	int (*run)(const struct sg_options *options, const char *session);
 	bool session, json, follow;
 } actions[] = {
-    {"show", show, true, true, true},
-    {"list", list, false, true, false},
-    {"verify", verify, true, false, false},
+	{"show", show, true, true, true},
+	{"list", list, false, true, false},
+	{"verify", verify, true, false, false},
 };
 
 static int complain_action(const char *name)
@@ -143,8 +150,9 @@ static int complain_action(const char *name)
 	for (size_t i = 0; i < SG_ARRAY_SIZE(actions); i++)
 		names[i] = actions[i].name;
 	nearest = sg_text_nearest(name, names, SG_ARRAY_SIZE(names));
-	sg_complain("audit takes show, list or verify, not \"%s\"%s%s%s", name, nearest != NULL ? "; did you mean \"" : "",
-		    nearest != NULL ? nearest : "", nearest != NULL ? "\"?" : "");
+	sg_complain("audit takes show, list or verify, not \"%s\"%s%s%s", name,
+		    nearest != NULL ? "; did you mean \"" : "", nearest != NULL ? nearest : "",
+		    nearest != NULL ? "\"?" : "");
 	return SG_EXIT_USAGE;
 }
 
@@ -158,12 +166,15 @@ static int act(const struct sg_options *options)
 	for (size_t i = 0; i < SG_ARRAY_SIZE(actions); i++) {
 		if (strcmp(actions[i].name, name) != 0)
 			continue;
-		if ((session != NULL && !actions[i].session) || (session != NULL && options->command[2] != NULL)) {
-			sg_complain("audit %s takes %s", name, actions[i].session ? "one SESSION" : "no SESSION");
+		if ((session != NULL && !actions[i].session) ||
+		    (session != NULL && options->command[2] != NULL)) {
+			sg_complain("audit %s takes %s", name,
+				    actions[i].session ? "one SESSION" : "no SESSION");
 			return SG_EXIT_USAGE;
 		}
 		if ((options->json && !actions[i].json) || (options->follow && !actions[i].follow)) {
-			sg_complain("audit %s has no option --%s", name, options->follow && !actions[i].follow ? "follow" : "json");
+			sg_complain("audit %s has no option --%s", name,
+				    options->follow && !actions[i].follow ? "follow" : "json");
 			return SG_EXIT_USAGE;
 		}
 		return actions[i].run(options, session);

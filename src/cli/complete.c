@@ -6,8 +6,17 @@
 #include "tables/flags.h"
 
 /* What an argument stands for, by the word that help shows for it. */
-enum words { WORDS_NONE, WORDS_FILES, WORDS_FOLDERS, WORDS_PROFILES, WORDS_SESSIONS, WORDS_FLAGS, WORDS_LIMITS, WORDS_CALLS,
-	     WORDS_ACTIONS };
+enum words {
+	WORDS_NONE,
+	WORDS_FILES,
+	WORDS_FOLDERS,
+	WORDS_PROFILES,
+	WORDS_SESSIONS,
+	WORDS_FLAGS,
+	WORDS_LIMITS,
+	WORDS_CALLS,
+	WORDS_ACTIONS
+};
 
 static enum words words_of_option(const struct sg_option *option)
 {
@@ -15,7 +24,7 @@ static enum words words_of_option(const struct sg_option *option)
 		const char *argument;
 		enum words words;
 	} table[] = {{"PROFILE", WORDS_PROFILES}, {"GLOB", WORDS_FILES},       {"FILE", WORDS_FILES},
-		     {"FOLDER", WORDS_FOLDERS},	  {"SESSION", WORDS_SESSIONS}, {"NAME=VALUE", WORDS_LIMITS}};
+		     {"FOLDER", WORDS_FOLDERS},   {"SESSION", WORDS_SESSIONS}, {"NAME=VALUE", WORDS_LIMITS}};
 
 	if (strcmp(option->name, "flag") == 0)
 		return WORDS_FLAGS;
@@ -31,8 +40,8 @@ static enum words words_of_command(const char *name)
 	static const struct {
 		const char *name;
 		enum words words;
-	} table[] = {{"run", WORDS_FILES},	   {"check", WORDS_PROFILES}, {"explain", WORDS_PROFILES},
-		     {"why", WORDS_FILES}, {"audit", WORDS_ACTIONS}, {"syscalls", WORDS_CALLS}};
+	} table[] = {{"run", WORDS_FILES}, {"check", WORDS_PROFILES}, {"explain", WORDS_PROFILES},
+		     {"why", WORDS_FILES}, {"audit", WORDS_ACTIONS},  {"syscalls", WORDS_CALLS}};
 
 	for (size_t i = 0; i < SG_ARRAY_SIZE(table); i++)
 		if (strcmp(table[i].name, name) == 0)
@@ -73,7 +82,8 @@ static void append_bash_words(enum words words, struct sg_buffer *out)
 		sg_buffer_append_text(out, "compopt -o filenames; COMPREPLY=($(compgen -d -- \"$cur\"))");
 		return;
 	case WORDS_PROFILES:
-		sg_buffer_append_text(out, "compopt -o filenames; COMPREPLY=($(compgen -W \"$(" PROFILES ")\" -- \"$cur\") $(compgen -f -X '!*.toml' -- "
+		sg_buffer_append_text(out, "compopt -o filenames; COMPREPLY=($(compgen -W \"$(" PROFILES
+					   ")\" -- \"$cur\") $(compgen -f -X '!*.toml' -- "
 					   "\"$cur\"))");
 		return;
 	case WORDS_SESSIONS:
@@ -83,7 +93,8 @@ static void append_bash_words(enum words words, struct sg_buffer *out)
 		sg_buffer_append_text(out, "COMPREPLY=($(compgen -W \"$(" CALLS ")\" -- \"$cur\"))");
 		return;
 	case WORDS_ACTIONS:
-		sg_buffer_append_text(out, "COMPREPLY=($(compgen -W \"show list verify last $(" SESSIONS ")\" -- \"$cur\"))");
+		sg_buffer_append_text(out, "COMPREPLY=($(compgen -W \"show list verify last $(" SESSIONS
+					   ")\" -- \"$cur\"))");
 		return;
 	case WORDS_FLAGS:
 	case WORDS_LIMITS:
@@ -102,9 +113,11 @@ static void append_bash_words(enum words words, struct sg_buffer *out)
 
 void sg_complete_bash(struct sg_buffer *out)
 {
-	sg_buffer_append_text(out, "# bash completion of shellguard; written by \"shellguard _document completion-bash\".\n"
-				   "_shellguard()\n{\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}\n"
-				   "\tCOMPREPLY=()\n\tif [ \"$COMP_CWORD\" -eq 1 ]; then\n\t\tCOMPREPLY=($(compgen -W \"");
+	sg_buffer_append_text(
+		out, "# bash completion of shellguard; written by \"shellguard _document completion-bash\".\n"
+		     "_shellguard()\n{\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} "
+		     "prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}\n"
+		     "\tCOMPREPLY=()\n\tif [ \"$COMP_CWORD\" -eq 1 ]; then\n\t\tCOMPREPLY=($(compgen -W \"");
 	for (size_t i = 0; i < sg_command_count; i++)
 		if (is_shown(&sg_commands[i]))
 			sg_buffer_printf(out, "%s ", sg_commands[i].name);
@@ -125,7 +138,9 @@ void sg_complete_bash(struct sg_buffer *out)
 	for (size_t i = 0; i < sg_command_count; i++) {
 		if (!is_shown(&sg_commands[i]))
 			continue;
-		sg_buffer_printf(out, "\t%s)\n\t\tif [[ $cur == -* ]]; then\n\t\t\tCOMPREPLY=($(compgen -W \"", sg_commands[i].name);
+		sg_buffer_printf(out,
+				 "\t%s)\n\t\tif [[ $cur == -* ]]; then\n\t\t\tCOMPREPLY=($(compgen -W \"",
+				 sg_commands[i].name);
 		for (size_t j = 0; j < sg_option_count; j++)
 			if (sg_option_is_of(&sg_option_table[j], sg_commands[i].name))
 				sg_buffer_printf(out, "--%s ", sg_option_table[j].name);
@@ -194,11 +209,16 @@ static void append_zsh_option(const struct sg_option *option, struct sg_buffer *
 
 static void append_zsh_helpers(struct sg_buffer *out)
 {
-	sg_buffer_append_text(out, "#compdef shellguard\n# zsh completion of shellguard; written by \"shellguard _document completion-zsh\".\n\n"
-				   "_shellguard_profiles() { local -a names; names=(${(f)\"$(" PROFILES ")\"}); compadd -a names; _files -g '*.toml' }\n"
-				   "_shellguard_sessions() { local -a names; names=(last ${(f)\"$(" SESSIONS ")\"}); compadd -a names }\n"
-				   "_shellguard_calls() { local -a names; names=(${(f)\"$(" CALLS ")\"}); compadd -a names }\n"
-				   "_shellguard_actions() { compadd show list verify; _shellguard_sessions }\n_shellguard_flags() { compadd ");
+	sg_buffer_append_text(out, "#compdef shellguard\n# zsh completion of shellguard; written by "
+				   "\"shellguard _document completion-zsh\".\n\n"
+				   "_shellguard_profiles() { local -a names; names=(${(f)\"$(" PROFILES
+				   ")\"}); compadd -a names; _files -g '*.toml' }\n"
+				   "_shellguard_sessions() { local -a names; names=(last ${(f)\"$(" SESSIONS
+				   ")\"}); compadd -a names }\n"
+				   "_shellguard_calls() { local -a names; names=(${(f)\"$(" CALLS
+				   ")\"}); compadd -a names }\n"
+				   "_shellguard_actions() { compadd show list verify; _shellguard_sessions "
+				   "}\n_shellguard_flags() { compadd ");
 	append_flags(out);
 	sg_buffer_append_text(out, " }\n_shellguard_limits() { compadd -S '' ");
 	append_limits(out);
@@ -215,8 +235,9 @@ void sg_complete_zsh(struct sg_buffer *out)
 			append_zsh_text(sg_commands[i].summary, out);
 			sg_buffer_append_text(out, "'\n");
 		}
-	sg_buffer_append_text(out, "\t)\n\tif (( CURRENT == 2 )); then\n\t\t_describe command commands\n\t\treturn\n\tfi\n"
-				   "\tlocal command=${words[2]}\n\tshift words\n\t(( CURRENT-- ))\n\tcase $command in\n");
+	sg_buffer_append_text(
+		out, "\t)\n\tif (( CURRENT == 2 )); then\n\t\t_describe command commands\n\t\treturn\n\tfi\n"
+		     "\tlocal command=${words[2]}\n\tshift words\n\t(( CURRENT-- ))\n\tcase $command in\n");
 	for (size_t i = 0; i < sg_command_count; i++) {
 		if (!is_shown(&sg_commands[i]))
 			continue;
@@ -227,7 +248,8 @@ void sg_complete_zsh(struct sg_buffer *out)
 		if (strcmp(sg_commands[i].name, "run") == 0)
 			sg_buffer_append_text(out, "\t\t\t'*::command:_normal'\n\t\t;;\n");
 		else
-			sg_buffer_printf(out, "\t\t\t'*:argument:%s'\n\t\t;;\n", zsh_action(words_of_command(sg_commands[i].name)));
+			sg_buffer_printf(out, "\t\t\t'*:argument:%s'\n\t\t;;\n",
+					 zsh_action(words_of_command(sg_commands[i].name)));
 	}
 	sg_buffer_append_text(out, "\tesac\n}\n\n_shellguard \"$@\"\n");
 }
@@ -280,10 +302,11 @@ static void append_fish_words(enum words words, struct sg_buffer *out)
 
 void sg_complete_fish(struct sg_buffer *out)
 {
-	sg_buffer_append_text(out, "# fish completion of shellguard; written by \"shellguard _document completion-fish\".\n"
-				   "function __shellguard_profiles\n\t" PROFILES "\nend\n"
-				   "function __shellguard_sessions\n\techo last\n\t" SESSIONS "\nend\n"
-				   "function __shellguard_calls\n\t" CALLS "\nend\n\ncomplete -c shellguard -f\n");
+	sg_buffer_append_text(
+		out, "# fish completion of shellguard; written by \"shellguard _document completion-fish\".\n"
+		     "function __shellguard_profiles\n\t" PROFILES "\nend\n"
+		     "function __shellguard_sessions\n\techo last\n\t" SESSIONS "\nend\n"
+		     "function __shellguard_calls\n\t" CALLS "\nend\n\ncomplete -c shellguard -f\n");
 	for (size_t i = 0; i < sg_command_count; i++) {
 		const char *name = sg_commands[i].name;
 
@@ -293,7 +316,8 @@ void sg_complete_fish(struct sg_buffer *out)
 		append_fish_text(sg_commands[i].summary, out);
 		sg_buffer_append_byte(out, '\n');
 		if (words_of_command(name) != WORDS_NONE) {
-			sg_buffer_printf(out, "complete -c shellguard -n '__fish_seen_subcommand_from %s'", name);
+			sg_buffer_printf(out, "complete -c shellguard -n '__fish_seen_subcommand_from %s'",
+					 name);
 			append_fish_words(words_of_command(name), out);
 			sg_buffer_append_byte(out, '\n');
 		}
@@ -302,7 +326,9 @@ void sg_complete_fish(struct sg_buffer *out)
 
 			if (!sg_option_is_of(option, name))
 				continue;
-			sg_buffer_printf(out, "complete -c shellguard -n '__fish_seen_subcommand_from %s' -l %s", name, option->name);
+			sg_buffer_printf(out,
+					 "complete -c shellguard -n '__fish_seen_subcommand_from %s' -l %s",
+					 name, option->name);
 			if (option->letter != 0)
 				sg_buffer_printf(out, " -s %c", option->letter);
 			if (option->argument != NULL)

@@ -7,7 +7,8 @@
 /* Appends text for roff: backslashes, minus signs and a control character at a line's start made plain. */
 void sg_roff_append(struct sg_buffer *out, const char *text);
 
-/* Appends the manual page of profiles, shellguard-profile(5). `flags` is a policy that holds the built-in flags. */
+/* Appends the manual page of profiles, shellguard-profile(5). `flags` is a policy that holds the built-in
+ * flags. */
 void sg_document_profile(const struct sg_policy *flags, struct sg_buffer *out);
 
 /* Append the built-in flags, and the keys of a profile, as Markdown. */

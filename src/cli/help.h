@@ -3,7 +3,8 @@
 
 #include "cli/cli.h"
 
-/* Appends the help of a command: usage, what it does, its options, its exit statuses. `width`: columns to wrap at. */
+/* Appends the help of a command: usage, what it does, its options, its exit statuses. `width`: columns to
+ * wrap at. */
 void sg_help_write(const char *command, size_t width, struct sg_buffer *out);
 
 /* Prints it to `fd`. Returns 0 or a negative errno value. */

@@ -30,7 +30,8 @@ static size_t columns(const char *text, size_t length)
 	return count;
 }
 
-/* Where the right column of a line begins in the text: behind the tab or the run of blanks. `length` if it has none. */
+/* Where the right column of a line begins in the text: behind the tab or the run of blanks. `length` if it
+ * has none. */
 static size_t find_right(const char *line, size_t length, size_t *ret_left)
 {
 	const size_t indent = strspn(line, " ");
@@ -60,7 +61,8 @@ static size_t tab_column(const char *text, size_t width)
 
 		if (tab == NULL)
 			break;
-		if (columns(text, (size_t)(tab - text)) <= width / 2 && columns(text, (size_t)(tab - text)) > widest)
+		if (columns(text, (size_t)(tab - text)) <= width / 2 &&
+		    columns(text, (size_t)(tab - text)) > widest)
 			widest = columns(text, (size_t)(tab - text));
 		text += length + (text[length] == '\n');
 	}
@@ -74,7 +76,8 @@ static void pad(struct sg_buffer *out, size_t count)
 }
 
 /* Words from `text` on, the cursor at `column`, further lines at `hang`. */
-static void wrap_words(const char *text, size_t length, size_t column, size_t hang, size_t width, struct sg_buffer *out)
+static void wrap_words(const char *text, size_t length, size_t column, size_t hang, size_t width,
+		       struct sg_buffer *out)
 {
 	bool first = true;
 

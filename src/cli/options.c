@@ -48,8 +48,9 @@ const char *sg_option_of_line(const char *section, const char *key)
 
 		if (strcmp(key, "Flags") == 0 && strcmp(sg_option_table[i].name, "flag") == 0)
 			return sg_option_table[i].name;
-		if (!is_line(&sg_option_table[i]) || dot == NULL || strncmp(text, section, (size_t)(dot - text)) != 0 ||
-		    section[dot - text] != '\0' || strncmp(dot + 1, key, strlen(key)) != 0 || dot[1 + strlen(key)] != ' ')
+		if (!is_line(&sg_option_table[i]) || dot == NULL ||
+		    strncmp(text, section, (size_t)(dot - text)) != 0 || section[dot - text] != '\0' ||
+		    strncmp(dot + 1, key, strlen(key)) != 0 || dot[1 + strlen(key)] != ' ')
 			continue;
 		if (dot[1 + strlen(key) + 1] == 'S')
 			return sg_option_table[i].name;
@@ -73,7 +74,8 @@ void sg_toml_quote(struct sg_buffer *out, const char *text)
 
 void sg_shell_quote(struct sg_buffer *out, const char *text)
 {
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+=:,@%";
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+=:,@%";
 
 	if (text[0] != '\0' && strspn(text, plain) == strlen(text)) {
 		sg_buffer_append_text(out, text);
@@ -91,7 +93,7 @@ void sg_shell_quote(struct sg_buffer *out, const char *text)
 
 /* "Section.Key T": dotted keys may be stated only once each, so the lines of one key are gathered. */
 struct line {
-	const char *key;        /* of the option; NULL: unused */
+	const char *key; /* of the option; NULL: unused */
 	struct sg_buffer values;
 };
 
@@ -111,15 +113,20 @@ static int add_limit(struct sg_buffer *values, const char *text)
 	return 0;
 }
 
-/* The line of a flag: that of the section which it belongs in. What is no flag is complained of when it is compiled. */
+/* The line of a flag: that of the section which it belongs in. What is no flag is complained of when it is
+ * compiled. */
 static struct line *line_of_flag(struct line *lines, const char *name)
 {
 	static const char *const keys[SG_FLAG_CATEGORIES_] = {
-	    [SG_FLAG_CATEGORY_NETWORKING] = "Networking.Flags S", [SG_FLAG_CATEGORY_FILESYSTEM] = "Filesystem.Flags S",
-	    [SG_FLAG_CATEGORY_RUNTIME] = "Runtime.Flags S",       [SG_FLAG_CATEGORY_USER] = "User.Flags S",
-	    [SG_FLAG_CATEGORY_MISC] = "Misc.Flags S",             [SG_FLAG_CATEGORY_PLEDGE] = "Misc.Flags S"};
+		[SG_FLAG_CATEGORY_NETWORKING] = "Networking.Flags S",
+		[SG_FLAG_CATEGORY_FILESYSTEM] = "Filesystem.Flags S",
+		[SG_FLAG_CATEGORY_RUNTIME] = "Runtime.Flags S",
+		[SG_FLAG_CATEGORY_USER] = "User.Flags S",
+		[SG_FLAG_CATEGORY_MISC] = "Misc.Flags S",
+		[SG_FLAG_CATEGORY_PLEDGE] = "Misc.Flags S"};
 	const enum sg_flag flag = sg_flag_find(name, strlen(name));
-	enum sg_flag_category category = flag == SG_FLAG_NONE_ ? SG_FLAG_CATEGORY_MISC : sg_flag_category(flag);
+	enum sg_flag_category category =
+		flag == SG_FLAG_NONE_ ? SG_FLAG_CATEGORY_MISC : sg_flag_category(flag);
 
 	if (category == SG_FLAG_CATEGORY_PLEDGE)
 		category = SG_FLAG_CATEGORY_MISC;
@@ -160,7 +167,8 @@ static void write_line(const struct line *line, struct sg_buffer *out)
 	const char *open = space[1] == 'S' ? "[" : space[1] == 'L' ? "{ " : "";
 	const char *close = space[1] == 'S' ? "]" : space[1] == 'L' ? " }" : "";
 
-	sg_buffer_printf(out, "%.*s = %s%s%s\n", (int)(space - line->key), line->key, open, line->values.data, close);
+	sg_buffer_printf(out, "%.*s = %s%s%s\n", (int)(space - line->key), line->key, open, line->values.data,
+			 close);
 }
 
 static void write_lines(struct line *lines, struct sg_buffer *out)
@@ -175,7 +183,8 @@ static void write_lines(struct line *lines, struct sg_buffer *out)
 static const struct sg_option *find_option(const char *command, const char *text, size_t length)
 {
 	for (size_t i = 0; i < SG_ARRAY_SIZE(sg_option_table); i++)
-		if (sg_option_is_of(&sg_option_table[i], command) && strlen(sg_option_table[i].name) == length &&
+		if (sg_option_is_of(&sg_option_table[i], command) &&
+		    strlen(sg_option_table[i].name) == length &&
 		    strncmp(sg_option_table[i].name, text, length) == 0)
 			return &sg_option_table[i];
 	return NULL;
@@ -203,8 +212,8 @@ static int complain_unknown(const char *command, const char *argument)
 		nearest = sg_text_nearest(name, names, count);
 	}
 	sg_complain("%s has no option %s%s%s%s; see shellguard %s --help", command, argument,
-		    nearest != NULL ? ", did you mean --" : "", nearest != NULL ? nearest : "", nearest != NULL ? "?" : "",
-		    command);
+		    nearest != NULL ? ", did you mean --" : "", nearest != NULL ? nearest : "",
+		    nearest != NULL ? "?" : "", command);
 	return -EINVAL;
 }
 
@@ -224,8 +233,8 @@ static int apply(struct sg_options *options, const struct sg_option *option, con
 	const struct {
 		const char *name;
 		bool *value;
-	} switches[] = {{"dry-run", &options->dry_run}, {"quiet", &options->quiet}, {"help", &options->help},
-			{"cost", &options->cost},       {"toml", &options->toml},   {"last", &options->last},
+	} switches[] = {{"dry-run", &options->dry_run}, {"quiet", &options->quiet},  {"help", &options->help},
+			{"cost", &options->cost},       {"toml", &options->toml},    {"last", &options->last},
 			{"json", &options->json},       {"follow", &options->follow}};
 
 	if (strcmp(option->name, "profile") == 0)
@@ -272,7 +281,8 @@ static int read_one(struct sg_options *options, struct line *lines, int argc, ch
 
 int sg_options_read(int argc, char **argv, struct sg_options *options)
 {
-	const bool ends = strcmp(argv[0], "run") == 0; /* what follows the first argument is the command's own */
+	const bool ends =
+		strcmp(argv[0], "run") == 0; /* what follows the first argument is the command's own */
 	struct line lines[LINES] = {0};
 	int status = 0, i = 1, kept = 1;
 
@@ -314,7 +324,8 @@ void sg_options_help(const char *command, struct sg_buffer *out)
 			continue;
 		if (option->letter != 0)
 			(void)snprintf(letter, sizeof(letter), "-%c, ", option->letter);
-		(void)snprintf(left, sizeof(left), "%s--%s%s%s", letter, option->name, option->argument != NULL ? " " : "",
+		(void)snprintf(left, sizeof(left), "%s--%s%s%s", letter, option->name,
+			       option->argument != NULL ? " " : "",
 			       option->argument != NULL ? option->argument : "");
 		sg_buffer_printf(out, "  %-26s %s\n", left, option->help);
 	}

@@ -74,12 +74,12 @@ static const struct sg_mount *find_mount(const struct sg_plan *plan, const char 
 
 static bool is_own(const struct sg_mount *mount)
 {
-	return mount->kind == SG_MOUNT_PRIVATE || mount->kind == SG_MOUNT_PROC || mount->kind == SG_MOUNT_PROC_SYSTEM ||
-	       mount->kind == SG_MOUNT_PTS;
+	return mount->kind == SG_MOUNT_PRIVATE || mount->kind == SG_MOUNT_PROC ||
+	       mount->kind == SG_MOUNT_PROC_SYSTEM || mount->kind == SG_MOUNT_PTS;
 }
 
-static void write_access(const struct sg_policy *policy, struct sg_matcher *names, const char *name, unsigned int access,
-			 const char *word, bool own, struct sg_buffer *out)
+static void write_access(const struct sg_policy *policy, struct sg_matcher *names, const char *name,
+			 unsigned int access, const char *word, bool own, struct sg_buffer *out)
 {
 	struct sg_decision decision;
 
@@ -88,7 +88,8 @@ static void write_access(const struct sg_policy *policy, struct sg_matcher *name
 	if (decision.verdict != SG_VERDICT_ALLOW)
 		sg_buffer_printf(out, ": %s", decision.reason);
 	else if (decision.rule == NULL)
-		sg_buffer_append_text(out, own ? ": it is the world's own" : ": the folder of a tree that is granted");
+		sg_buffer_append_text(out, own ? ": it is the world's own"
+					       : ": the folder of a tree that is granted");
 	else
 		sg_buffer_printf(out, ": by %s", sg_rule_infos[decision.rule->kind].name);
 	if (decision.rule != NULL) {
@@ -103,8 +104,8 @@ static void write_access(const struct sg_policy *policy, struct sg_matcher *name
 	sg_buffer_append_byte(out, '\n');
 }
 
-static void write_answer(const struct sg_policy *policy, const struct sg_plan *plan, struct sg_matcher *names, const char *path,
-			 struct sg_buffer *out)
+static void write_answer(const struct sg_policy *policy, const struct sg_plan *plan, struct sg_matcher *names,
+			 const char *path, struct sg_buffer *out)
 {
 	char name[PATH_MAX + 2];
 	bool exists;
@@ -124,18 +125,22 @@ static void write_answer(const struct sg_policy *policy, const struct sg_plan *p
 	sg_buffer_append_escaped(out, policy->name, strlen(policy->name));
 	sg_buffer_append_text(out, ":\n\n");
 	if (mount == NULL || (mount->kind == SG_MOUNT_FOLDER && strcmp(mount->target, "/") != 0)) {
-		sg_buffer_append_text(out, mount == NULL ? "It is not there: no rule grants it or a folder that holds it. Whoever asks for it gets ENOENT "
+		sg_buffer_append_text(out, mount == NULL ? "It is not there: no rule grants it or a folder "
+							   "that holds it. Whoever asks for it gets ENOENT "
 							   "(\"No such file or directory\").\n"
-							 : "It is there as an empty folder on the way to what is granted: it may be passed through, and "
+							 : "It is there as an empty folder on the way to "
+							   "what is granted: it may be passed through, and "
 							   "holds nothing else.\n");
 		return;
 	}
-	write_access(policy, names, name, SG_ACCESS_READ, name[strlen(name) - 1] == '/' ? "list" : "read", is_own(mount), out);
+	write_access(policy, names, name, SG_ACCESS_READ, name[strlen(name) - 1] == '/' ? "list" : "read",
+		     is_own(mount), out);
 	write_access(policy, names, name, SG_ACCESS_WRITE, "write", is_own(mount), out);
 	write_access(policy, names, name, SG_ACCESS_CHANGE, "change", is_own(mount), out);
 	if (name[strlen(name) - 1] != '/')
 		write_access(policy, names, name, SG_ACCESS_EXECUTE, "execute", is_own(mount), out);
-	sg_buffer_append_text(out, "\n(\"change\" is to make, remove or rename it, or to change its attributes. Its own mode and owner hold as "
+	sg_buffer_append_text(out, "\n(\"change\" is to make, remove or rename it, or to change its "
+				   "attributes. Its own mode and owner hold as "
 				   "well.)\n");
 	if (!exists && !is_own(mount))
 		sg_buffer_append_text(out, "(It does not exist here now.)\n");

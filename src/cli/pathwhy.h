@@ -4,11 +4,12 @@
 #include "cli/options.h"
 #include "world/plan.h"
 
-/* Answers on standard output for the profiles of `options` (none: developer). Returns the exit status of the command. */
+/* Answers on standard output for the profiles of `options` (none: developer). Returns the exit status of the
+ * command. */
 int sg_why_path(const struct sg_options *options, const char *path);
 
 /*
- * Loads, compiles and plans the profiles of `options` (none: developer) with its lines, for the caller. Complains on standard
- * error. Returns 0 with both owned by the caller, or the exit status of the command.
+ * Loads, compiles and plans the profiles of `options` (none: developer) with its lines, for the caller.
+ * Complains on standard error. Returns 0 with both owned by the caller, or the exit status of the command.
  */
 int sg_load_plan(const struct sg_options *options, struct sg_policy **ret_policy, struct sg_plan **ret_plan);

@@ -57,6 +57,7 @@ struct sg_relay_state {
 	uint64_t now_ns; /* CLOCK_MONOTONIC, of the last return from poll */
 };
 
+/* CLOCK_MONOTONIC in nanoseconds. */
 uint64_t sg_relay_clock(void);
 
 /* Moves what the world has written so far, as far as the user's side takes it at once: before we stop. Does

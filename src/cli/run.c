@@ -159,7 +159,7 @@ static int hand_over_pipes(const struct run *run, struct sg_error *error)
 }
 
 /* Signals to us reach the command through the relay, so the supervisor must not be killed by the terminal's. */
-static pid_t fork_supervisor(struct sg_session_spec *spec, const int control[2], const int parent[2], struct run *run)
+static pid_t fork_supervisor(struct sg_session_spec *spec, int control, int parent, struct run *run)
 {
 	struct clone_args arguments = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
 	const bool grouped = run->group.supervisor >= 0;
@@ -177,9 +177,9 @@ static pid_t fork_supervisor(struct sg_session_spec *spec, const int control[2],
 	}
 	if (pid != 0)
 		return pid < 0 ? -errno : (pid_t)pid;
-	/* Our copies of the other ends: with them the supervisor would never see that the front end gave up. */
-	sg_fd_close(control[0]);
-	sg_fd_close(parent[0]);
+	/* Our ends of the sockets must be ours alone, or the supervisor would never see that we have died. */
+	sg_fd_close(control);
+	sg_fd_close(parent);
 	sg_stdio_pipes_close_front(&run->pipes);
 	sg_session_run(spec);
 }
@@ -249,7 +249,7 @@ static int run_session(struct run *run, const struct sg_variables *variables)
 		spec.missing_count = run->missing.count;
 		if (run->identity.mapped)
 			spec.parent = parent[1];
-		supervisor = fork_supervisor(&spec, control, parent, run);
+		supervisor = fork_supervisor(&spec, control[0], parent[0], run);
 		if (supervisor < 0)
 			status = sg_error_set_errno(&error, supervisor, "cannot make a user namespace (\"shellguard doctor\" says why)");
 	}

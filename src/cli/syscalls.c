@@ -15,18 +15,24 @@
 
 /* How a call of each class is bound, for a person. */
 static const char *const bound[SG_CLASSES_] = {
-    [SG_CLASS_UNKNOWN] = "not known: ENOSYS",
-    [SG_CLASS_NATIVE] = "runs natively once a flag gives it: mounts, namespaces and ids hold what it can reach",
-    [SG_CLASS_CHECKED] = "the filter looks at its arguments, then it runs natively",
-    [SG_CLASS_FILE_LOOK] = "runs natively on what is mounted; the supervisor is asked where a profile needs it",
-    [SG_CLASS_FILE_OPEN] = "the supervisor is asked for openings that write, and for every one where a profile needs it; it opens on "
-			   "behalf of the caller",
-    [SG_CLASS_FILE_CHANGE] = "the supervisor is asked where writable folders hold names that may not be changed; it acts on behalf of "
-			     "the caller",
-    [SG_CLASS_FD_CHANGE] = "the supervisor is asked where changes are decided, since a descriptor for reading is enough for it",
-    [SG_CLASS_EXEC] = "the supervisor decides on the program and its interpreters, and verifies what was executed before it runs",
-    [SG_CLASS_NET_NAME] = "the supervisor decides on the address and acts on behalf of the caller",
-    [SG_CLASS_NEVER] = "never given",
+	[SG_CLASS_UNKNOWN] = "not known: ENOSYS",
+	[SG_CLASS_NATIVE] =
+		"runs natively once a flag gives it: mounts, namespaces and ids hold what it can reach",
+	[SG_CLASS_CHECKED] = "the filter looks at its arguments, then it runs natively",
+	[SG_CLASS_FILE_LOOK] =
+		"runs natively on what is mounted; the supervisor is asked where a profile needs it",
+	[SG_CLASS_FILE_OPEN] = "the supervisor is asked for openings that write, and for every one where a "
+			       "profile needs it; it opens on "
+			       "behalf of the caller",
+	[SG_CLASS_FILE_CHANGE] = "the supervisor is asked where writable folders hold names that may not be "
+				 "changed; it acts on behalf of "
+				 "the caller",
+	[SG_CLASS_FD_CHANGE] = "the supervisor is asked where changes are decided, since a descriptor for "
+			       "reading is enough for it",
+	[SG_CLASS_EXEC] = "the supervisor decides on the program and its interpreters, and verifies what was "
+			  "executed before it runs",
+	[SG_CLASS_NET_NAME] = "the supervisor decides on the address and acts on behalf of the caller",
+	[SG_CLASS_NEVER] = "never given",
 };
 
 struct sg_policy *sg_load_flags(void)
@@ -36,11 +42,14 @@ struct sg_policy *sg_load_flags(void)
 	const struct sg_variables variables = {"/nonexistent", "/nonexistent", "nobody", "0", "/nonexistent"};
 	struct sg_error error = SG_ERROR_INIT;
 	struct sg_policy *policy = NULL;
+	/* The definitions for pledge are read where a text speaks of them. */
+	static const char text[] = "# pledge-\n";
 
-	if (sg_source_new("empty", "", 0, &source) < 0)
+	if (sg_source_new("empty", text, sizeof(text) - 1, &source) < 0)
 		return NULL;
 	sources[0] = source;
-	if (sg_policy_compile(sources, 1, &variables, sg_profile_open, NULL, &diagnostics, &policy, &error) != 0) {
+	if (sg_policy_compile(sources, 1, &variables, sg_profile_open, NULL, &diagnostics, &policy, &error) !=
+	    0) {
 		sg_complain("the built-in flags do not compile: %s", error.text);
 		sg_policy_free(policy);
 		policy = NULL;
@@ -59,7 +68,8 @@ static size_t find_flags(const struct sg_policy *policy, const char *name, const
 			const struct sg_statement *statement = &policy->profiles[i]->statements[j];
 
 			if (statement->section == SG_SECTION_DEFINE && statement->kind == SG_RULE_SYSCALL &&
-			    strcmp(statement->text, name) == 0 && (count == 0 || strcmp(flags[count - 1], statement->group) != 0))
+			    strcmp(statement->text, name) == 0 &&
+			    (count == 0 || strcmp(flags[count - 1], statement->group) != 0))
 				flags[count++] = statement->group;
 		}
 	return count;
@@ -67,14 +77,16 @@ static size_t find_flags(const struct sg_policy *policy, const char *name, const
 
 enum { FLAGS_MAX = 128 };
 
-static void write_roles(const struct sg_syscall *call, const char *between, const char *quote, struct sg_buffer *out)
+static void write_roles(const struct sg_syscall *call, const char *between, const char *quote,
+			struct sg_buffer *out)
 {
 	unsigned int count = SG_SYSCALL_ARGUMENTS;
 
 	while (count > 0 && sg_syscall_role(call, count - 1) == SG_ARG_NONE)
 		count--;
 	for (unsigned int i = 0; i < count; i++)
-		sg_buffer_printf(out, "%s%s%s%s", i == 0 ? "" : between, quote, sg_arg_role_name(sg_syscall_role(call, i)), quote);
+		sg_buffer_printf(out, "%s%s%s%s", i == 0 ? "" : between, quote,
+				 sg_arg_role_name(sg_syscall_role(call, i)), quote);
 }
 
 static void write_json(const struct sg_policy *policy, const struct sg_syscall *call, struct sg_buffer *out)
@@ -82,8 +94,8 @@ static void write_json(const struct sg_policy *policy, const struct sg_syscall *
 	const char *flags[FLAGS_MAX];
 	const size_t count = find_flags(policy, call->name, flags, FLAGS_MAX);
 
-	sg_buffer_printf(out, "{\"number\":%u,\"name\":\"%s\",\"class\":\"%s\",\"purpose\":", call->number, call->name,
-			 sg_syscall_class_name((enum sg_syscall_class)call->class));
+	sg_buffer_printf(out, "{\"number\":%u,\"name\":\"%s\",\"class\":\"%s\",\"purpose\":", call->number,
+			 call->name, sg_syscall_class_name((enum sg_syscall_class)call->class));
 	sg_buffer_append_json(out, call->purpose, strlen(call->purpose));
 	sg_buffer_append_text(out, ",\"arguments\":[");
 	write_roles(call, ",", "\"", out);
@@ -103,7 +115,8 @@ static void write_row(const struct sg_policy *policy, const struct sg_syscall *c
 	const char *smallest = call->class == SG_CLASS_NEVER ? "-" : sg_need_flag_of_call(policy, call->name);
 
 	sg_buffer_printf(out, "%3u  %-24s %-12s %-14s %s\n", call->number, call->name,
-			 sg_syscall_class_name((enum sg_syscall_class)call->class), smallest != NULL ? smallest : "-", call->purpose);
+			 sg_syscall_class_name((enum sg_syscall_class)call->class),
+			 smallest != NULL ? smallest : "-", call->purpose);
 }
 
 /* Requests, options and kinds of sockets that the filter knows for the call, with the flag of each. */
@@ -165,10 +178,11 @@ static void write_flags(const struct sg_policy *policy, const struct sg_syscall 
 static void write_call(const struct sg_policy *policy, const struct sg_syscall *call, struct sg_buffer *out)
 {
 	sg_buffer_printf(out, "%s (number %u): %s\n\n", call->name, call->number, call->purpose);
-	sg_buffer_printf(out, "  class\t%s\n  bound\t%s\n", sg_syscall_class_name((enum sg_syscall_class)call->class),
-			 bound[call->class]);
+	sg_buffer_printf(out, "  class\t%s\n  bound\t%s\n",
+			 sg_syscall_class_name((enum sg_syscall_class)call->class), bound[call->class]);
 	if (call->class == SG_CLASS_NEVER)
-		sg_buffer_printf(out, "  answered\t%s\n  why never\t%s\n", strerrorname_np(call->error), call->reason);
+		sg_buffer_printf(out, "  answered\t%s\n  why never\t%s\n", strerrorname_np(call->error),
+				 call->reason);
 	else
 		write_flags(policy, call, out);
 	sg_buffer_append_text(out, "  arguments\t");
@@ -192,7 +206,8 @@ static bool write_openbsd(const struct sg_policy *policy, const char *name, stru
 		sg_buffer_printf(out, "Linux has none like it: %s.\n", call->note);
 		return true;
 	}
-	sg_buffer_printf(out, "in Linux it is %s%s%s.\n\n", call->linux_name, call->note[0] != '\0' ? ": " : "", call->note);
+	sg_buffer_printf(out, "in Linux it is %s%s%s.\n\n", call->linux_name,
+			 call->note[0] != '\0' ? ": " : "", call->note);
 	linux_call = sg_syscall_by_name(call->linux_name, strlen(call->linux_name));
 	if (linux_call != NULL)
 		write_call(policy, linux_call, out);
@@ -226,7 +241,9 @@ static int print_one(const struct sg_policy *policy, const char *name, bool json
 		return complain_unknown(name);
 	if (text.size > 0 && sg_buffer_status(&text) == 0)
 		sg_layout_wrap(text.data, sg_layout_width(STDOUT_FILENO), &out);
-	return sg_buffer_status(&out) == 0 && sg_print(STDOUT_FILENO, out.data, out.size) == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
+	return sg_buffer_status(&out) == 0 && sg_print(STDOUT_FILENO, out.data, out.size) == 0
+		       ? SG_EXIT_OK
+		       : SG_EXIT_FAILED;
 }
 
 static int print_all(const struct sg_policy *policy, bool json)
@@ -234,7 +251,8 @@ static int print_all(const struct sg_policy *policy, bool json)
 	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
 
 	if (!json)
-		sg_buffer_printf(&out, "%3s  %-24s %-12s %-14s %s\n", "nr", "name", "class", "smallest flag", "what it is for");
+		sg_buffer_printf(&out, "%3s  %-24s %-12s %-14s %s\n", "nr", "name", "class", "smallest flag",
+				 "what it is for");
 	for (unsigned int i = 0; i < SG_SYSCALL_LIMIT; i++) {
 		const struct sg_syscall *call = sg_syscall_by_number(i);
 
@@ -245,7 +263,9 @@ static int print_all(const struct sg_policy *policy, bool json)
 		else
 			write_row(policy, call, &out);
 	}
-	return sg_buffer_status(&out) == 0 && sg_print(STDOUT_FILENO, out.data, out.size) == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
+	return sg_buffer_status(&out) == 0 && sg_print(STDOUT_FILENO, out.data, out.size) == 0
+		       ? SG_EXIT_OK
+		       : SG_EXIT_FAILED;
 }
 
 static int answer(const struct sg_options *options)
@@ -268,7 +288,8 @@ int sg_command_syscalls(int argc, char **argv)
 
 	if (sg_options_read(argc, argv, &options) == 0) {
 		if (options.help)
-			status = sg_command_help("syscalls", STDOUT_FILENO) == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
+			status =
+				sg_command_help("syscalls", STDOUT_FILENO) == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
 		else
 			status = answer(&options);
 	}

@@ -19,17 +19,34 @@
 #include "policy/words.h"
 
 /* The texts of a record that are needed here; bytes as they were. */
-enum { TEXT_OPERATION, TEXT_ACCESS, TEXT_OBJECT, TEXT_NAMED, TEXT_ERROR, TEXT_REASON, TEXT_NEEDS, TEXT_FILE, TEXT_KEY,
-       TEXT_WRITTEN, TEXT_FLAG, TEXT_PROGRAM, TEXT_TIME, TEXT_SESSION, TEXTS };
+enum {
+	TEXT_OPERATION,
+	TEXT_ACCESS,
+	TEXT_OBJECT,
+	TEXT_NAMED,
+	TEXT_ERROR,
+	TEXT_REASON,
+	TEXT_NEEDS,
+	TEXT_FILE,
+	TEXT_KEY,
+	TEXT_WRITTEN,
+	TEXT_FLAG,
+	TEXT_PROGRAM,
+	TEXT_TIME,
+	TEXT_SESSION,
+	TEXTS
+};
 
 static const struct {
 	const char *group, *name;
 } places[TEXTS] = {
-    [TEXT_OPERATION] = {NULL, "operation"}, [TEXT_ACCESS] = {NULL, "access"},   [TEXT_OBJECT] = {NULL, "object"},
-    [TEXT_NAMED] = {NULL, "named"},         [TEXT_ERROR] = {NULL, "error"},     [TEXT_REASON] = {NULL, "reason"},
-    [TEXT_NEEDS] = {NULL, "needs"},         [TEXT_FILE] = {"rule", "file"},     [TEXT_KEY] = {"rule", "key"},
-    [TEXT_WRITTEN] = {"rule", "text"},      [TEXT_FLAG] = {"rule", "flag"},     [TEXT_PROGRAM] = {"process", "program"},
-    [TEXT_TIME] = {NULL, "time_dt"},        [TEXT_SESSION] = {NULL, "session"},
+	[TEXT_OPERATION] = {NULL, "operation"}, [TEXT_ACCESS] = {NULL, "access"},
+	[TEXT_OBJECT] = {NULL, "object"},       [TEXT_NAMED] = {NULL, "named"},
+	[TEXT_ERROR] = {NULL, "error"},         [TEXT_REASON] = {NULL, "reason"},
+	[TEXT_NEEDS] = {NULL, "needs"},         [TEXT_FILE] = {"rule", "file"},
+	[TEXT_KEY] = {"rule", "key"},           [TEXT_WRITTEN] = {"rule", "text"},
+	[TEXT_FLAG] = {"rule", "flag"},         [TEXT_PROGRAM] = {"process", "program"},
+	[TEXT_TIME] = {NULL, "time_dt"},        [TEXT_SESSION] = {NULL, "session"},
 };
 
 struct why {
@@ -48,25 +65,31 @@ static const char *text_of(const struct why *why, int which)
 
 static long long number_of(const struct why *why, const char *group, const char *name)
 {
-	return json_integer_value(json_object_get(group == NULL ? why->json : json_object_get(why->json, group), name));
+	return json_integer_value(
+		json_object_get(group == NULL ? why->json : json_object_get(why->json, group), name));
 }
 
 static int read_texts(struct why *why)
 {
 	for (int i = 0; i < TEXTS; i++) {
-		const json_t *object = places[i].group == NULL ? why->json : json_object_get(why->json, places[i].group);
+		const json_t *object =
+			places[i].group == NULL ? why->json : json_object_get(why->json, places[i].group);
 
 		sg_read_bytes(json_object_get(object, places[i].name), &why->texts[i]);
 		if (sg_buffer_status(&why->texts[i]) < 0)
 			return -ENOMEM;
 	}
-	why->refusal = (struct sg_refusal){
-	    .operation = text_of(why, TEXT_OPERATION), .access = text_of(why, TEXT_ACCESS),
-	    .object = text_of(why, TEXT_OBJECT),       .named = text_of(why, TEXT_NAMED),
-	    .error = text_of(why, TEXT_ERROR),         .reason = text_of(why, TEXT_REASON),
-	    .needs = text_of(why, TEXT_NEEDS),         .rule_file = text_of(why, TEXT_FILE),
-	    .rule_key = text_of(why, TEXT_KEY),        .rule_text = text_of(why, TEXT_WRITTEN),
-	    .rule_flag = text_of(why, TEXT_FLAG)};
+	why->refusal = (struct sg_refusal){.operation = text_of(why, TEXT_OPERATION),
+					   .access = text_of(why, TEXT_ACCESS),
+					   .object = text_of(why, TEXT_OBJECT),
+					   .named = text_of(why, TEXT_NAMED),
+					   .error = text_of(why, TEXT_ERROR),
+					   .reason = text_of(why, TEXT_REASON),
+					   .needs = text_of(why, TEXT_NEEDS),
+					   .rule_file = text_of(why, TEXT_FILE),
+					   .rule_key = text_of(why, TEXT_KEY),
+					   .rule_text = text_of(why, TEXT_WRITTEN),
+					   .rule_flag = text_of(why, TEXT_FLAG)};
 	return sg_propose(&why->refusal, &why->proposal);
 }
 
@@ -75,21 +98,17 @@ static void append_escaped(struct sg_buffer *out, const char *text)
 	sg_buffer_append_escaped(out, text, strlen(text));
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash == NULL || slash[1] == '\0' ? path : slash + 1;
-}
-
 /* --- the parts of the answer; each is unwrapped text --- */
 
 static void write_headline(const struct why *why, struct sg_buffer *text)
 {
 	const struct sg_refusal *refusal = &why->refusal;
 
-	append_escaped(text, base_name(text_of(why, TEXT_PROGRAM)));
-	sg_buffer_printf(text, " may not %s ", sg_words_verb(refusal->operation, refusal->access, refusal->object));
+	/* Who asked the session's resolver is not known. */
+	append_escaped(text, text_of(why, TEXT_PROGRAM)[0] != '\0' ? sg_words_base(text_of(why, TEXT_PROGRAM))
+								   : "A program");
+	sg_buffer_printf(text, " may not %s ",
+			 sg_words_verb(refusal->operation, refusal->access, refusal->object));
 	append_escaped(text, refusal->object);
 	if (strcmp(refusal->operation, "call") == 0 && refusal->named[0] != '\0') {
 		sg_buffer_append_text(text, " (");
@@ -111,7 +130,8 @@ static void write_parents(const struct why *why, struct sg_buffer *text)
 		sg_read_bytes(json_object_get(parent, "program"), &program);
 		sg_buffer_append_text(text, i == 0 ? "  started by\t" : ", by ");
 		append_escaped(text, program.data != NULL ? program.data : "?");
-		sg_buffer_printf(text, " (%lld)", (long long)json_integer_value(json_object_get(parent, "pid")));
+		sg_buffer_printf(text, " (%lld)",
+				 (long long)json_integer_value(json_object_get(parent, "pid")));
 	}
 	if (count > 0)
 		sg_buffer_append_byte(text, '\n');
@@ -130,9 +150,11 @@ static void write_facts(const struct why *why, struct sg_buffer *text)
 	const struct sg_refusal *refusal = &why->refusal;
 	const int error = error_number(refusal->error);
 
-	sg_buffer_append_text(text, "  program\t");
-	append_escaped(text, text_of(why, TEXT_PROGRAM));
-	sg_buffer_printf(text, " (process %lld)\n", number_of(why, "process", "pid"));
+	if (text_of(why, TEXT_PROGRAM)[0] != '\0') {
+		sg_buffer_append_text(text, "  program\t");
+		append_escaped(text, text_of(why, TEXT_PROGRAM));
+		sg_buffer_printf(text, " (process %lld)\n", number_of(why, "process", "pid"));
+	}
 	write_parents(why, text);
 	if (refusal->named[0] != '\0' && strcmp(refusal->named, refusal->object) != 0 &&
 	    strcmp(refusal->operation, "call") != 0) {
@@ -154,16 +176,19 @@ static void write_facts(const struct why *why, struct sg_buffer *text)
 static const struct {
 	const char *key, *words;
 } meanings[] = {
-    {"ReadOnly", "The rule grants reading and nothing else; no other one grants this."},
-    {"ReadWrite", "The rule grants reading and writing; no other one grants this."},
-    {"Exec", "The rule grants reading and executing; no other one grants this."},
-    {"Map", "The rule grants reading and mapping as code, as libraries are; no other one grants this."},
-    {"Deny", "A Deny holds whatever else allows the same, wherever it stands and however exactly."},
-    {"DenyRead", "A DenyRead holds whatever else allows the same, wherever it stands and however exactly."},
-    {"DenyWrite", "A DenyWrite holds whatever else allows the same, wherever it stands and however exactly."},
-    {"DenyExec", "A DenyExec holds whatever else allows the same, wherever it stands and however exactly."},
-    {"DenyFlags", "DenyFlags refuses all that the flag gives, even where another flag gives it too."},
-    {"DenySyscalls", "DenySyscalls holds whatever flag gives the call."},
+	{"ReadOnly", "The rule grants reading and nothing else; no other one grants this."},
+	{"ReadWrite", "The rule grants reading and writing; no other one grants this."},
+	{"Exec", "The rule grants reading and executing; no other one grants this."},
+	{"Map", "The rule grants reading and mapping as code, as libraries are; no other one grants this."},
+	{"Deny", "A Deny holds whatever else allows the same, wherever it stands and however exactly."},
+	{"DenyRead",
+	 "A DenyRead holds whatever else allows the same, wherever it stands and however exactly."},
+	{"DenyWrite",
+	 "A DenyWrite holds whatever else allows the same, wherever it stands and however exactly."},
+	{"DenyExec",
+	 "A DenyExec holds whatever else allows the same, wherever it stands and however exactly."},
+	{"DenyFlags", "DenyFlags refuses all that the flag gives, even where another flag gives it too."},
+	{"DenySyscalls", "DenySyscalls holds whatever flag gives the call."},
 };
 
 static void write_reason(const struct why *why, struct sg_buffer *text)
@@ -183,7 +208,8 @@ static void write_reason(const struct why *why, struct sg_buffer *text)
 		return;
 	sg_buffer_append_text(text, "  rule\t");
 	append_escaped(text, refusal->rule_file);
-	sg_buffer_printf(text, ":%lld:%lld", number_of(why, "rule", "line"), number_of(why, "rule", "column"));
+	sg_buffer_printf(text, ":%lld:%lld", number_of(why, "rule", "line"),
+			 number_of(why, "rule", "column"));
 	if (refusal->rule_flag[0] != '\0') {
 		sg_buffer_append_text(text, ", of the flag \"");
 		append_escaped(text, refusal->rule_flag);
@@ -221,7 +247,8 @@ static void quote_rule(struct why *why)
 	found = memmem(start, length, refusal->rule_text, strlen(refusal->rule_text));
 	if (found == NULL || column < 1)
 		return;
-	/* Of a long line the part that holds the rule; the characters before it are counted as the column does. */
+	/* Of a long line the part that holds the rule; the characters before it are counted as the column
+	 * does. */
 	sg_buffer_printf(&why->out, "\n  %6lld | ", line);
 	shown = why->out.size;
 	sg_buffer_append_escaped(&why->out, start, length);
@@ -244,9 +271,10 @@ static void write_line(struct why *why)
 	struct sg_buffer *out = &why->out;
 	struct stat status;
 
-	sg_buffer_append_text(out, strcmp(proposal->key, "Flags") == 0
-					   ? "\nThe smallest flag that allows this:\n\n"
-					   : "\nThe smallest change of the profile that allows this and no more:\n\n");
+	sg_buffer_append_text(
+		out, strcmp(proposal->key, "Flags") == 0
+			     ? "\nThe smallest flag that allows this:\n\n"
+			     : "\nThe smallest change of the profile that allows this and no more:\n\n");
 	sg_buffer_printf(out, "  [%s]\n  %s = [", proposal->section, proposal->key);
 	sg_toml_quote(out, proposal->value.data);
 	sg_buffer_append_text(out, "]\n");
@@ -257,23 +285,31 @@ static void write_line(struct why *why)
 	}
 	if (strcmp(proposal->key, "ReadWrite") == 0 && why->refusal.object[0] == '/' &&
 	    lstat(why->refusal.object, &status) < 0)
-		sg_buffer_append_text(out, "\n(It does not exist yet: each name in its folder is decided then, and only this one may "
+		sg_buffer_append_text(out, "\n(It does not exist yet: each name in its folder is decided "
+					   "then, and only this one may "
 					   "be made.)\n");
 	if (strcmp(proposal->key, "Flags") == 0)
-		sg_buffer_printf(out, "\n(It may give more than this call: shellguard explain --flag %s)\n", proposal->value.data);
+		sg_buffer_printf(out, "\n(It may give more than this call: shellguard explain --flag %s)\n",
+				 proposal->value.data);
 }
 
 static void write_proposal(struct why *why)
 {
 	static const char *const answers[] = {
-	    [SG_PROPOSAL_DENIED] = "\nThat rule says no. If it should not, it is the rule that must change: nothing else in a profile can "
-				   "allow what it denies.\n",
-	    [SG_PROPOSAL_NEVER] = "\nNo profile can allow it.\n",
-	    [SG_PROPOSAL_NONE] = "\nNo single line of a profile is known to allow just this.\n",
+		[SG_PROPOSAL_DENIED] = "\nThat rule says no. If it should not, it is the rule that must "
+				       "change: nothing else in a profile can "
+				       "allow what it denies.\n",
+		[SG_PROPOSAL_NEVER] = "\nNo profile can allow it.\n",
+		[SG_PROPOSAL_NONE] = "\nNo single line of a profile is known to allow just this.\n",
 	};
 
 	if (why->proposal.kind == SG_PROPOSAL_LINE)
 		write_line(why);
+	else if (why->proposal.kind == SG_PROPOSAL_NONE && strcmp(why->refusal.operation, "look up") == 0)
+		sg_layout_wrap("\nA name is looked up where a rule names it with the port that is wanted, as "
+			       "in Allow = "
+			       "[\"tcp:example.org:443\"] under [Networking].\n",
+			       why->width, &why->out);
 	else if (why->proposal.kind != SG_PROPOSAL_HIDDEN)
 		sg_layout_wrap(answers[why->proposal.kind], why->width, &why->out);
 }
@@ -282,8 +318,9 @@ static void write_proposal(struct why *why)
 static void write_hidden(struct why *why, struct sg_buffer *text)
 {
 	sg_buffer_append_text(text, "  why\t");
-	sg_buffer_append_text(text, strcmp(why->refusal.error, "ENOENT") == 0 ? "In this world there is nothing of that name.\n"
-									      : "In this world that name cannot be made or changed.\n");
+	sg_buffer_append_text(text, strcmp(why->refusal.error, "ENOENT") == 0
+					    ? "In this world there is nothing of that name.\n"
+					    : "In this world that name cannot be made or changed.\n");
 }
 
 static void write_answer(struct why *why)
@@ -310,13 +347,17 @@ static int explain_none(const char *path, uint64_t sequence)
 	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT, out = SG_BUFFER_INIT;
 
 	if (sequence != 0)
-		sg_buffer_printf(&text, "Record %llu of %s is no refusal, or there is no such record.\n", (unsigned long long)sequence,
-				 path);
+		sg_buffer_printf(&text, "Record %llu of %s is no refusal, or there is no such record.\n",
+				 (unsigned long long)sequence, path);
 	else
 		sg_buffer_printf(&text, "There is no refusal in %s.\n", path);
-	sg_buffer_append_text(&text, "\nA refusal by the mount tree leaves no record, since nobody is asked: what was not granted is not there "
-				     "(\"No such file or directory\"), what was granted for reading is a read-only file system. For a file, ask "
-				     "the profile: shellguard why -p PROFILE /the/file\n");
+	sg_buffer_append_text(
+		&text,
+		"\nA refusal by the mount tree leaves no record, since nobody is asked: what was not granted "
+		"is not there "
+		"(\"No such file or directory\"), what was granted for reading is a read-only file system, "
+		"what a Deny covers in it "
+		"may not be opened. For a file, ask the profile: shellguard why -p PROFILE /the/file\n");
 	if (sg_buffer_status(&text) == 0)
 		sg_layout_wrap(text.data, sg_layout_width(STDERR_FILENO), &out);
 	if (sg_buffer_status(&out) == 0)
@@ -339,7 +380,8 @@ static int explain_record(const char *session, uint64_t sequence)
 		status = read_texts(&why);
 	if (status == 0) {
 		write_answer(&why);
-		if (sg_buffer_status(&why.out) == 0 && sg_print(STDOUT_FILENO, why.out.data, why.out.size) == 0)
+		if (sg_buffer_status(&why.out) == 0 &&
+		    sg_print(STDOUT_FILENO, why.out.data, why.out.size) == 0)
 			result = SG_EXIT_OK;
 	} else {
 		sg_complain("%s", error.code != 0 ? error.text : "cannot read the record");
@@ -366,13 +408,15 @@ static int explain(const struct sg_options *options)
 	if (argument != NULL && argument[0] == '/')
 		return sg_why_path(options, argument);
 	if (options->profile_count > 0) {
-		sg_complain("with a profile, why takes an absolute name: shellguard why -p %s /some/file", options->profiles[0]);
+		sg_complain("with a profile, why takes an absolute name: shellguard why -p %s /some/file",
+			    options->profiles[0]);
 		return SG_EXIT_USAGE;
 	}
 	if (argument != NULL) {
 		errno = 0;
 		sequence = strtoull(argument, &end, 10);
-		if (argument[0] < '0' || argument[0] > '9' || *end != '\0' || errno != 0 || sequence == 0 || options->last) {
+		if (argument[0] < '0' || argument[0] > '9' || *end != '\0' || errno != 0 || sequence == 0 ||
+		    options->last) {
 			sg_complain("\"%s\" is no number of a record and no absolute name%s", argument,
 				    options->last ? ", and --last takes neither" : "");
 			return SG_EXIT_USAGE;

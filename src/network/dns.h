@@ -121,6 +121,7 @@ bool sg_dns_name_equal(const struct sg_dns_name *a, const struct sg_dns_name *b)
 /* True if `name` is `parent` or below it. */
 bool sg_dns_name_within(const struct sg_dns_name *name, const struct sg_dns_name *parent);
 
+/* The wire form of a host name. Always fits: a canonical host name is shorter than the longest DNS name. */
 void sg_dns_name_from_domain(const struct sg_domain *domain, struct sg_dns_name *ret);
 
 /*
@@ -180,6 +181,7 @@ struct sg_dns_answers {
 	struct sg_buffer pool;
 };
 
+/* Frees the pool. The answers are empty afterwards. */
 void sg_dns_answers_done(struct sg_dns_answers *answers);
 #define SG_AUTO_DNS_ANSWERS SG_CLEANUP(sg_dns_answers_done)
 

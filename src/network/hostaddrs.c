@@ -11,6 +11,9 @@
 
 #include "base/fd.h"
 
+/* The macros of linux/netlink.h cast to char *. (gcc passes over what comes from system headers.) */
+#pragma GCC diagnostic ignored "-Wcast-qual"
+
 enum {
 	RANGES_MAX = 1 << 16, /* addresses and local routes of one host */
 	REPLY_SIZE = 1 << 16, /* the kernel fills at most 32 KiB a message of a dump */

@@ -114,4 +114,5 @@ struct sg_addressset_path {
 	size_t length;
 	uint32_t rule, classes;
 };
+/* An array of *ret_count of them, the set's; NULL where there are none. */
 const struct sg_addressset_path *sg_addressset_paths(const struct sg_addressset *set, size_t *ret_count);

@@ -38,6 +38,7 @@ struct sg_ports_table {
 	uint32_t classes; /* union of all */
 };
 
+/* Frees what the store holds; not the store itself. */
 void sg_ports_store_done(struct sg_ports_store *store);
 
 /* Compiles `count` items into a table. Returns 0 or -ENOMEM. */

@@ -14,20 +14,27 @@ static enum sg_addresspattern_use use_of(enum sg_rule_kind kind)
 					      : SG_ADDRESSPATTERN_ALLOW;
 }
 
-/* Points at the bytes at fault, where the value is written plainly: without escapes or variables. */
+/* Shows `length` bytes at `offset` of the pattern, where the value is written plainly: without escapes or variables. */
 static void complain(struct sg_compiler *compiler, const struct sg_statement *statement, const struct sg_rule *rule,
-		     const struct sg_addresspattern_problem *problem)
+		     size_t offset, size_t length, const char *message, const char *hint)
 {
-	SG_AUTO_BUFFER struct sg_buffer hint = SG_BUFFER_INIT;
 	struct sg_statement exact = *statement;
 
 	if (rule->text == statement->text && statement->span.length == statement->size + 2) {
-		exact.span.offset += 1 + (uint32_t)problem->offset;
-		exact.span.length = (uint32_t)problem->length;
+		exact.span.offset += 1 + (uint32_t)offset;
+		exact.span.length = (uint32_t)length;
 	}
+	sg_compile_complain(compiler, &exact, hint[0] != '\0' ? hint : NULL, "%s", message);
+}
+
+static void complain_pattern(struct sg_compiler *compiler, const struct sg_statement *statement, const struct sg_rule *rule,
+			     const struct sg_addresspattern_problem *problem)
+{
+	char hint[sizeof(problem->suggestion) + 32] = "";
+
 	if (problem->suggestion[0] != '\0')
-		sg_buffer_printf(&hint, "write \"%s\" there", problem->suggestion);
-	sg_compile_complain(compiler, &exact, hint.size > 0 ? hint.data : NULL, "%s", problem->message);
+		(void)snprintf(hint, sizeof(hint), "write \"%s\" there", problem->suggestion);
+	complain(compiler, statement, rule, problem->offset, problem->length, problem->message, hint);
 }
 
 void sg_compile_address(struct sg_compiler *compiler, const struct sg_statement *statement, struct sg_rule *rule)
@@ -42,7 +49,7 @@ void sg_compile_address(struct sg_compiler *compiler, const struct sg_statement 
 	if (status < 0) {
 		free(pattern);
 		if (status == -EINVAL)
-			complain(compiler, statement, rule, &problem);
+			complain_pattern(compiler, statement, rule, &problem);
 		else
 			compiler->status = status;
 		return;
@@ -52,14 +59,9 @@ void sg_compile_address(struct sg_compiler *compiler, const struct sg_statement 
 		return;
 	/* A path is a glob of files: it is matched as those are. */
 	status = sg_glob_parse(pattern->path, pattern->path_length, &error, &rule->glob);
-	if (status == -EINVAL) {
-		const size_t before = strlen(rule->text) - pattern->path_length;
-
-		problem = (struct sg_addresspattern_problem){.offset = before + error.offset, .length = error.length};
-		(void)snprintf(problem.message, sizeof(problem.message), "%s", error.message);
-		(void)snprintf(problem.suggestion, sizeof(problem.suggestion), "%s", error.suggestion);
-		complain(compiler, statement, rule, &problem);
-	} else if (status < 0) {
+	if (status == -EINVAL)
+		complain(compiler, statement, rule, strlen(rule->text) - pattern->path_length + error.offset, error.length,
+			 error.message, error.suggestion);
+	else if (status < 0)
 		compiler->status = status;
-	}
 }

@@ -25,6 +25,7 @@ struct sg_compiler {
 	int status; /* a fault met on the way, as -ENOMEM */
 };
 
+/* Adds an error at the place of the statement's value, with a hint (may be NULL). */
 void sg_compile_complain(struct sg_compiler *compiler, const struct sg_statement *statement, const char *hint,
 			 const char *format, ...) SG_PRINTF(4, 5);
 

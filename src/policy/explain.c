@@ -46,7 +46,8 @@ void sg_explain_title(const struct sg_policy *policy, struct sg_buffer *out)
 		sg_buffer_append_byte(out, '\n');
 	}
 	sg_policy_hash_text(policy, hash);
-	sg_buffer_printf(out, "\nNothing is allowed but what stands here. The policy's hash is %.16s.\n", hash);
+	sg_buffer_printf(out, "\nNothing is allowed but what stands here. The policy's hash is %.16s.\n",
+			 hash);
 }
 
 /* --- lists of rules --- */
@@ -105,7 +106,8 @@ static const char *words_of_rule(const struct sg_rule *rule)
 }
 
 /* Returns false if there is no rule of that kind: then nothing is written. */
-static bool append_rules(const struct sg_policy *policy, enum sg_rule_kind kind, const char *title, struct sg_buffer *out)
+static bool append_rules(const struct sg_policy *policy, enum sg_rule_kind kind, const char *title,
+			 struct sg_buffer *out)
 {
 	size_t count;
 	const struct sg_rule *rules = sg_policy_rules(policy, kind, &count);
@@ -126,18 +128,19 @@ static const struct {
 	enum sg_rule_kind kind;
 	const char *title;
 } file_kinds[] = {
-    {SG_RULE_READ, "It may read:"},
-    {SG_RULE_WRITE, "It may read and write:"},
-    {SG_RULE_EXECUTE, "It may read and execute:"},
-    {SG_RULE_MAP, "It may load as libraries, not execute:"},
-    {SG_RULE_PRIVATE, "Folders of its own, empty at the start and gone at the end:"},
-    {SG_RULE_DENY, "Refused, whatever allows it (the names stay visible):"},
-    {SG_RULE_DENY_READ, "Refused to be read, whatever allows it:"},
-    {SG_RULE_DENY_WRITE, "Refused to be written, made, removed and renamed, whatever allows it:"},
-    {SG_RULE_DENY_EXECUTE, "Refused to be executed, whatever allows it:"},
-    {SG_RULE_HIDE, "Hidden, as if it did not exist:"},
-    {SG_RULE_LOG_READ, "Each opening is recorded, refused ones too:"},
-    {SG_RULE_LOG_WRITE, "Each opening for writing and each change of a name is recorded, refused ones too:"},
+	{SG_RULE_READ, "It may read:"},
+	{SG_RULE_WRITE, "It may read and write:"},
+	{SG_RULE_EXECUTE, "It may read and execute:"},
+	{SG_RULE_MAP, "It may load as libraries, not execute:"},
+	{SG_RULE_PRIVATE, "Folders of its own, empty at the start and gone at the end:"},
+	{SG_RULE_DENY, "Refused, whatever allows it (the names stay visible):"},
+	{SG_RULE_DENY_READ, "Refused to be read, whatever allows it:"},
+	{SG_RULE_DENY_WRITE, "Refused to be written, made, removed and renamed, whatever allows it:"},
+	{SG_RULE_DENY_EXECUTE, "Refused to be executed, whatever allows it:"},
+	{SG_RULE_HIDE, "Hidden, as if it did not exist:"},
+	{SG_RULE_LOG_READ, "Each opening is recorded, refused ones too:"},
+	{SG_RULE_LOG_WRITE,
+	 "Each opening for writing and each change of a name is recorded, refused ones too:"},
 };
 
 void sg_explain_files(const struct sg_policy *policy, struct sg_buffer *out)
@@ -147,21 +150,25 @@ void sg_explain_files(const struct sg_policy *policy, struct sg_buffer *out)
 	heading(out, "Files");
 	for (size_t i = 0; i < SG_ARRAY_SIZE(file_kinds); i++)
 		any |= append_rules(policy, file_kinds[i].kind, file_kinds[i].title, out);
-	sg_buffer_append_text(out, any ? "  All other files of this host do not exist for it.\n" : "  No file at all.\n");
+	sg_buffer_append_text(out, any ? "  All other files of this host do not exist for it.\n"
+				       : "  No file at all.\n");
 }
 
 /* --- network --- */
 
 static const char *const host_words[SG_HOST_KINDS_] = {
-    [SG_HOST_PREFIX] = "by address",
-    [SG_HOST_NAME] = "the addresses that the session's resolver answers for the name: whatever else lives at them is open too",
-    [SG_HOST_SUBDOMAINS] = "names below it, by the addresses answered for them: whatever else lives at them is open too",
-    [SG_HOST_INTERNET] = "every address outside: not this host's own, loopback, link-local or metadata ones",
-    [SG_HOST_OWN] = "this host's own addresses",
-    [SG_HOST_LOOPBACK] = "the host's loopback",
-    [SG_HOST_ANY] = "every address",
-    [SG_HOST_UNIX_PATH] = "sockets of these names",
-    [SG_HOST_UNIX_ABSTRACT] = "abstract sockets of these names",
+	[SG_HOST_PREFIX] = "by address",
+	[SG_HOST_NAME] = "the addresses that the session's resolver answers for the name: whatever else "
+			 "lives at them is open too",
+	[SG_HOST_SUBDOMAINS] =
+		"names below it, by the addresses answered for them: whatever else lives at them is open too",
+	[SG_HOST_INTERNET] =
+		"every address outside: not this host's own, loopback, link-local or metadata ones",
+	[SG_HOST_OWN] = "this host's own addresses",
+	[SG_HOST_LOOPBACK] = "the host's loopback",
+	[SG_HOST_ANY] = "every address",
+	[SG_HOST_UNIX_PATH] = "sockets of these names",
+	[SG_HOST_UNIX_ABSTRACT] = "abstract sockets of these names",
 };
 
 static const char *words_of_address(const struct sg_rule *rule)
@@ -171,7 +178,7 @@ static const char *words_of_address(const struct sg_rule *rule)
 	const char *words = "";
 
 	if (sg_addresspattern_parse(rule->text, strlen(rule->text),
-				    rule->kind == SG_RULE_LISTEN	  ? SG_ADDRESSPATTERN_LISTEN
+				    rule->kind == SG_RULE_LISTEN         ? SG_ADDRESSPATTERN_LISTEN
 				    : rule->kind == SG_RULE_DENY_ADDRESS ? SG_ADDRESSPATTERN_DENY
 									 : SG_ADDRESSPATTERN_ALLOW,
 				    &pattern, &problem) == 0) {
@@ -181,7 +188,8 @@ static const char *words_of_address(const struct sg_rule *rule)
 	return words;
 }
 
-static bool append_addresses(const struct sg_policy *policy, enum sg_rule_kind kind, const char *title, struct sg_buffer *out)
+static bool append_addresses(const struct sg_policy *policy, enum sg_rule_kind kind, const char *title,
+			     struct sg_buffer *out)
 {
 	size_t count;
 	const struct sg_rule *rules = sg_policy_rules(policy, kind, &count);
@@ -204,12 +212,15 @@ void sg_explain_network(const struct sg_policy *policy, struct sg_buffer *out)
 	any = append_addresses(policy, SG_RULE_ALLOW, "It may connect to:", out);
 	any |= append_addresses(policy, SG_RULE_LISTEN, "It may listen on:", out);
 	if (sg_policy_has_flag(policy, "incoming")) {
-		sg_buffer_append_text(out, "  By the flag \"incoming\" it may listen on free ports of the host from 1024 up.\n");
+		sg_buffer_append_text(
+			out,
+			"  By the flag \"incoming\" it may listen on free ports of the host from 1024 up.\n");
 		any = true;
 	}
 	(void)append_addresses(policy, SG_RULE_DENY_ADDRESS, "Refused, whatever allows it:", out);
-	sg_buffer_append_text(out, any ? "  All other addresses are refused. The world's loopback is its own.\n"
-				       : "  It has a network of its own that leads nowhere: no address can be reached.\n");
+	sg_buffer_append_text(
+		out, any ? "  All other addresses are refused. The world's loopback is its own.\n"
+			 : "  It has a network of its own that leads nowhere: no address can be reached.\n");
 }
 
 /* --- flags --- */
@@ -250,7 +261,8 @@ void sg_explain_flags(const struct sg_policy *policy, struct sg_buffer *out)
 
 	(void)sg_policy_rules(policy, SG_RULE_SYSCALL, &calls);
 	heading(out, "What its programs may do");
-	sg_buffer_append_text(out, count > 0 ? "  Purposes (flags) that are granted:\n" : "  No purpose is granted: no program can start.\n");
+	sg_buffer_append_text(out, count > 0 ? "  Purposes (flags) that are granted:\n"
+					     : "  No purpose is granted: no program can start.\n");
 	for (size_t i = 0; i < count; i++)
 		if (rules[i].flag == NULL)
 			append_flag(policy, &rules[i], out);
@@ -263,11 +275,15 @@ void sg_explain_flags(const struct sg_policy *policy, struct sg_buffer *out)
 	append_names(policy, SG_RULE_SYSCALL, true, "System calls that are named themselves:", out);
 	append_names(policy, SG_RULE_DENY_SYSCALL, true, "System calls that are refused:", out);
 	append_names(policy, SG_RULE_CAPABILITY, true, "Capabilities over its own namespace:", out);
-	append_names(policy, SG_RULE_CAPABILITY, false, "Capabilities over its own namespace that come with flags:", out);
+	append_names(policy, SG_RULE_CAPABILITY, false,
+		     "Capabilities over its own namespace that come with flags:", out);
 	append_names(policy, SG_RULE_DENY_CAPABILITY, true, "Capabilities that are refused:", out);
 	append_names(policy, SG_RULE_ACCEPT, true, "It runs even where the kernel lacks:", out);
 	if (calls > 0)
-		sg_buffer_printf(out, "  That makes %zu system calls; all others are refused (shellguard syscalls has them all).\n", calls);
+		sg_buffer_printf(out,
+				 "  That makes %zu system calls; all others are refused (shellguard syscalls "
+				 "has them all).\n",
+				 calls);
 }
 
 /* --- the process --- */
@@ -279,9 +295,15 @@ void sg_explain_limit_value(enum sg_limit_unit unit, uint64_t value, struct sg_b
 		uint64_t size;
 		const char *name;
 	} units[] = {
-	    {SG_LIMIT_BYTES, UINT64_C(1) << 40, "TiB"}, {SG_LIMIT_BYTES, 1U << 30, "GiB"}, {SG_LIMIT_BYTES, 1U << 20, "MiB"},
-	    {SG_LIMIT_BYTES, 1U << 10, "KiB"},		{SG_LIMIT_BYTES, 1, " bytes"},	   {SG_LIMIT_SECONDS, 86400, "d"},
-	    {SG_LIMIT_SECONDS, 3600, "h"},		{SG_LIMIT_SECONDS, 60, "min"},	   {SG_LIMIT_SECONDS, 1, "s"},
+		{SG_LIMIT_BYTES, UINT64_C(1) << 40, "TiB"},
+		{SG_LIMIT_BYTES, 1U << 30, "GiB"},
+		{SG_LIMIT_BYTES, 1U << 20, "MiB"},
+		{SG_LIMIT_BYTES, 1U << 10, "KiB"},
+		{SG_LIMIT_BYTES, 1, " bytes"},
+		{SG_LIMIT_SECONDS, 86400, "d"},
+		{SG_LIMIT_SECONDS, 3600, "h"},
+		{SG_LIMIT_SECONDS, 60, "min"},
+		{SG_LIMIT_SECONDS, 1, "s"},
 	};
 
 	for (size_t i = 0; i < SG_ARRAY_SIZE(units); i++) {
@@ -320,7 +342,8 @@ void sg_explain_process(const struct sg_policy *policy, const char *const *passe
 
 	heading(out, "Its processes");
 	append_limits(policy, out);
-	sg_buffer_append_text(out, "  Environment: PATH, HOME, USER, LOGNAME and SHELLGUARD_SESSION are set; these pass where the caller has "
+	sg_buffer_append_text(out, "  Environment: PATH, HOME, USER, LOGNAME and SHELLGUARD_SESSION are set; "
+				   "these pass where the caller has "
 				   "them:");
 	for (size_t i = 0; passed[i] != NULL; i++)
 		sg_buffer_printf(out, "%s %s", i == 0 ? "" : ",", passed[i]);
@@ -332,10 +355,13 @@ void sg_explain_process(const struct sg_policy *policy, const char *const *passe
 		append_escaped(out, rules[0].text);
 		sg_buffer_append_text(out, ".\n");
 	} else {
-		sg_buffer_append_text(out, "  It starts in the caller's folder where the world has it, else in /.\n");
+		sg_buffer_append_text(
+			out, "  It starts in the caller's folder where the world has it, else in /.\n");
 	}
 	rules = sg_policy_rules(policy, SG_RULE_USER, &count);
 	sg_buffer_append_text(out, "  It runs as ");
 	append_escaped(out, count > 0 ? rules[0].text : "the caller");
-	sg_buffer_append_text(out, ", holds no capability over this host, sees no process but its own, and ends as a whole.\n");
+	sg_buffer_append_text(
+		out,
+		", holds no capability over this host, sees no process but its own, and ends as a whole.\n");
 }

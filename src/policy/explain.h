@@ -1,7 +1,7 @@
 /*
- * A policy in plain words. Nothing here prints: the text is appended to a buffer, one paragraph or entry a line, unwrapped;
- * an entry's left side and its explanation are separated by a tab (cli/layout.h makes columns of it). Everything that comes
- * from a profile is escaped. A failed allocation shows in the buffer.
+ * A policy in plain words. Nothing here prints: the text is appended to a buffer, one paragraph or entry a
+ * line, unwrapped; an entry's left side and its explanation are separated by a tab (cli/layout.h makes
+ * columns of it). Everything that comes from a profile is escaped. A failed allocation shows in the buffer.
  */
 #pragma once
 
@@ -20,10 +20,12 @@ void sg_explain_network(const struct sg_policy *policy, struct sg_buffer *out);
 /* Flags with their descriptions, system calls and capabilities named or refused. */
 void sg_explain_flags(const struct sg_policy *policy, struct sg_buffer *out);
 
-/* Limits, environment, working directory, user. `passed`: names that pass always, NULL-terminated (world/environment.h). */
+/* Limits, environment, working directory, user. `passed`: names that pass always, NULL-terminated
+ * (world/environment.h). */
 void sg_explain_process(const struct sg_policy *policy, const char *const *passed, struct sg_buffer *out);
 
-/* Where rules meet: denials that take away from what is allowed, ReadOnly beside ReadWrite, flags granted and denied. */
+/* Where rules meet: denials that take away from what is allowed, ReadOnly beside ReadWrite, flags granted and
+ * denied. */
 void sg_explain_overlaps(const struct sg_policy *policy, struct sg_buffer *out);
 
 /* The folders whose names and stat data wildcards show. */

@@ -15,7 +15,8 @@ static bool is_kind(const struct sg_rule *rule, uint64_t kinds)
 	return (kinds >> rule->kind & 1) != 0;
 }
 
-static void append_both(const struct sg_rule *a, const char *between, const struct sg_rule *b, struct sg_buffer *out)
+static void append_both(const struct sg_rule *a, const char *between, const struct sg_rule *b,
+			struct sg_buffer *out)
 {
 	sg_buffer_append_text(out, "  ");
 	sg_words_rule(a, out);
@@ -33,11 +34,12 @@ static const struct {
 	uint64_t left, right;
 	const char *words;
 } meetings[] = {
-    {KIND(DENY) | KIND(HIDE), KIND(READ) | KIND(WRITE) | KIND(EXECUTE) | KIND(MAP) | KIND(PRIVATE), "takes away from"},
-    {KIND(DENY_READ), KIND(READ) | KIND(WRITE) | KIND(EXECUTE) | KIND(MAP), "takes away from"},
-    {KIND(DENY_WRITE), KIND(WRITE), "takes away from"},
-    {KIND(DENY_EXECUTE), KIND(EXECUTE), "takes away from"},
-    {KIND(READ), KIND(WRITE), "meets a rule that lets the same be written, and there it may be written:"},
+	{KIND(DENY) | KIND(HIDE), KIND(READ) | KIND(WRITE) | KIND(EXECUTE) | KIND(MAP) | KIND(PRIVATE),
+	 "takes away from"},
+	{KIND(DENY_READ), KIND(READ) | KIND(WRITE) | KIND(EXECUTE) | KIND(MAP), "takes away from"},
+	{KIND(DENY_WRITE), KIND(WRITE), "takes away from"},
+	{KIND(DENY_EXECUTE), KIND(EXECUTE), "takes away from"},
+	{KIND(READ), KIND(WRITE), "meets a rule that lets the same be written, and there it may be written:"},
 };
 
 /* Two rules of flags that meet are the business of those who wrote the flags. */
@@ -52,8 +54,8 @@ static size_t append_meetings(const struct sg_policy *policy, size_t row, size_t
 		for (size_t j = 0; j < policy->rule_count && told < LINES_MAX; j++) {
 			const struct sg_rule *a = &policy->rules[i], *b = &policy->rules[j];
 
-			if (!is_kind(a, meetings[row].left) || !is_kind(b, meetings[row].right) || !is_worth_telling(a, b) ||
-			    sg_glob_overlaps(a->glob, b->glob) != SG_GLOB_YES)
+			if (!is_kind(a, meetings[row].left) || !is_kind(b, meetings[row].right) ||
+			    !is_worth_telling(a, b) || sg_glob_overlaps(a->glob, b->glob) != SG_GLOB_YES)
 				continue;
 			append_both(a, meetings[row].words, b, out);
 			told++;
@@ -98,7 +100,8 @@ void sg_explain_overlaps(const struct sg_policy *policy, struct sg_buffer *out)
 static void append_folder(const char *folder, const struct sg_rule *rule, size_t *told, struct sg_buffer *out)
 {
 	if ((*told)++ == 0)
-		sg_buffer_append_text(out, "\nFolders whose names its programs see (names, sizes and times, not the contents), since a rule "
+		sg_buffer_append_text(out, "\nFolders whose names its programs see (names, sizes and times, "
+					   "not the contents), since a rule "
 					   "picks files there by name\n");
 	sg_buffer_append_text(out, "    ");
 	sg_buffer_append_escaped(out, folder, strlen(folder));
@@ -115,8 +118,9 @@ void sg_explain_folders(const struct sg_policy *policy, struct sg_buffer *out)
 		SG_CLEANUP(sg_glob_names_done) struct sg_glob_names names = {0};
 		const struct sg_rule *rule = &policy->rules[i];
 
-		if (!is_kind(rule, KIND(READ) | KIND(WRITE) | KIND(EXECUTE) | KIND(MAP)) || rule->glob == NULL ||
-		    sg_glob_is_tree(rule->glob) || sg_glob_folders(rule->glob, FOLDERS_MAX, &names) < 0)
+		if (!is_kind(rule, KIND(READ) | KIND(WRITE) | KIND(EXECUTE) | KIND(MAP)) ||
+		    rule->glob == NULL || sg_glob_is_tree(rule->glob) ||
+		    sg_glob_folders(rule->glob, FOLDERS_MAX, &names) < 0)
 			continue;
 		for (size_t j = 0; j < names.count; j++)
 			append_folder(names.names[j], rule, &told, out);
@@ -202,7 +206,8 @@ void sg_explain_openbsd(const struct sg_policy *policy, struct sg_buffer *out)
 
 		sg_buffer_printf(out, "    %s\t", call->name);
 		if (call->linux_name != NULL)
-			sg_buffer_printf(out, "%s%s%s\n", call->linux_name, call->note[0] != '\0' ? ": " : "", call->note);
+			sg_buffer_printf(out, "%s%s%s\n", call->linux_name, call->note[0] != '\0' ? ": " : "",
+					 call->note);
 		else
 			sg_buffer_printf(out, "none in Linux: %s\n", call->note);
 	}

@@ -87,6 +87,7 @@ struct sg_glob_names {
 	size_t count;
 };
 
+/* Frees the names. The list is empty afterwards. */
 void sg_glob_names_done(struct sg_glob_names *names);
 #define SG_AUTO_GLOB_NAMES SG_CLEANUP(sg_glob_names_done)
 

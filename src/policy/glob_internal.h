@@ -110,6 +110,7 @@ struct sg_glob_walk {
 	bool started, to_wildcard, stopped;
 };
 
+/* As the comment above says. The walk is the caller's (sg_glob_walk_done); the glob is borrowed. */
 int sg_glob_walk_init(struct sg_glob_walk *walk, const struct sg_glob *glob);
 void sg_glob_walk_done(struct sg_glob_walk *walk);
 bool sg_glob_walk_next(struct sg_glob_walk *walk);

@@ -103,5 +103,6 @@ struct sg_exploration {
 	uint64_t mask;   /* of the caller's meaning */
 	bool from_start; /* the positions are before the first byte */
 };
+/* As the comment above says; of the exploration only the caller's own part may change. */
 int sg_matcher_explore(struct sg_matcher *matcher, struct sg_exploration *exploration, uint32_t a,
 		       uint32_t b);

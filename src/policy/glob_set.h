@@ -109,4 +109,5 @@ struct sg_matcher_statistics {
 	uint64_t flushes; /* the cache was full and was emptied */
 	uint64_t plain;   /* bytes matched by node sets alone, without the cache */
 };
+/* Copies the counts since the matcher was made. Always sets *ret_statistics. */
 void sg_matcher_statistics(const struct sg_matcher *matcher, struct sg_matcher_statistics *ret_statistics);

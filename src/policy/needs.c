@@ -31,8 +31,8 @@ const char *sg_need_describe_flag(const struct sg_policy *policy, const char *na
 		for (size_t j = 0; j < policy->profiles[i]->count; j++) {
 			const struct sg_statement *statement = &policy->profiles[i]->statements[j];
 
-			if (statement->section == SG_SECTION_DEFINE && statement->kind == SG_RULE_DESCRIPTION &&
-			    strcmp(statement->group, name) == 0)
+			if (statement->section == SG_SECTION_DEFINE &&
+			    statement->kind == SG_RULE_DESCRIPTION && strcmp(statement->group, name) == 0)
 				return statement->text;
 		}
 	return "";
@@ -63,7 +63,8 @@ static void close_over(const struct sg_policy *policy, const char *name, struct 
 			for (size_t k = 0; k < policy->profiles[j]->count; k++) {
 				const struct sg_statement *statement = &policy->profiles[j]->statements[k];
 
-				if (statement->section == SG_SECTION_DEFINE && statement->kind == SG_RULE_FLAG &&
+				if (statement->section == SG_SECTION_DEFINE &&
+				    statement->kind == SG_RULE_FLAG &&
 				    strcmp(statement->group, closure->names[i]) == 0)
 					add_name(closure, statement->text);
 			}
@@ -78,7 +79,8 @@ static bool closure_has(const struct closure *closure, const char *name)
 }
 
 /* The number of calls that a closure gives; *ret_has: `call` is one of them. */
-static size_t count_calls(const struct sg_policy *policy, const struct closure *closure, const char *call, bool *ret_has)
+static size_t count_calls(const struct sg_policy *policy, const struct closure *closure, const char *call,
+			  bool *ret_has)
 {
 	size_t count = 0;
 
@@ -125,9 +127,11 @@ const char *sg_need_flag_of_call(const struct sg_policy *policy, const char *nam
 			size_t size;
 			bool has;
 
-			/* The smallest that gives it states it itself: one that merely includes that one is larger. */
+			/* The smallest that gives it states it itself: one that merely includes that one is
+			 * larger. */
 			if (statement->section != SG_SECTION_DEFINE || statement->kind != SG_RULE_SYSCALL ||
-			    strcmp(statement->text, name) != 0 || (best != NULL && is_pledge(statement->group)))
+			    strcmp(statement->text, name) != 0 ||
+			    (best != NULL && is_pledge(statement->group)))
 				continue;
 			close_over(policy, statement->group, &closure);
 			size = count_calls(policy, &closure, name, &has);
@@ -164,7 +168,8 @@ static bool find_socket(const uint64_t arguments[6], struct value_need *ret)
 	for (size_t i = 0; i < count; i++) {
 		if ((uint32_t)kinds[i].domain != (uint32_t)arguments[0] ||
 		    (uint32_t)kinds[i].type != ((uint32_t)arguments[1] & SG_SOCKET_TYPE_MASK) ||
-		    (kinds[i].protocol != SG_SOCKET_ANY && (uint32_t)kinds[i].protocol != (uint32_t)arguments[2]))
+		    (kinds[i].protocol != SG_SOCKET_ANY &&
+		     (uint32_t)kinds[i].protocol != (uint32_t)arguments[2]))
 			continue;
 		*ret = (struct value_need){kinds[i].flag, kinds[i].name, NULL};
 		return true;
@@ -178,7 +183,8 @@ static bool find_option(const uint64_t arguments[6], struct value_need *ret)
 	const struct sg_socket_option *options = sg_socket_options(&count);
 
 	for (size_t i = 0; i < count; i++) {
-		if ((uint32_t)options[i].level != (uint32_t)arguments[1] || (uint32_t)options[i].option != (uint32_t)arguments[2])
+		if ((uint32_t)options[i].level != (uint32_t)arguments[1] ||
+		    (uint32_t)options[i].option != (uint32_t)arguments[2])
 			continue;
 		*ret = (struct value_need){options[i].flag, options[i].name, options[i].reason};
 		return true;
@@ -196,21 +202,26 @@ static const struct {
 #undef SG_CHECK
 };
 
-enum { NAMESPACES = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP };
+enum {
+	NAMESPACES = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET |
+		     CLONE_NEWCGROUP
+};
 
-static bool find_check(const struct sg_policy *policy, const struct sg_syscall *call, const uint64_t arguments[6],
-		       struct value_need *ret)
+static bool find_check(const struct sg_policy *policy, const struct sg_syscall *call,
+		       const uint64_t arguments[6], struct value_need *ret)
 {
 	const unsigned int number = call->number;
 
 	if (number == SYS_clone && ((uint32_t)arguments[0] & NAMESPACES) != 0) {
-		*ret = (struct value_need){SG_FLAG_NONE_, "CLONE_NEW...", "a world may not make namespaces of its own"};
+		*ret = (struct value_need){SG_FLAG_NONE_, "CLONE_NEW...",
+					   "a world may not make namespaces of its own"};
 		return true;
 	}
 	if (number == SYS_clone) {
 		const bool thread = (arguments[0] & CLONE_THREAD) != 0;
 
-		*ret = (struct value_need){thread ? SG_FLAG_THREADS : SG_FLAG_FORK, thread ? "a thread" : "a process", NULL};
+		*ret = (struct value_need){thread ? SG_FLAG_THREADS : SG_FLAG_FORK,
+					   thread ? "a thread" : "a process", NULL};
 		return true;
 	}
 	for (size_t i = 0; i < SG_ARRAY_SIZE(lifted); i++)
@@ -222,8 +233,8 @@ static bool find_check(const struct sg_policy *policy, const struct sg_syscall *
 	return false;
 }
 
-static bool find_value(const struct sg_policy *policy, const struct sg_syscall *call, const uint64_t arguments[6],
-		       struct value_need *ret)
+static bool find_value(const struct sg_policy *policy, const struct sg_syscall *call,
+		       const uint64_t arguments[6], struct value_need *ret)
 {
 	const unsigned int number = call->number;
 
@@ -281,7 +292,10 @@ void sg_need_find(const struct sg_policy *policy, const struct sg_syscall *call,
 			return;
 		}
 		flag = sg_flag_name((enum sg_flag)value.flag);
-		if (!sg_policy_has_flag(policy, flag) && (given || sg_need_flag_gives(policy, flag, call->name))) {
+		/* Pledge's definitions are read only where a profile names one; a test holds that each gives
+		 * its calls. */
+		if (!sg_policy_has_flag(policy, flag) &&
+		    (given || is_pledge(flag) || sg_need_flag_gives(policy, flag, call->name))) {
 			need_flag(policy, flag, ret);
 			return;
 		}

@@ -45,6 +45,7 @@ struct sg_policy {
 /* Frees what a rule owns. */
 void sg_rule_done(struct sg_rule *rule);
 
+/* Frees the policy with its texts: what points into them (rules, diagnostics) is invalid afterwards. */
 void sg_policy_free(struct sg_policy *policy);
 SG_DEFINE_AUTO(struct sg_policy, policy, sg_policy_free)
 #define SG_AUTO_POLICY SG_CLEANUP(sg_auto_policy)

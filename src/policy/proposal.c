@@ -19,24 +19,33 @@ static bool is_denial(const char *key)
 static const struct {
 	const char *access, *key;
 } file_keys[] = {
-    {"read", "ReadOnly"},
-    {"write", "ReadWrite"},
-    {"change", "ReadWrite"},
-    {"execute", "Exec"},
+	{"read", "ReadOnly"},
+	{"write", "ReadWrite"},
+	{"change", "ReadWrite"},
+	{"execute", "Exec"},
 };
 
 /* Operations that name an address, and the key that allows it. */
 static const struct {
 	const char *operation, *key;
 } network_keys[] = {
-    {"connect", "Allow"}, {"send", "Allow"},   {"sendto", "Allow"}, {"sendmsg", "Allow"}, {"sendmmsg", "Allow"},
-    {"resolve", "Allow"}, {"bind", "Listen"}, {"listen", "Listen"},
+	{"connect to", "Allow"},
+	{"send to", "Allow"},
+	{"listen on", "Listen"},
 };
+
+static const char *network_key(const char *operation)
+{
+	for (size_t i = 0; i < SG_ARRAY_SIZE(network_keys); i++)
+		if (strcmp(network_keys[i].operation, operation) == 0)
+			return network_keys[i].key;
+	return NULL;
+}
 
 static bool is_address(const char *object)
 {
-	return strncmp(object, "tcp:", 4) == 0 || strncmp(object, "udp:", 4) == 0 || strncmp(object, "icmp:", 5) == 0 ||
-	       strncmp(object, "unix:", 5) == 0;
+	return strncmp(object, "tcp:", 4) == 0 || strncmp(object, "udp:", 4) == 0 ||
+	       strncmp(object, "icmp:", 5) == 0 || strncmp(object, "unix:", 5) == 0;
 }
 
 static void propose_file(const struct sg_refusal *refusal, struct sg_proposal *ret)
@@ -44,7 +53,8 @@ static void propose_file(const struct sg_refusal *refusal, struct sg_proposal *r
 	for (size_t i = 0; i < SG_ARRAY_SIZE(file_keys); i++) {
 		if (strcmp(file_keys[i].access, refusal->access) != 0)
 			continue;
-		/* A rule that gives this already was not what refused it: another one of the kind would not help. */
+		/* A rule that gives this already was not what refused it: another one of the kind would not
+		 * help. */
 		if (strcmp(file_keys[i].key, refusal->rule_key) == 0)
 			return;
 		*ret = (struct sg_proposal){SG_PROPOSAL_LINE, "Filesystem", file_keys[i].key, SG_BUFFER_INIT};
@@ -52,19 +62,17 @@ static void propose_file(const struct sg_refusal *refusal, struct sg_proposal *r
 	}
 }
 
-static void propose_address(const struct sg_refusal *refusal, struct sg_proposal *ret)
+/* A path that is connected to is a unix socket; the path of a unix address is a glob. */
+static void propose_address(const struct sg_refusal *refusal, const char *key, struct sg_proposal *ret)
 {
-	for (size_t i = 0; i < SG_ARRAY_SIZE(network_keys); i++) {
-		if (strcmp(network_keys[i].operation, refusal->operation) != 0)
-			continue;
-		*ret = (struct sg_proposal){SG_PROPOSAL_LINE, "Networking", network_keys[i].key, SG_BUFFER_INIT};
-		/* The path of a unix address is a glob. */
-		if (strncmp(refusal->object, "unix:/", 6) == 0) {
-			sg_buffer_append_text(&ret->value, "unix:");
-			sg_glob_quote(&ret->value, refusal->object + 5, strlen(refusal->object + 5));
-		} else {
-			sg_buffer_append_text(&ret->value, refusal->object);
-		}
+	const char *path = strncmp(refusal->object, "unix:/", 6) == 0 ? refusal->object + 5 : refusal->object;
+
+	*ret = (struct sg_proposal){SG_PROPOSAL_LINE, "Networking", key, SG_BUFFER_INIT};
+	if (path[0] == '/') {
+		sg_buffer_append_text(&ret->value, "unix:");
+		sg_glob_quote(&ret->value, path, strlen(path));
+	} else {
+		sg_buffer_append_text(&ret->value, refusal->object);
 	}
 }
 
@@ -77,13 +85,16 @@ int sg_propose(const struct sg_refusal *refusal, struct sg_proposal *ret)
 		ret->kind = SG_PROPOSAL_DENIED;
 	} else if (strcmp(refusal->operation, "call") == 0) {
 		if (refusal->needs[0] == '\0') {
-			ret->kind = strncmp(refusal->reason, "no flag", 7) == 0 ? SG_PROPOSAL_NEVER : SG_PROPOSAL_NONE;
+			ret->kind = strncmp(refusal->reason, "no flag", 7) == 0 ? SG_PROPOSAL_NEVER
+										: SG_PROPOSAL_NONE;
 			return 0;
 		}
-		*ret = (struct sg_proposal){SG_PROPOSAL_LINE, sg_need_section_of_flag(refusal->needs), "Flags", SG_BUFFER_INIT};
+		*ret = (struct sg_proposal){SG_PROPOSAL_LINE, sg_need_section_of_flag(refusal->needs),
+					    "Flags", SG_BUFFER_INIT};
 		sg_buffer_append_text(&ret->value, refusal->needs);
-	} else if (is_address(refusal->object)) {
-		propose_address(refusal, ret);
+	} else if (network_key(refusal->operation) != NULL) {
+		if (is_address(refusal->object) || refusal->object[0] == '/')
+			propose_address(refusal, network_key(refusal->operation), ret);
 	} else if (refusal->object[0] == '/') {
 		propose_file(refusal, ret);
 	}

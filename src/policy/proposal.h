@@ -24,7 +24,10 @@ struct sg_proposal {
 };
 
 #define SG_PROPOSAL_INIT ((struct sg_proposal){.kind = SG_PROPOSAL_NONE})
+
+/* Frees the value; not the proposal itself. */
 void sg_proposal_done(struct sg_proposal *proposal);
 
-/* Works it out. `ret` is given to sg_proposal_done in every case. Pure but for the value's memory. Returns 0 or -ENOMEM. */
+/* Works it out. `ret` is given to sg_proposal_done in every case. Pure but for the value's memory. Returns 0
+ * or -ENOMEM. */
 int sg_propose(const struct sg_refusal *refusal, struct sg_proposal *ret);

@@ -4,40 +4,13 @@
 #include <string.h>
 
 static const struct {
-	const char *operation, *access, *verb, *folder; /* access "": any; folder: the verb for a folder, or NULL */
+	const char *operation, *access, *verb,
+		*folder; /* access "": any; folder: the verb for a folder, or NULL */
 } verbs[] = {
-    {"open", "read", "read", "list"},
-    {"open", "write", "write", "write to"},
-    {"open", "change", "make", NULL},
-    {"open", "execute", "execute", NULL},
-    {"exec", "", "execute", NULL},
-    {"call", "", "call", NULL},
-    {"mkdir", "", "make the folder", NULL},
-    {"mknod", "", "make", NULL},
-    {"create", "", "make", NULL},
-    {"unlink", "", "remove", NULL},
-    {"rmdir", "", "remove", NULL},
-    {"symlink", "", "make the link", NULL},
-    {"link", "", "make the link", NULL},
-    {"chmod", "", "change the mode of", NULL},
-    {"chown", "", "change the owner of", NULL},
-    {"utimens", "", "change the times of", NULL},
-    {"setxattr", "", "set an attribute of", NULL},
-    {"removexattr", "", "remove an attribute of", NULL},
-    {"getxattr", "", "read an attribute of", NULL},
-    {"readlink", "", "read the link", NULL},
-    {"stat", "", "look at", NULL},
-    {"access", "", "look at", NULL},
-    {"getdents", "", "list", NULL},
-    {"connect", "", "connect to", NULL},
-    {"bind", "", "listen on", NULL},
-    {"listen", "", "listen on", NULL},
-    {"accept", "", "accept a connection from", NULL},
-    {"send", "", "send to", NULL},
-    {"sendto", "", "send to", NULL},
-    {"sendmsg", "", "send to", NULL},
-    {"sendmmsg", "", "send to", NULL},
-    {"resolve", "", "look up", NULL},
+	{"open", "read", "read", "list"}, {"open", "write", "write", "write to"},
+	{"open", "change", "make", NULL}, {"open", "execute", "execute", NULL},
+	{"exec", "", "execute", NULL},    {"call", "", "call", NULL},
+	{"look", "", "look at", NULL},
 };
 
 const char *sg_words_verb(const char *operation, const char *access, const char *object)
@@ -67,13 +40,18 @@ const char *sg_words_access(enum sg_access access)
 	return "";
 }
 
+const char *sg_words_base(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash == NULL || slash[1] == '\0' ? path : slash + 1;
+}
+
 void sg_words_place(const struct sg_rule *rule, bool whole, struct sg_buffer *out)
 {
 	const struct sg_position position = sg_source_locate(rule->source, rule->span.offset);
-	const char *name = rule->source->name, *slash = strrchr(name, '/');
+	const char *name = whole ? rule->source->name : sg_words_base(rule->source->name);
 
-	if (!whole && slash != NULL && slash[1] != '\0')
-		name = slash + 1;
 	sg_buffer_append_escaped(out, name, strlen(name));
 	sg_buffer_printf(out, ":%zu:%zu", position.line, position.column);
 }
@@ -89,11 +67,11 @@ void sg_words_rule(const struct sg_rule *rule, struct sg_buffer *out)
 static const struct {
 	const char *rest, *words;
 } rests[] = {
-    {"**", "everything in this folder, however deep"},
-    {"**/", "all folders in this one, however deep: their lists"},
-    {"**[^/]", "all files in this folder, however deep"},
-    {"*", "the files in this folder, not those in folders of it"},
-    {"*/", "the folders in this one: their lists"},
+	{"**", "everything in this folder, however deep"},
+	{"**/", "all folders in this one, however deep: their lists"},
+	{"**[^/]", "all files in this folder, however deep"},
+	{"*", "the files in this folder, not those in folders of it"},
+	{"*/", "the folders in this one: their lists"},
 };
 
 const char *sg_words_glob(const struct sg_glob *glob)
@@ -124,7 +102,8 @@ void sg_words_need(const struct sg_need *need, char *out, size_t size)
 	case SG_NEED_DENIED:
 		if (need->rule->flag != NULL || need->rule->kind == SG_RULE_DENY_FLAG)
 			(void)snprintf(out, size, "DenyFlags refuses the flag \"%s\", which gives it",
-				       need->rule->kind == SG_RULE_DENY_FLAG ? need->rule->text : need->rule->flag);
+				       need->rule->kind == SG_RULE_DENY_FLAG ? need->rule->text
+									     : need->rule->flag);
 		else
 			(void)snprintf(out, size, "%s names it", sg_rule_infos[need->rule->kind].name);
 		return;

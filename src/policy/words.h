@@ -6,13 +6,18 @@
 #include "policy/needs.h"
 
 /*
- * The verb that completes "it may not ...": "read", "write", "execute", "connect to". `operation` is a record's, `access` a
- * record's or "" (sg_words_access); a name that ends in '/' is a folder. Static, or `operation` itself.
+ * The verb that completes "it may not ...": "read", "write", "execute", "connect to". `operation` is a
+ * record's, `access` a record's or "" (sg_words_access); a name that ends in '/' is a folder. Static, or
+ * `operation` itself.
  */
 const char *sg_words_verb(const char *operation, const char *access, const char *object);
 
-/* The name of one access in a record ("read", "write", "change", "execute"), static; "" for several or none. */
+/* The name of one access in a record ("read", "write", "change", "execute"), static; "" for several or none.
+ */
 const char *sg_words_access(enum sg_access access);
+
+/* The last component of a path; the path itself if it has none. Points into `path`. */
+const char *sg_words_base(const char *path);
 
 /* Appends where the rule stands: "developer.toml:7:12", or with `whole` the file's whole name. Escaped. */
 void sg_words_place(const struct sg_rule *rule, bool whole, struct sg_buffer *out);
@@ -21,10 +26,11 @@ void sg_words_place(const struct sg_rule *rule, bool whole, struct sg_buffer *ou
 void sg_words_rule(const struct sg_rule *rule, struct sg_buffer *out);
 
 /*
- * What the names are that a glob matches, in words ("everything in the folder, however deep"); "" where the glob says it
- * best itself. Static.
+ * What the names are that a glob matches, in words ("everything in the folder, however deep"); "" where the
+ * glob says it best itself. Static.
  */
 const char *sg_words_glob(const struct sg_glob *glob);
 
-/* Writes what a refused system call would take, as the reason of a refusal, at most `size` bytes with the NUL. */
+/* Writes what a refused system call would take, as the reason of a refusal, at most `size` bytes with the
+ * NUL. */
 void sg_words_need(const struct sg_need *need, char *out, size_t size);

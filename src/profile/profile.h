@@ -40,6 +40,7 @@ enum { SG_PROFILE_REFUSED = 1 };
  */
 SG_MUST_USE int sg_profile_read(struct sg_source *source, struct sg_diagnostics *diagnostics, struct sg_profile **ret);
 
+/* Frees the profile with its source. */
 void sg_profile_free(struct sg_profile *profile);
 SG_DEFINE_AUTO(struct sg_profile, profile, sg_profile_free)
 #define SG_AUTO_PROFILE SG_CLEANUP(sg_auto_profile)

@@ -36,6 +36,7 @@ struct sg_denied {
  */
 int sg_denied_load(struct sg_denied *denied, const struct sg_policy *policy, int root);
 
+/* Frees the list. Nothing is on it afterwards. */
 void sg_denied_done(struct sg_denied *denied);
 
 /* The rule that refuses `access` (enum sg_access) to the file of that status, or NULL. Loaded lists only; no

@@ -70,12 +70,45 @@ static int give_bound(struct sg_request *request, const struct sg_net_socket *so
 	return status;
 }
 
-static void bind_internet(struct sg_request *request, const struct sg_net_socket *socket, const struct sg_address *address)
+/*
+ * A port for a socket that may come to listen on the host: one that is free there now. 0: whatever the kernel chooses.
+ */
+static uint16_t choose_port(const struct sg_network *network, const struct sg_net_socket *socket,
+			    const struct sg_address *address)
 {
 	struct sockaddr_storage raw;
 	socklen_t length = sg_address_to_sockaddr(address, &raw);
+	SG_AUTO_FD int probe = -1;
+	struct sg_address chosen;
+
+	if (!network->incoming || socket->kind != SG_PROTOCOL_TCP || !address->wildcard || address->port != 0)
+		return 0;
+	probe = sg_net_make_outside(socket);
+	if (probe < 0 || bind(probe, (const struct sockaddr *)&raw, length) < 0 || local_address(socket, probe, &chosen) < 0)
+		return 0;
+	return chosen.port;
+}
+
+/* bind(2) in the world's own network. */
+static int bind_own(const struct sg_network *network, const struct sg_net_socket *socket, const struct sg_address *address)
+{
+	struct sg_address wanted = *address;
+	struct sockaddr_storage raw;
+	socklen_t length;
+
+	wanted.port = choose_port(network, socket, address);
+	length = sg_address_to_sockaddr(&wanted, &raw);
+	if (wanted.port != 0 && bind(socket->fd, (const struct sockaddr *)&raw, length) == 0)
+		return 0;
+	length = sg_address_to_sockaddr(address, &raw);
+	return bind(socket->fd, (const struct sockaddr *)&raw, length) < 0 ? -errno : 0;
+}
+
+static void bind_internet(struct sg_request *request, const struct sg_net_socket *socket, const struct sg_address *address)
+{
+	struct sg_network *network = request->supervisor->network;
 	struct sg_decision decision;
-	enum sg_net_where where = sg_net_decide(request->supervisor->network, address, SG_ADDRESS_BIND, &decision);
+	enum sg_net_where where = sg_net_decide(network, address, SG_ADDRESS_BIND, &decision);
 
 	if (where == SG_NET_OWN && socket->outside) {
 		decision = (struct sg_decision){.verdict = SG_VERDICT_DENY, .error = EACCES,
@@ -89,7 +122,7 @@ static void bind_internet(struct sg_request *request, const struct sg_net_socket
 	else if (where == SG_NET_OUTSIDE && !socket->outside)
 		answer(request, give_bound(request, socket, address, -1));
 	else
-		answer(request, bind(socket->fd, (const struct sockaddr *)&raw, length) < 0 ? -errno : 0);
+		answer(request, bind_own(network, socket, address));
 }
 
 static void bind_raw(struct sg_request *request, const struct sg_net_socket *socket, const unsigned char *bytes, size_t size)
@@ -214,6 +247,9 @@ static int write_peer(struct sg_request *request, const struct accepting *accept
 	status = sg_caller_read(&request->caller, accepting->length, &room, sizeof(room));
 	if (status == 0 && room < 0)
 		status = -EINVAL;
+	/* Nothing is written for a caller that is gone: its number could be another's. */
+	if (status == 0 && !sg_caller_valid(&request->caller))
+		status = -EINTR;
 	if (status == 0 && room > 0)
 		status = sg_caller_write(&request->caller, accepting->address, peer,
 					 (size_t)room < size ? (size_t)room : size);

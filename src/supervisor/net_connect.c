@@ -9,8 +9,6 @@
  * The caller's flag O_NONBLOCK is one of a description that its siblings share: a blocking connect in the world's network is
  * tried with the flag set for a moment. A stream socket that is not connected has no other call that could tell. If a sibling
  * clears the flag in that moment, the guard ends the call.
- *
- * A descriptor that was added to an epoll instance before connect stands there for the socket that was replaced.
  */
 #include <errno.h>
 #include <fcntl.h>

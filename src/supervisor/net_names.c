@@ -48,6 +48,7 @@ static int record(void *data, const struct sg_resolver_event *event)
 		entry.rule_file = sg_record_text(rule->source->name);
 		entry.rule_line = position.line;
 		entry.rule_column = position.column;
+		entry.rule_key = sg_record_text(sg_rule_infos[rule->kind].name);
 		entry.rule_text = sg_record_text(rule->written);
 		if (event->outcome == SG_RESOLVER_REFUSED)
 			reason = "a rule denies it";
@@ -59,9 +60,9 @@ static int record(void *data, const struct sg_resolver_event *event)
 	if (event->outcome == SG_RESOLVER_REFUSED || event->outcome == SG_RESOLVER_WITHHELD) {
 		SG_AUTO_BUFFER struct sg_buffer line = SG_BUFFER_INIT;
 
-		sg_buffer_append_text(&line, "refused: the world may not look up ");
+		sg_buffer_append_text(&line, "a program may not look up ");
 		sg_buffer_append_escaped(&line, name.data, name.size);
-		sg_buffer_printf(&line, ": %s", reason);
+		sg_buffer_printf(&line, ": %s. More: shellguard why", reason);
 		if (sg_buffer_status(&line) == 0)
 			sg_notice(network->supervisor, line.data, line.size);
 	}

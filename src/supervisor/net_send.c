@@ -34,7 +34,7 @@ struct message {
 	char *data; /* owned */
 	size_t size;
 	union {
-		struct cmsghdr align;
+		size_t align; /* that of struct cmsghdr */
 		unsigned char bytes[CONTROL_MAX];
 	} control;
 	size_t control_size;
@@ -224,6 +224,45 @@ static int move_outside(struct sg_request *request, struct sg_net_socket *socket
 	return 0;
 }
 
+/*
+ * One record for each socket and address, not for each datagram: a table of what was recorded last. The decision is made
+ * every time; only a grant that says the same is not said again.
+ */
+struct recorded {
+	uint64_t cookie; /* SO_COOKIE of an outside socket; 0: free */
+	struct sg_address address;
+};
+
+static struct recorded recorded[256];
+static size_t recorded_next;
+
+static uint64_t cookie_of(const struct sg_net_socket *socket)
+{
+	uint64_t cookie = 0;
+	socklen_t size = sizeof(cookie);
+
+	return socket->outside && getsockopt(socket->fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;
+}
+
+static int record_once(struct sg_request *request, const struct sg_net_socket *socket, const struct sg_address *address,
+		       const struct sg_decision *decision)
+{
+	const uint64_t cookie = cookie_of(socket);
+
+	for (size_t i = 0; cookie != 0 && i < SG_ARRAY_SIZE(recorded); i++)
+		if (recorded[i].cookie == cookie && recorded[i].address.family == address->family &&
+		    recorded[i].address.port == address->port && recorded[i].address.scope == address->scope &&
+		    memcmp(recorded[i].address.bytes, address->bytes, sizeof(address->bytes)) == 0)
+			return 0;
+	if (sg_net_report(request, decision, address) < 0)
+		return -EIO;
+	if (cookie != 0) {
+		recorded[recorded_next] = (struct recorded){cookie, *address};
+		recorded_next = (recorded_next + 1) % SG_ARRAY_SIZE(recorded);
+	}
+	return 0;
+}
+
 /* Returns 0, a negative errno value to answer, or 1: refused and answered. */
 static int decide_internet(struct sg_request *request, struct sending *sending, const struct sg_address *address)
 {
@@ -240,7 +279,7 @@ static int decide_internet(struct sg_request *request, struct sending *sending, 
 		return -decision.error;
 	}
 	if (where == SG_NET_OUTSIDE) {
-		int status = sg_net_report(request, &decision, address) < 0 ? -EIO : 0;
+		int status = record_once(request, &sending->socket, address, &decision);
 
 		if (status == 0 && !sending->socket.outside)
 			status = move_outside(request, &sending->socket);
@@ -347,7 +386,10 @@ static int count_message(struct sg_request *request, struct sending *sending)
 
 	sending->done++;
 	sending->ready = false;
-	return sending->vector == 0 ? 0 : sg_caller_write(&request->caller, place, &size, sizeof(size));
+	if (sending->vector == 0)
+		return 0;
+	/* Nothing is written for a caller that is gone: its number could be another's. */
+	return sg_caller_valid(&request->caller) ? sg_caller_write(&request->caller, place, &size, sizeof(size)) : -EINTR;
 }
 
 /* What was sent counts; only if nothing was, the error does. */

@@ -251,13 +251,17 @@ static bool closes_on_exec(const struct sg_request *request, int number)
 
 int sg_net_swap(struct sg_request *request, const struct sg_net_socket *socket, int fd)
 {
-	int flags = fcntl(fd, F_GETFL);
+	struct sg_net_watches watches;
+	int flags = fcntl(fd, F_GETFL), status;
 
 	if (flags < 0 || (!socket->nonblocking && fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0))
 		return -errno;
 	if (sg_net_register(request->supervisor->network, fd) == 0)
 		return -ENOBUFS;
-	return sg_replace_descriptor(request, socket->number, fd, closes_on_exec(request, socket->number));
+	sg_net_find_watches(request, socket, &watches);
+	status = sg_replace_descriptor(request, socket->number, fd, closes_on_exec(request, socket->number));
+	sg_net_move_watches(socket, status == 0 ? fd : socket->fd, &watches);
+	return status;
 }
 
 void sg_net_guard(struct sg_network *network)

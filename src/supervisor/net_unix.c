@@ -27,6 +27,9 @@
 #include "base/fd.h"
 #include "supervisor/network.h"
 
+/* The macros of linux/netlink.h cast to char *. (gcc passes over what comes from system headers.) */
+#pragma GCC diagnostic ignored "-Wcast-qual"
+
 enum { REPLY_MAX = 32768, REPLIES_MAX = 4096 };
 
 void sg_net_peer_done(struct sg_net_peer *peer)

@@ -105,6 +105,8 @@ struct sg_net_socket {
 };
 
 #define SG_NET_SOCKET_INIT ((struct sg_net_socket){.fd = -1})
+
+/* Closes our copy of the socket. */
 void sg_net_socket_done(struct sg_net_socket *socket);
 #define SG_AUTO_NET_SOCKET SG_CLEANUP(sg_net_socket_done)
 
@@ -165,7 +167,30 @@ void sg_net_unguard(struct sg_network *network);
 /* The caller's SO_RCVTIMEO or SO_SNDTIMEO (`option`) as a moment: INT64_MAX if there is none. */
 int64_t sg_net_deadline(const struct sg_net_socket *socket, int option);
 
+/* CLOCK_MONOTONIC in milliseconds: the clock of all deadlines here. */
 int64_t sg_net_now(void);
+
+/* --- net_watch.c --- */
+
+enum { SG_NET_WATCHES_MAX = 4 };
+
+/* An epoll instance of the caller that watches one socket. */
+struct sg_net_watch {
+	int instance;    /* our copy; owned */
+	uint32_t events; /* as the caller asked */
+	uint64_t data;
+};
+
+struct sg_net_watches {
+	size_t count;
+	struct sg_net_watch watch[SG_NET_WATCHES_MAX];
+};
+
+/* Finds the instances of the caller that watch `socket` under its number; none for a socket that blocks. */
+void sg_net_find_watches(const struct sg_request *request, const struct sg_net_socket *socket, struct sg_net_watches *ret);
+
+/* After the swap: has them watch `fd` under that number instead, and forgets them. */
+void sg_net_move_watches(const struct sg_net_socket *socket, int fd, struct sg_net_watches *watches);
 
 /* --- net_wait.c --- */
 
@@ -206,6 +231,7 @@ struct sg_net_peer {
 	socklen_t length;
 	enum sg_net_where where;
 };
+/* Closes what the peer holds. */
 void sg_net_peer_done(struct sg_net_peer *peer);
 
 /*

@@ -13,18 +13,20 @@
 #include <linux/magic.h>
 #include <linux/openat2.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "supervisor/supervisor.h"
 
-enum { RETRIES_MAX = 8, WAITING_MAX = 32 };
+enum { RETRIES_MAX = 8, WAITING_MAX = 256, WAITING_LOOK_MS = 50 };
 
 struct opening {
 	int dirfd;
@@ -224,14 +226,55 @@ struct waiter {
 	bool close_on_exec;
 };
 
+/* Does nothing: a signal ends an open(2) that waits with EINTR, as there is no other way to end one. */
+static void interrupt(int number)
+{
+	(void)number;
+}
+
+/*
+ * The caller may be killed while we wait. Nobody tells, so we look from time to time: without that, threads would pile up,
+ * and a FIFO would keep an end that nobody holds. Returns false if there is no such timer.
+ */
+static bool interrupt_regularly(timer_t *ret)
+{
+	struct sigaction action = {.sa_handler = interrupt};
+	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMIN};
+	const struct timespec interval = {0, WAITING_LOOK_MS * 1000000L};
+	const struct itimerspec times = {interval, interval};
+	sigset_t set;
+
+	event._sigev_un._tid = gettid();
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGRTMIN);
+	if (sigaction(SIGRTMIN, &action, NULL) < 0 || pthread_sigmask(SIG_UNBLOCK, &set, NULL) != 0 ||
+	    timer_create(CLOCK_MONOTONIC, &event, ret) < 0)
+		return false;
+	return timer_settime(*ret, 0, &times, NULL) == 0;
+}
+
+static int open_while_wanted(const struct waiter *waiter)
+{
+	const struct sg_caller caller = {.listener = waiter->listener, .id = waiter->id};
+	int opened = -EINTR;
+
+	while (opened == -EINTR && sg_caller_valid(&caller))
+		opened = sg_reopen(&waiter->view, waiter->fd, waiter->flags);
+	return opened;
+}
+
 static void *wait_for_peer(void *data)
 {
 	struct waiter *waiter = data;
-	SG_AUTO_FD int opened = sg_reopen(&waiter->view, waiter->fd, waiter->flags);
+	timer_t timer;
+	const bool timed = interrupt_regularly(&timer);
+	SG_AUTO_FD int opened = timed ? open_while_wanted(waiter) : -EAGAIN;
 	struct seccomp_notif_resp answer = {.id = waiter->id, .error = opened};
 	struct seccomp_notif_addfd give = {.id = waiter->id, .flags = SECCOMP_ADDFD_FLAG_SEND, .srcfd = (uint32_t)opened,
 					   .newfd_flags = waiter->close_on_exec ? O_CLOEXEC : 0};
 
+	if (timed)
+		(void)timer_delete(timer);
 	if (opened >= 0 && ioctl(waiter->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &give) < 0)
 		answer.error = -errno;
 	if (answer.error < 0)

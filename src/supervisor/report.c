@@ -39,13 +39,6 @@ static void fill_rule(struct sg_record *record, const struct sg_rule *rule)
 	record->rule_flag = sg_record_text(rule->flag);
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash == NULL || slash[1] == '\0' ? path : slash + 1;
-}
-
 /* --- the line at the terminal --- */
 
 enum { RECENT_MAX = 32, RECENT_MS = 1000 };
@@ -94,7 +87,7 @@ static void notice_refusal(struct sg_request *request, const struct sg_decision 
 	SG_AUTO_BUFFER struct sg_buffer line = SG_BUFFER_INIT;
 	const char *shown = object != NULL ? object : named != NULL ? named : "";
 
-	sg_buffer_append_escaped(&line, base_name(program), strlen(base_name(program)));
+	sg_buffer_append_escaped(&line, sg_words_base(program), strlen(sg_words_base(program)));
 	sg_buffer_printf(&line, " may not %s ",
 			 sg_words_verb(request->operation, sg_words_access(decision->access), shown));
 	sg_buffer_append_escaped(&line, shown, strlen(shown));

@@ -204,6 +204,22 @@ static int step(struct walk *walk, bool parent, bool no_follow, char *last)
 	return 0;
 }
 
+/*
+ * The kernel marks the name of a removed object by " (deleted)", which may as well be how a name ends: it is one only if it
+ * leads to this very object, not to another one that somebody put there.
+ */
+static bool is_removed(const struct sg_view *view, const struct sg_resolved *resolved, size_t length)
+{
+	static const char mark[] = " (deleted)";
+	const size_t size = sizeof(mark) - 1;
+	struct stat named;
+
+	if (length <= size || memcmp(resolved->name + length - size, mark, size) != 0)
+		return false;
+	return fstatat(view->root, resolved->name, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
+	       named.st_dev != resolved->status.st_dev || named.st_ino != resolved->status.st_ino;
+}
+
 /* Asks the kernel for the name of a pinned object, and puts it into the form that globs are matched against. */
 static int name_object(const struct sg_view *view, struct sg_resolved *resolved)
 {
@@ -222,8 +238,7 @@ static int name_object(const struct sg_view *view, struct sg_resolved *resolved)
 	resolved->name[length] = '\0';
 	resolved->unnamed = resolved->name[0] != '/' ||
 			    (resolved->status.st_nlink == 0 && !S_ISDIR(resolved->status.st_mode)) ||
-			    (length > 10 && strcmp(resolved->name + length - 10, " (deleted)") == 0 &&
-			     faccessat(view->root, resolved->name, F_OK, AT_SYMLINK_NOFOLLOW) < 0);
+			    is_removed(view, resolved, (size_t)length);
 	if (S_ISDIR(resolved->status.st_mode) && resolved->name[length - 1] != '/') {
 		resolved->name[length++] = '/';
 		resolved->name[length] = '\0';

@@ -61,6 +61,7 @@ int sg_resolve(const struct sg_view *view, struct sg_caller *caller, int dirfd, 
 /* The same for an object that the caller holds as a descriptor (fchmod and its like; execveat with AT_EMPTY_PATH). */
 int sg_resolve_descriptor(const struct sg_view *view, struct sg_caller *caller, int number, struct sg_resolved *ret);
 
+/* Closes the object. What was resolved must not be used afterwards. */
 void sg_resolved_done(struct sg_resolved *resolved);
 
 /* Opens a pinned object anew with the flags of open(2) (through its own mount). Returns the descriptor or -errno. */

@@ -19,10 +19,10 @@ struct sg_session_spec {
 	int log;                      /* open for appending */
 	int control;                  /* our end of the socket to the front end */
 	int parent;                   /* -1, or as root a socket: the parent sends the mounts once it has written the maps */
-	const enum sg_feature *missing; /* what this kernel lacks of what the policy uses, and the policy accepts */
-	size_t missing_count;           /* less than SG_FEATURES_ */
 	int door;                     /* the listening end of the session's door, or -1 */
 	const char *description;      /* what the door answers: one line of JSON */
+	const enum sg_feature *missing; /* what this kernel lacks of what the policy uses, and the policy accepts */
+	size_t missing_count;           /* less than SG_FEATURES_ */
 };
 
 /*

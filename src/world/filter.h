@@ -25,6 +25,8 @@
 #include "tables/flags.h"
 #include "tables/syscalls.h"
 
+struct sg_error;
+
 /* What the policy gives. Flags mean their whole closure: a flag that another one includes is in the set too.
  */
 struct sg_filter_grants {
@@ -131,7 +133,6 @@ int sg_filter_generate(const struct sg_filter_spec *spec, struct sg_filter_progr
  * Both of the above. Allocates the specification for the time of the call. Returns 0, -ENOMEM, -E2BIG or
  * -EINVAL, with the context in `error` (may be NULL).
  */
-struct sg_error;
 int sg_filter_build(const struct sg_filter_grants *grants, const struct sg_filter_plan *plan,
 		    struct sg_filter_program *ret_program, struct sg_error *error);
 

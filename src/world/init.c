@@ -35,9 +35,9 @@
 
 enum { EXIT_FAILED = 125, EXIT_REFUSED = 126, EXIT_NOT_FOUND = 127 };
 
-static void send_report(int report, int kind, int number, const char *text, const int *fds, size_t count)
+static void send_report(int report, enum sg_world_report_kind kind, int number, const char *text, const int *fds, size_t count)
 {
-	struct sg_world_report message = {.kind = kind, .number = number};
+	struct sg_world_report message = {.kind = (int)kind, .number = number};
 
 	(void)snprintf(message.text, sizeof(message.text), "%s", text);
 	(void)sg_fd_send(report, &message, sizeof(message), fds, count);

@@ -6,29 +6,40 @@
 #include "world/grants.h"
 
 /*
- * Measured (docs/performance.md, docs/architecture.md): a native open and close 0.6 µs, a decided one 5.3 to 5.8 µs with
- * caller and supervisor on one CPU, 65 to 90 µs across two; an exec 26 to 32 µs more on some 600; a filtered call 8 ns; a
- * connection 18 to 20 µs against 10 to 12; an open through an overlay 1.9 times the plain one.
+ * Measured (docs/performance.md, docs/architecture.md): a native open and close 0.6 µs, a decided one 5.3
+ * to 5.8 µs with caller and supervisor on one CPU, 65 to 90 µs across two; an exec 26 to 32 µs more on some
+ * 600; a filtered call 8 ns; a connection 18 to 20 µs against 10 to 12; an open through an overlay 1.9 times
+ * the plain one.
  */
 static const struct {
 	const char *name, *cost;
 } places[] = {
-    [SG_PLACED_NOWHERE] = {"nothing to hold", "nothing"},
-    [SG_PLACED_MOUNT] = {"the mount tree", "nothing: what is not mounted is not there, what is read-only is so for the kernel"},
-    [SG_PLACED_ABSENT] = {"nothing to hold here", "nothing: what it names is not on this host, or nothing grants it"},
-    [SG_PLACED_COVER] = {"a cover over a read-only tree",
-			 "nothing elsewhere; an opening below the covered tree costs about two native ones"},
-    [SG_PLACED_WRITES] = {"decided at openings that write and at changes of names",
-			  "about 10 native opens each (some 6 µs; up to 90 µs when the supervisor must wake on another processor); "
-			  "reading costs nothing"},
-    [SG_PLACED_OPENS] = {"decided at every opening",
-			 "about 10 native opens for each opening of any file (some 6 µs; up to 90 µs when the supervisor must wake on "
-			 "another processor)"},
-    [SG_PLACED_EXEC] = {"decided when a program is started", "some 30 µs for each start, a twentieth of what a start costs anyway"},
-    [SG_PLACED_FILTER] = {"the system call filter", "8 ns a call; 25 to 75 ns where it looks at arguments"},
-    [SG_PLACED_NETWORK] = {"decided at connect, bind and the like",
-			   "as much again as a connection on the same machine costs (some 8 µs); sending and receiving cost nothing"},
-    [SG_PLACED_PROCESS] = {"the state of the process", "nothing: set once, before the first program runs"},
+	[SG_PLACED_NOWHERE] = {"nothing to hold", "nothing"},
+	[SG_PLACED_MOUNT] =
+		{"the mount tree",
+		 "nothing: what is not mounted is not there, what is read-only is so for the kernel"},
+	[SG_PLACED_ABSENT] = {"nothing to hold here",
+			      "nothing: what it names is not on this host, or nothing grants it"},
+	[SG_PLACED_COVER] =
+		{"a cover over a read-only tree",
+		 "nothing elsewhere; an opening below the covered tree costs about two native ones"},
+	[SG_PLACED_WRITES] = {"decided at openings that write and at changes of names",
+			      "about 10 native opens each (some 6 µs; up to 90 µs when the supervisor must "
+			      "wake on another processor); "
+			      "reading costs nothing"},
+	[SG_PLACED_OPENS] = {"decided at every opening",
+			     "about 10 native opens for each opening of any file (some 6 µs; up to 90 µs "
+			     "when the supervisor must wake on "
+			     "another processor)"},
+	[SG_PLACED_EXEC] = {"decided when a program is started",
+			    "some 30 µs for each start, a twentieth of what a start costs anyway"},
+	[SG_PLACED_FILTER] = {"the system call filter",
+			      "8 ns a call; 25 to 75 ns where it looks at arguments"},
+	[SG_PLACED_NETWORK] = {"decided at connect, bind and the like",
+			       "as much again as a connection on the same machine costs (some 8 µs); sending "
+			       "and receiving cost nothing"},
+	[SG_PLACED_PROCESS] = {"the state of the process",
+			       "nothing: set once, before the first program runs"},
 };
 
 const char *sg_placement_name(enum sg_placement placement)
@@ -69,18 +80,25 @@ void sg_plan_explain(const struct sg_plan *plan, struct sg_buffer *out)
 
 	(void)sg_policy_rules(plan->policy, SG_RULE_EXECUTE, &executable);
 	sg_buffer_append_text(out, "\nHow it is held\n  By the kernel itself, at native speed:\n");
-	sg_buffer_printf(out, "    files\ta tree of its own with %zu folders and files of this host, %zu of them writable, %zu from which code "
-			      "may be loaded; all else is not there\n",
+	sg_buffer_printf(out,
+			 "    files\ta tree of its own with %zu folders and files of this host, %zu of them "
+			 "writable, %zu from which code "
+			 "may be loaded; all else is not there\n",
 			 count_mounts(plan, 0, 0), count_mounts(plan, SG_MOUNT_WRITE, SG_MOUNT_WRITE),
 			 count_mounts(plan, SG_MOUNT_EXECUTE, SG_MOUNT_EXECUTE));
-	sg_buffer_printf(out, "    system calls\t%zu are given, all others refused by the filter\n", count_calls(plan));
-	sg_buffer_append_text(out, "    the rest\tprocesses, network, host name, users and IPC of its own; no capability over the host; no way to "
+	sg_buffer_printf(out, "    system calls\t%zu are given, all others refused by the filter\n",
+			 count_calls(plan));
+	sg_buffer_append_text(out, "    the rest\tprocesses, network, host name, users and IPC of its own; "
+				   "no capability over the host; no way to "
 				   "gain privileges\n");
 	sg_buffer_append_text(out, "  By the supervisor, which is asked each time:\n");
-	sg_buffer_append_text(out, plan->decide_reads ? "    openings\tevery opening of a file: a rule needs it (--cost says which)\n"
-						      : "    openings\tthose that can write; reading runs natively\n");
+	sg_buffer_append_text(
+		out, plan->decide_reads
+			     ? "    openings\tevery opening of a file: a rule needs it (--cost says which)\n"
+			     : "    openings\tthose that can write; reading runs natively\n");
 	if (plan->decide_changes)
-		sg_buffer_append_text(out, "    changes\tmaking, removing, renaming, and changes of attributes\n");
+		sg_buffer_append_text(out,
+				      "    changes\tmaking, removing, renaming, and changes of attributes\n");
 	if (executable > 0)
 		sg_buffer_append_text(out, "    programs\teach start of a program, with its interpreters\n");
 	sg_buffer_append_text(out, "    addresses\teach address that is connected to, bound or sent to\n");
@@ -95,10 +113,12 @@ static bool is_refusal_of_reading(const struct sg_rule *rule)
 
 static bool is_allow(const struct sg_rule *rule)
 {
-	return rule->glob != NULL && rule->kind != SG_RULE_PRIVATE && (SG_NAME_BIT(rule->kind) & SG_NAMES_ALLOW) != 0;
+	return rule->glob != NULL && rule->kind != SG_RULE_PRIVATE &&
+	       (SG_NAME_BIT(rule->kind) & SG_NAMES_ALLOW) != 0;
 }
 
-static bool meets_an_allow(const struct sg_plan *plan, const struct sg_rule *rule, const struct sg_rule **ret_writable)
+static bool meets_an_allow(const struct sg_plan *plan, const struct sg_rule *rule,
+			   const struct sg_rule **ret_writable)
 {
 	bool meets = false;
 
@@ -127,7 +147,8 @@ static bool is_folder_granted(const struct sg_policy *policy, const char *folder
 	if (sg_buffer_status(&text) < 0 || sg_glob_parse(text.data, text.size, NULL, &whole) < 0)
 		return false;
 	for (size_t i = 0; i < policy->rule_count; i++)
-		if (is_allow(&policy->rules[i]) && sg_glob_covers(policy->rules[i].glob, whole) == SG_GLOB_YES)
+		if (is_allow(&policy->rules[i]) &&
+		    sg_glob_covers(policy->rules[i].glob, whole) == SG_GLOB_YES)
 			return true;
 	return false;
 }
@@ -136,7 +157,8 @@ static bool picks_by_name(const struct sg_plan *plan, const struct sg_rule *rule
 {
 	SG_CLEANUP(sg_glob_names_done) struct sg_glob_names folders = {0};
 
-	if (!is_allow(rule) || sg_glob_is_tree(rule->glob) || sg_glob_folders(rule->glob, SG_GLOB_NAMES_MAX, &folders) < 0)
+	if (!is_allow(rule) || sg_glob_is_tree(rule->glob) ||
+	    sg_glob_folders(rule->glob, SG_GLOB_NAMES_MAX, &folders) < 0)
 		return false;
 	for (size_t i = 0; i < folders.count; i++)
 		if (!is_folder_granted(plan->policy, folders.names[i]))
@@ -181,7 +203,8 @@ static void append_place(const struct sg_plan *plan, enum sg_placement placement
 		if (plan->placements[i] == placement && plan->policy->rules[i].flag == NULL)
 			append_rule(&plan->policy->rules[i], out);
 	if (flags > 0)
-		sg_buffer_printf(out, "    %s%zu rule%s that came with flags\n", own > 0 ? "and " : "", flags, flags == 1 ? "" : "s");
+		sg_buffer_printf(out, "    %s%zu rule%s that came with flags\n", own > 0 ? "and " : "", flags,
+				 flags == 1 ? "" : "s");
 	sg_buffer_append_byte(out, '\n');
 }
 
@@ -195,25 +218,31 @@ static void append_advice(const struct sg_plan *plan, const struct sg_rule *rule
 	sg_buffer_append_byte(out, '\t');
 	sg_words_place(rule, false, out);
 	if (is_allow(rule)) {
-		sg_buffer_append_text(out, ": it picks files of a folder by name. If the others there may be read too, grant the whole folder "
+		sg_buffer_append_text(out, ": it picks files of a folder by name. If the others there may be "
+					   "read too, grant the whole folder "
 					   "(FOLDER/**).\n");
 		return;
 	}
 	if (rule->kind == SG_RULE_LOG_READ) {
-		sg_buffer_append_text(out, ": an opening is recorded only if it is asked for. LogOnWrite costs reading nothing.\n");
+		sg_buffer_append_text(out, ": an opening is recorded only if it is asked for. LogOnWrite "
+					   "costs reading nothing.\n");
 		return;
 	}
 	(void)meets_an_allow(plan, rule, &writable);
 	if (writable != NULL) {
 		sg_buffer_append_text(out, ": it lies where ");
 		sg_words_rule(writable, out);
-		sg_buffer_append_text(out, " lets files be written, and what can be renamed is held by no mount. Make what is writable smaller, "
+		sg_buffer_append_text(out, " lets files be written, and what can be renamed is held by no "
+					   "mount. Make what is writable smaller, "
 					   "so that this lies outside of it.\n");
-	} else if (!sg_glob_is_literal(rule->glob) && !sg_glob_is_tree(rule->glob) && is_refusal_of_reading(rule)) {
-		sg_buffer_append_text(out, ": it has wildcards. One file, or a whole folder (FOLDER/**), in a read-only tree is held by a cover "
+	} else if (!sg_glob_is_literal(rule->glob) && !sg_glob_is_tree(rule->glob) &&
+		   is_refusal_of_reading(rule)) {
+		sg_buffer_append_text(out, ": it has wildcards. One file, or a whole folder (FOLDER/**), in "
+					   "a read-only tree is held by a cover "
 					   "instead.\n");
 	} else {
-		sg_buffer_append_text(out, ": it is what a rule grants by itself. Grant less instead of refusing it.\n");
+		sg_buffer_append_text(
+			out, ": it is what a rule grants by itself. Grant less instead of refusing it.\n");
 	}
 }
 
@@ -225,7 +254,8 @@ void sg_plan_explain_cost(const struct sg_plan *plan, struct sg_buffer *out)
 	for (size_t i = SG_PLACED_MOUNT; i < SG_ARRAY_SIZE(places); i++)
 		append_place(plan, (enum sg_placement)i, out);
 	if (!plan->decide_reads) {
-		sg_buffer_append_text(out, "  No rule makes reading dearer: only openings that write are decided.\n");
+		sg_buffer_append_text(
+			out, "  No rule makes reading dearer: only openings that write are decided.\n");
 		return;
 	}
 	sg_buffer_append_text(out, "  Every opening is decided because of\n");
@@ -235,6 +265,7 @@ void sg_plan_explain_cost(const struct sg_plan *plan, struct sg_buffer *out)
 			told++;
 		}
 	if (told == 0)
-		sg_buffer_append_text(out, "    (rules that together do not grant all of a folder that is mounted)\n");
+		sg_buffer_append_text(
+			out, "    (rules that together do not grant all of a folder that is mounted)\n");
 	sg_buffer_printf(out, "  It costs %s.\n", places[SG_PLACED_OPENS].cost);
 }

@@ -1,4 +1,5 @@
-/* A plan in words: where each rule is held, what a call costs there, and what would make it cheaper. Nothing here prints. */
+/* A plan in words: where each rule is held, what a call costs there, and what would make it cheaper. Nothing
+ * here prints. */
 #pragma once
 
 #include "base/buffer.h"

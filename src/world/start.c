@@ -364,9 +364,14 @@ void sg_world_done(struct sg_world *world)
 	/* The keeper kills and reaps the world when its socket to us is closed. */
 	for (size_t i = 0; i < SG_ARRAY_SIZE(fds); i++)
 		*fds[i] = sg_fd_close(*fds[i]);
-	if (world->keeper > 0) {
-		while (waitpid(world->keeper, NULL, 0) < 0 && errno == EINTR)
-			continue;
-		world->keeper = 0;
+	/*
+	 * The world is gone when its PID namespace is, and that waits for every process in it to be reaped: those that were on
+	 * their way through execve are traced by us, and nobody else can reap them.
+	 */
+	while (world->keeper > 0) {
+		pid_t pid = waitpid(-1, NULL, __WALL);
+
+		if (pid == world->keeper || (pid < 0 && errno != EINTR))
+			world->keeper = 0;
 	}
 }

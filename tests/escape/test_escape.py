@@ -3,13 +3,17 @@
 The programs (tests/escape/*.c) say what came of each attempt in one line (probe.h). A test runs one of them in one world,
 and holds three things: nothing escaped, what is allowed still works, and what our mediation refused is in the record.
 """
+import json
 import os
 import pty
+import select
 import shutil
+import signal
 import socket
 import stat
 import subprocess
 import tempfile
+import time
 
 import pytest
 
@@ -468,3 +472,314 @@ def test_an_argument_behind_many_is_not_silently_lost(tree, shelf):
     kept = len(record["process"]["argv"])
     assert record["process"]["argv"][-1] == "--the-last-one" or \
         any(c["field"] == "process.argv" and kept + c["items"] == 6002 for c in record.get("cut", [])), record.get("cut")
+
+
+# --- races ---
+
+@pytest.mark.parametrize("kind", ["covers", "deny-globs", "writable"])
+def test_race_on_the_path_behind_a_pointer(tree, kind):
+    profile, folder, _ = reading_profiles(tree)[kind]
+    shutil.copy(os.path.join(folder, "open.txt"), os.path.join(folder, "open__.txt"))  # as long as the other name
+    os.chmod(os.path.join(folder, "open__.txt"), 0o644)
+    done = held(tree.run(profile, "races", "pointer", os.path.join(folder, "open__.txt"), os.path.join(folder, "secret.key"),
+                         "1000"))
+    assert int(saw(done, "opened")[0]) > 0 and int(saw(done, "failed")[0]) > 0
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_race_of_a_sibling_that_swaps_names(tree, kind):
+    profile, folder, _ = reading_profiles(tree)["writable"]
+    if kind == 0:
+        os.symlink("open.txt", os.path.join(folder, "way"))
+    else:
+        os.mkdir(os.path.join(folder, "way"))
+        tree.own(os.path.join(folder, "way"))
+        tree.sg.write("way/data", "OPEN\n", folder=folder)
+        os.symlink("private", os.path.join(folder, "other"))
+        if os.getuid() == 0:
+            os.lchown(os.path.join(folder, "other"), tree.sg.uid, tree.sg.uid)
+    done = held(tree.run(profile, "races", "swap", folder, str(kind), "700"), works=0)
+    assert int(saw(done, "opened")[0]) > 0
+
+
+@pytest.mark.parametrize("kind", ["covers", "deny-globs", "writable"])
+def test_race_of_somebody_outside_who_moves_the_denied_folder(tree, kind):
+    """mv private x; mkdir private; new secrets under the old name: a mount over the folder would have gone with it."""
+    profile, folder, _ = reading_profiles(tree)[kind]
+    private, path = os.path.join(folder, "private"), os.path.join(folder, "private", "data")
+    process, log = tree.sg.start(profile, os.path.join(tree.programs, "escape_races"), "outside", path, "6000",
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout.readline() == b"saw ready 1\n"
+    for i in range(400):
+        if process.poll() is not None:
+            break
+        os.rename(private, os.path.join(tree.sg.work, "moved%d" % i))
+        os.mkdir(private, 0o755)
+        with open(path, "w") as file:
+            file.write(SECRET)
+        os.chmod(path, 0o644)
+    out, err = process.communicate(timeout=60)
+    assert b"escaped" not in out and b"refused race-outside" in out and process.returncode == 0, (out, err)
+
+
+@pytest.mark.parametrize("kind", ["deny-globs", "writable"])
+def test_a_storm_of_signals(tree, kind):
+    profile, folder, _ = reading_profiles(tree)[kind]
+    done = held(tree.run(profile, "races", "signals", os.path.join(folder, "open.txt"), os.path.join(folder, "secret.key"), "10000"))
+    assert int(saw(done, "ticks")[0]) > 0
+
+
+# --- exhaustion ---
+
+def test_fork_storm(tree):
+    profile = tree.profile().replace("[Runtime]", "[Runtime]\nLimits = { Processes = 40 }", 1)
+    held(tree.run(profile, "stress", "fork-storm", "40"), works=0)
+
+
+@pytest.mark.parametrize("kind", ["deny-globs", "writable"])
+def test_the_limit_of_descriptors(tree, kind):
+    profile, folder, _ = reading_profiles(tree)[kind]
+    held(tree.run(profile, "stress", "descriptors", os.path.join(folder, "open.txt"), os.path.join(folder, "secret.key")), refused=2)
+
+
+def test_a_flood_from_many_threads(tree):
+    profile, folder, _ = reading_profiles(tree)["deny-globs"]
+    held(tree.run(profile, "stress", "flood", os.path.join(folder, "open.txt"), os.path.join(folder, "secret.key"), "100", "50"))
+
+
+def test_a_flood_of_refusals_is_bounded(tree):
+    done = held(tree.run(tree.profile(), "stress", "refusals", "20000"), works=0)
+    assert len(done.stderr) < 200000, len(done.stderr)
+
+
+@pytest.mark.parametrize("kind", ["covers", "deny-globs", "writable"])
+def test_bad_memory(tree, kind):
+    profile, folder, _ = reading_profiles(tree)[kind]
+    profile = profile.replace('"also-links"]', '"also-links", "more"]') + '[Define.more]\nFlags = ["attributes", "unix"]\n'
+    held(tree.run(profile, "stress", "bad-memory", os.path.join(folder, "open.txt")), refused=20)
+
+
+def processes_of(front):
+    """{name: pid} of our own processes of a session, from the front end down; PID 1 of the world is "sg-init"."""
+    found, wanted = {}, [front]
+    while wanted:
+        pid = wanted.pop()
+        for task in os.listdir("/proc/%d/task" % pid):
+            with open("/proc/%d/task/%s/children" % (pid, task)) as file:
+                for child in file.read().split():
+                    try:
+                        with open("/proc/%s/comm" % child) as comm:
+                            found.setdefault(comm.read().strip(), int(child))
+                        wanted.append(int(child))
+                    except OSError:
+                        pass
+    return found
+
+
+def test_the_supervisor_leaks_nothing(tree):
+    profile, folder, _ = reading_profiles(tree)["deny-globs"]
+    process, log = tree.sg.start(profile, os.path.join(tree.programs, "escape_stress"), "many-opens",
+                                 os.path.join(folder, "open.txt"), "10000", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    counts = []
+    while len(counts) < 2:
+        line = process.stdout.readline()
+        assert line, process.wait(timeout=60)
+        if line.startswith(b"saw "):
+            supervisor = processes_of(process.pid)["sg-supervisor"]
+            counts.append((len(os.listdir("/proc/%d/fd" % supervisor)) if os.getuid() == 0 else 0,
+                           len(os.listdir("/proc/%d/task" % supervisor))))
+            process.stdin.write(b"x")
+            process.stdin.flush()
+    process.communicate(timeout=60)
+    assert process.returncode == 0 and counts[1][0] <= counts[0][0] + 2 and counts[0][1] == counts[1][1], counts
+
+
+def test_fifos_whose_openers_die(tree):
+    profile = tree.profile('ReadWrite = ["%s/**"]\nDeny = ["%s/private/**"]' % (tree.rw, tree.rw))
+    fifo = os.path.join(tree.rw, "fifo")
+    os.mkfifo(fifo)
+    tree.own(fifo)
+    done = tree.run(profile, "stress", "fifos", fifo, "40", os.path.join(tree.rw, "open.txt"))
+    assert len(saw(done, "not-waiting")) < 4, done.stdout
+    assert done.status == 0 and not lines(done, "broken") and "works fifo-afterwards" in done.stdout, (done.stdout, done.stderr)
+
+
+# --- when one of ours dies ---
+
+def all_below(pid):
+    """Every process below a pid, however deep."""
+    found, wanted = [], [pid]
+    while wanted:
+        pid = wanted.pop()
+        try:
+            for task in os.listdir("/proc/%d/task" % pid):
+                with open("/proc/%d/task/%s/children" % (pid, task)) as file:
+                    children = [int(c) for c in file.read().split()]
+                found += children
+                wanted += children
+        except OSError:
+            pass
+    return found
+
+
+def alive(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as file:
+            return file.read().rsplit(")", 1)[1].split()[0] not in ("Z", "X")
+    except OSError:
+        return False
+
+
+def await_end_of(pids, seconds=30):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if not any(alive(p) for p in pids):
+            return True
+        select.select([], [], [], 0.01)
+    return False
+
+
+def opening_world(tree, kind="writable", **kwargs):
+    profile, folder, _ = reading_profiles(tree)[kind]
+    process, log = tree.sg.start(profile, os.path.join(tree.programs, "escape_stress"), "for-ever",
+                                 os.path.join(folder, "open.txt"), os.path.join(folder, "secret.key"),
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs)
+    assert process.stdout.readline() == b"works open\n"
+    return process, log
+
+
+@pytest.mark.parametrize("victim", ["sg-supervisor", "sg-keeper", "sg-auditor", "sg-init", "front"])
+def test_one_of_ours_is_killed(tree, victim):
+    process, log = opening_world(tree)
+    below = all_below(process.pid)
+    names = processes_of(process.pid)
+    os.kill(process.pid if victim == "front" else names[victim], signal.SIGKILL)
+    if victim == "sg-auditor":
+        # Nothing is granted any more; the program goes on refused until it is ended.
+        process.send_signal(signal.SIGTERM) if os.getuid() != 0 or tree.sg.who == "root" else os.kill(process.pid, signal.SIGTERM)
+    out, err = process.communicate(timeout=40)
+    assert b"escaped" not in out, out
+    assert process.returncode != 0
+    assert await_end_of(below), [p for p in below if alive(p)]
+
+
+def test_supervisor_and_keeper_are_killed_at_once(tree):
+    process, _ = opening_world(tree)
+    below = all_below(process.pid)
+    names = processes_of(process.pid)
+    for name in ("sg-supervisor", "sg-keeper"):
+        os.kill(names[name], signal.SIGKILL)
+    out, _ = process.communicate(timeout=40)
+    assert b"escaped" not in out and await_end_of(below)
+
+
+@pytest.mark.parametrize("victim", ["sg-auditor", "sg-supervisor", "sg-keeper"])
+def test_one_of_ours_is_stopped_and_ended(tree, victim):
+    """A stopped process of ours holds the world up at most; ended with the session, nothing is left and nothing has passed."""
+    process, _ = opening_world(tree)
+    below = all_below(process.pid)
+    os.kill(processes_of(process.pid)[victim], signal.SIGSTOP)
+    os.kill(process.pid, signal.SIGKILL)
+    for pid in below:  # what is stopped cannot see its peer's end; a fatal signal ends it
+        if victim != "sg-keeper" and pid == below[0]:
+            os.kill(pid, signal.SIGCONT)
+    names = [p for p in below if alive(p)]
+    for pid in names:
+        try:
+            os.kill(pid, signal.SIGCONT)
+        except OSError:
+            pass
+    out, _ = process.communicate(timeout=40)
+    assert b"escaped" not in out and await_end_of(below), [p for p in below if alive(p)]
+
+
+def test_the_record_cannot_be_written(tree):
+    """A file that may not grow: granting stops, and the session ends with an error and not silently."""
+    profile, folder, _ = reading_profiles(tree)["writable"]
+    limited = ["/usr/bin/prlimit", "--fsize=65536", tree.sg.program, "run", "--record", os.path.join(tree.sg.work, "small.jsonl"),
+               "-p", tree.sg.profile(profile), "--", os.path.join(tree.programs, "escape_stress"), "for-ever",
+               os.path.join(folder, "open.txt"), os.path.join(folder, "secret.key")]
+    process = subprocess.Popen(tree.sg.command(limited), env=tree.sg.environment(), cwd=tree.sg.cwd, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
+    log, deadline = os.path.join(tree.sg.work, "small.jsonl"), time.monotonic() + 20
+    while process.poll() is None and time.monotonic() < deadline:
+        if os.path.exists(log) and os.path.getsize(log) > 60000:
+            break
+        select.select([], [], [], 0.01)
+    below = all_below(process.pid)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=40)
+    assert b"escaped" not in out and process.returncode != 0
+    assert os.path.getsize(log) <= 65536 and await_end_of(below)
+
+
+@pytest.mark.parametrize("sg", ["root"], indirect=True)  # mounting takes root
+def test_a_full_disk_under_the_record(tree):
+    small = os.path.join(tree.sg.work, "small")
+    os.mkdir(small)
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "none", small], capture_output=True, text=True)
+    if done.returncode != 0:
+        cannot("mount: " + done.stderr)
+    try:
+        profile, folder, _ = reading_profiles(tree)["writable"]
+        process = subprocess.Popen([tree.sg.program, "run", "--record", os.path.join(small, "log"), "-p",
+                                    tree.sg.profile(profile), "--", os.path.join(tree.programs, "escape_stress"), "for-ever",
+                                    os.path.join(folder, "open.txt"), os.path.join(folder, "secret.key")],
+                                   env=tree.sg.environment(), cwd=tree.sg.cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        deadline = time.monotonic() + 20
+        while process.poll() is None and time.monotonic() < deadline and \
+                not (os.path.exists(os.path.join(small, "log")) and os.path.getsize(os.path.join(small, "log")) > 60000):
+            select.select([], [], [], 0.01)
+        below = all_below(process.pid)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=40)
+        assert b"escaped" not in out and process.returncode != 0 and await_end_of(below)
+    finally:
+        subprocess.run(["umount", "-l", small], check=True)
+
+
+# --- what comes in from outside, and what is shown ---
+
+def test_descriptors_and_folders_of_the_launcher_stay_outside(tree):
+    secret = os.open(tree.outside, os.O_RDONLY)
+    folder = os.open(tree.sg.work, os.O_RDONLY | os.O_DIRECTORY)
+    for fd in (secret, folder):
+        os.set_inheritable(fd, True)
+    script = "ls -l /proc/self/fd /proc/1/fd 2>&1; cat /proc/self/fd/%d /proc/self/fd/%d/outside.key 2>&1; cat /proc/self/cwd/outside.key; " \
+             "pwd; ls -a ." % (secret, folder)
+    done = tree.sg.shell(tree.profile(), script, pass_fds=(secret, folder), cwd=tree.sg.work)
+    os.close(secret)
+    os.close(folder)
+    assert "TOPSECRET" not in done.stdout and "outside.key" not in [w for w in done.stdout.split("\n") if w == "outside.key"]
+    assert done.records[-1]["kind"] == "session-end"
+
+
+def test_the_environment_of_the_launcher_stays_outside(tree):
+    done = tree.sg.shell(tree.profile(), "cat /proc/1/environ /proc/*/environ; env", env={"SG_SECRET": "TOPSECRET"})
+    assert "TOPSECRET" not in done.stdout + done.stderr
+
+
+NASTY = ["\x1b[2J\x1b]0;title\x07", "line\nbreak: allowed", "\x9b31m", "a\u202eb", "\x1bP+q\x1b\\", "back\\slash", "\rshellguard: fine"]
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_names_are_shown_harmlessly(tree, name):
+    profile, folder, _ = reading_profiles(tree)["deny-globs"]
+    path = os.path.join(folder, name + ".key")
+    with open(path, "w") as file:
+        file.write(SECRET)
+    tree.own(path)
+    status, text, log = on_a_terminal(tree, profile, "/bin/sh", "-c", "exec 2>/dev/null; read x < \"$0\"; echo \"got $x\"", path)
+    assert "TOPSECRET" not in text and "may not" in text, text
+    assert not any(c in text for c in "\x1b\x07\x9b\u202e") and not any(w.startswith(("break:", "shellguard: fine"))
+                                                                       for w in text.replace("\n", "\r").split("\r")), text
+    with open(log, "rb") as file:
+        records = [json.loads(line.decode("utf-8", "surrogatepass")) for line in file]
+    assert [r for r in records if r["kind"] == "refusal" and r.get("object") == path]
+
+
+def test_arguments_are_recorded_as_they_were(tree):
+    words = NASTY + ["\udcff\udcfe", "", " ", '"}\n{"seq":1,"kind":"grant"}']
+    done = tree.sg.run(tree.profile(), "/usr/bin/true", *words)
+    assert done.of("exec")[-1]["process"]["argv"][1:] == words
+    assert [r["seq"] for r in done.records] == list(range(1, len(done.records) + 1))

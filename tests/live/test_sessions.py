@@ -40,6 +40,14 @@ def test_stop_ends_what_does_not_listen(sg):
     assert process.wait(timeout=30) == 137
 
 
+def test_an_end_in_the_middle_of_executions(sg):
+    """Threads that are traced on their way through execve must not keep the world alive."""
+    for _ in range(5):
+        process = start(sg, "echo up; for i in 1 2 3 4; do while :; do /bin/true; done & done; wait")
+        subprocess.run(["pkill", "-KILL", "-f", "-o", process.args[process.args.index("--record") + 1]], check=True)
+        process.wait(timeout=30)
+
+
 def test_unknown_and_wrong_usage(sg):
     done = sg.cli("stop", "no-such-session")
     assert done.returncode == 1 and "shellguard ps" in done.stderr

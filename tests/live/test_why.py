@@ -2,10 +2,11 @@
 import os
 import re
 import select
+import socket
 import subprocess
 import time
 
-from conftest import BASE
+from conftest import BASE, cannot
 
 
 def why(sg, log, *arguments):
@@ -129,6 +130,60 @@ def test_argument_decides_the_flag(sg):
     status, text = why(sg, first.log)
     assert "AF_NETLINK" in text
     assert sg.run(BASE, "/usr/bin/python3", "-c", script, options=list(proposal(text)[2:])).status == 0
+
+
+def own_address():
+    """An address of this host that is no loopback; what connects to it must name it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("198.51.100.1", 9))  # nothing is sent
+        except OSError:
+            cannot("this host has no address but the loopback")
+        return probe.getsockname()[0]
+
+
+def test_address_is_proposed(sg):
+    profile = BASE + '[Networking]\nFlags = ["outgoing"]\n'
+    address = own_address()
+    with socket.create_server((address, 0)) as wanted, socket.create_server((address, 0)) as neighbour:
+        script = "import socket; socket.create_connection(('%s', %d), 10)"
+        name = "tcp:%s:%d" % wanted.getsockname()
+        first = sg.run(profile, "/usr/bin/python3", "-c", script % wanted.getsockname())
+        refusal = first.refusals(name)[0]
+        section, line, option, value = proposal(why(sg, first.log, str(refusal["seq"]))[1])
+        assert (section, line, option, value) == ("Networking", 'Allow = ["%s"]' % name, "--allow", name)
+        assert sg.run(with_line(profile, section, line), "/usr/bin/python3", "-c", script % wanted.getsockname()).status == 0
+        assert sg.run(with_line(profile, section, line), "/usr/bin/python3", "-c", script % neighbour.getsockname()).status != 0
+        assert sg.run(profile, "/usr/bin/python3", "-c", script % wanted.getsockname(), options=[option, value]).status == 0
+        denied = sg.run(profile + 'Deny = ["%s"]\n' % name, "/usr/bin/python3", "-c", script % wanted.getsockname())
+        text = why(sg, denied.log)[1]
+        assert proposal(text) is None and "it is the rule that must change" in text and 'Deny = ["%s"]' % name in text
+
+
+def test_unix_socket_is_proposed(sg):
+    folder = tree(sg)
+    profile = BASE.replace('"/usr/**", "/etc/**"', '"/usr/**", "/etc/**", "%s/**"' % folder) + '[Networking]\nFlags = ["unix"]\n'
+    script = "import socket; socket.socket(socket.AF_UNIX).connect('%s')"
+    with socket.socket(socket.AF_UNIX) as wanted, socket.socket(socket.AF_UNIX) as neighbour:
+        for server, name in ((wanted, "a[1].sock"), (neighbour, "a1.sock")):
+            server.bind(os.path.join(folder, name))
+            os.chmod(os.path.join(folder, name), 0o666)
+            server.listen()
+        first = sg.run(profile, "/usr/bin/python3", "-c", script % (folder + "/a[1].sock"))
+        assert first.status != 0
+        section, line, option, value = proposal(why(sg, first.log)[1])
+        assert line == 'Allow = ["unix:%s/a\\\\[1\\\\].sock"]' % folder
+        assert sg.run(with_line(profile, section, line), "/usr/bin/python3", "-c", script % (folder + "/a[1].sock")).status == 0
+        assert sg.run(with_line(profile, section, line), "/usr/bin/python3", "-c", script % (folder + "/a1.sock")).status != 0
+
+
+def test_change_is_proposed(sg):
+    folder = tree(sg)
+    profile = BASE.replace('Flags = ["tmp"]', 'Flags = ["tmp", "attributes"]')
+    profile = profile.replace('"/usr/**", "/etc/**"', '"/usr/**", "/etc/**", "%s/**"' % folder) + ""
+    profile = profile.replace("[Runtime]", 'ReadWrite = ["%s/b.*"]\n[Runtime]' % folder)
+    check_proposal(sg, profile, "chmod 600 %s/a.txt" % folder, "chmod 600 %s/c.txt" % folder, "change", "ReadWrite",
+                   folder + "/a.txt")
 
 
 def test_never_given(sg):

@@ -274,7 +274,7 @@ static void world_compile(struct test_world *world, const char *profile)
 					       .uid = "65534",
 					       .runtime = "/run/user/65534"};
 	const struct sg_plan_options options = {0};
-	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT, rendered = SG_BUFFER_INIT;
+	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
 	struct sg_diagnostics diagnostics = SG_DIAGNOSTICS_INIT;
 	struct sg_error error = SG_ERROR_INIT;
 	struct sg_source *source;

@@ -1,6 +1,6 @@
 /*
- * Refusals and policies in words: what a refused call would take, against the filter itself; what is proposed; how lines are
- * laid out.
+ * Refusals and policies in words: what a refused call would take, against the filter itself; what is
+ * proposed; how lines are laid out.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,7 +34,8 @@ static struct sg_policy *compile(const char *text)
 	struct sg_error error = SG_ERROR_INIT;
 
 	assert_int_equal(sg_source_new("test.toml", text, strlen(text), &source), 0);
-	assert_int_equal(sg_policy_compile(&source, 1, &variables, NULL, NULL, &diagnostics, &policy, &error), 0);
+	assert_int_equal(sg_policy_compile(&source, 1, &variables, NULL, NULL, &diagnostics, &policy, &error),
+			 0);
 	return policy;
 }
 
@@ -73,7 +74,8 @@ static uint32_t simulate(int flag, const struct sg_syscall *call, const uint64_t
 }
 
 /* The answer under the empty policy is what the filter of the named flag does. */
-static void check_need(const struct sg_policy *empty, const struct sg_syscall *call, const uint64_t arguments[6])
+static void check_need(const struct sg_policy *empty, const struct sg_syscall *call,
+		       const uint64_t arguments[6])
 {
 	const uint32_t refused = SECCOMP_RET_ERRNO | EPERM;
 	struct sg_need need;
@@ -86,15 +88,16 @@ static void check_need(const struct sg_policy *empty, const struct sg_syscall *c
 		assert_int_not_equal(flag, SG_FLAG_NONE_);
 		assert_int_equal(simulate(SG_FLAGS_, call, arguments), refused);
 		if (simulate(flag, call, arguments) == refused)
-			fail_msg("%s(%#llx, %#llx, %#llx): the flag \"%s\" does not give it", call->name, (unsigned long long)arguments[0],
-				 (unsigned long long)arguments[1], (unsigned long long)arguments[2], need.flag);
+			fail_msg("%s(%#llx, %#llx, %#llx): the flag \"%s\" does not give it", call->name,
+				 (unsigned long long)arguments[0], (unsigned long long)arguments[1],
+				 (unsigned long long)arguments[2], need.flag);
 		return;
 	case SG_NEED_NEVER:
 		assert_non_null(need.reason);
 		for (flag = 0; flag < SG_FLAGS_; flag++)
 			if ((simulate(flag, call, arguments) & SECCOMP_RET_ACTION_FULL) != SECCOMP_RET_ERRNO)
-				fail_msg("%s is said to be never given, and the flag \"%s\" gives it", call->name,
-					 sg_flag_name((enum sg_flag)flag));
+				fail_msg("%s is said to be never given, and the flag \"%s\" gives it",
+					 call->name, sg_flag_name((enum sg_flag)flag));
 		return;
 	case SG_NEED_DENIED:
 	case SG_NEED_UNKNOWN:
@@ -113,7 +116,8 @@ static void test_need_of_every_call(void **state)
 		const struct sg_syscall *call = sg_syscall_by_number(i);
 
 		/* Arguments of zero are no known socket, option or request. */
-		if (call == NULL || i == SYS_socket || i == SYS_setsockopt || i == SYS_ioctl || i == SYS_prctl || i == SYS_arch_prctl)
+		if (call == NULL || i == SYS_socket || i == SYS_setsockopt || i == SYS_ioctl ||
+		    i == SYS_prctl || i == SYS_arch_prctl)
 			continue;
 		check_need(empty, call, zeros);
 		count++;
@@ -131,8 +135,9 @@ static void test_need_of_every_value(void **state)
 	(void)state;
 	for (size_t i = 0; i < count; i++, checked++)
 		check_need(empty, sg_syscall_by_number(SYS_socket),
-			   (const uint64_t[6]){(uint64_t)kinds[i].domain, (uint64_t)kinds[i].type | SOCK_CLOEXEC,
-					       kinds[i].protocol == SG_SOCKET_ANY ? 0 : (uint64_t)kinds[i].protocol});
+			   (const uint64_t[6]){
+				   (uint64_t)kinds[i].domain, (uint64_t)kinds[i].type | SOCK_CLOEXEC,
+				   kinds[i].protocol == SG_SOCKET_ANY ? 0 : (uint64_t)kinds[i].protocol});
 	options = sg_socket_options(&count);
 	for (size_t i = 0; i < count; i++, checked++)
 		check_need(empty, sg_syscall_by_number(SYS_setsockopt),
@@ -154,25 +159,35 @@ static void test_need_of_every_value(void **state)
 
 static void test_need_of_arguments(void **state)
 {
-	SG_AUTO_POLICY struct sg_policy *policy = compile("[Runtime]\nFlags = [\"start\", \"malloc\"]\nDenySyscalls = [\"ptrace\"]\n"
-							  "[Misc]\nDenyFlags = [\"hostname\", \"keyring\"]\n");
+	SG_AUTO_POLICY struct sg_policy *policy =
+		compile("[Runtime]\nFlags = [\"start\", \"malloc\"]\nDenySyscalls = [\"ptrace\"]\n"
+			"[Misc]\nDenyFlags = [\"hostname\", \"keyring\"]\n");
 	const struct {
 		unsigned int number;
 		uint64_t arguments[6];
 		enum sg_need_kind kind;
 		const char *words;
 	} rows[] = {
-	    {SYS_mmap, {0, 4096, PROT_WRITE | PROT_EXEC}, SG_NEED_FLAG, "the flag \"jit\" gives it"},
-	    {SYS_mprotect, {0, 4096, PROT_EXEC}, SG_NEED_FLAG, "the flag \"jit\" gives it"},
-	    {SYS_clone, {CLONE_THREAD | CLONE_VM | CLONE_SIGHAND}, SG_NEED_FLAG, "the flag \"threads\" gives it"},
-	    {SYS_clone, {17}, SG_NEED_FLAG, "the flag \"fork\" gives it"},
-	    {SYS_clone, {CLONE_NEWUSER | 17}, SG_NEED_NEVER, "no flag gives it: a world may not make namespaces of its own"},
-	    {SYS_unshare, {CLONE_NEWUSER}, SG_NEED_NEVER, NULL},
-	    {SYS_ptrace, {0}, SG_NEED_DENIED, "DenySyscalls names it"},
-	    {SYS_sethostname, {0}, SG_NEED_DENIED, "DenyFlags refuses the flag \"hostname\", which gives it"},
-	    {SYS_ioctl, {1, 0x5402}, SG_NEED_FLAG, "the flag \"tty\" gives it"},
-	    {SYS_ioctl, {1, 0x5412}, SG_NEED_NEVER, NULL},
-	    {SYS_seccomp, {1, 1U << 3}, SG_NEED_UNKNOWN, "not with these arguments"},
+		{SYS_mmap, {0, 4096, PROT_WRITE | PROT_EXEC}, SG_NEED_FLAG, "the flag \"jit\" gives it"},
+		{SYS_mprotect, {0, 4096, PROT_EXEC}, SG_NEED_FLAG, "the flag \"jit\" gives it"},
+		{SYS_clone,
+		 {CLONE_THREAD | CLONE_VM | CLONE_SIGHAND},
+		 SG_NEED_FLAG,
+		 "the flag \"threads\" gives it"},
+		{SYS_clone, {17}, SG_NEED_FLAG, "the flag \"fork\" gives it"},
+		{SYS_clone,
+		 {CLONE_NEWUSER | 17},
+		 SG_NEED_NEVER,
+		 "no flag gives it: a world may not make namespaces of its own"},
+		{SYS_unshare, {CLONE_NEWUSER}, SG_NEED_NEVER, NULL},
+		{SYS_ptrace, {0}, SG_NEED_DENIED, "DenySyscalls names it"},
+		{SYS_sethostname,
+		 {0},
+		 SG_NEED_DENIED,
+		 "DenyFlags refuses the flag \"hostname\", which gives it"},
+		{SYS_ioctl, {1, 0x5402}, SG_NEED_FLAG, "the flag \"tty\" gives it"},
+		{SYS_ioctl, {1, 0x5412}, SG_NEED_NEVER, NULL},
+		{SYS_seccomp, {1, 1U << 3}, SG_NEED_UNKNOWN, "not with these arguments"},
 	};
 
 	(void)state;
@@ -200,31 +215,49 @@ static void test_proposals(void **state)
 		enum sg_proposal_kind kind;
 		const char *section, *key, *value;
 	} rows[] = {
-	    {"open", "read", "/a/b", "", "", "", SG_PROPOSAL_LINE, "Filesystem", "ReadOnly", "/a/b"},
-	    {"open", "read", "/a/b/", "", "", "", SG_PROPOSAL_LINE, "Filesystem", "ReadOnly", "/a/b/"},
-	    {"open", "write", "/a/b", "ReadOnly", "", "", SG_PROPOSAL_LINE, "Filesystem", "ReadWrite", "/a/b"},
-	    {"unlink", "change", "/a/*", "ReadOnly", "", "", SG_PROPOSAL_LINE, "Filesystem", "ReadWrite", "/a/\\*"},
-	    {"execute", "execute", "/a/b", "", "", "", SG_PROPOSAL_LINE, "Filesystem", "Exec", "/a/b"},
-	    {"execute", "execute", "/a/b", "Exec", "", "", SG_PROPOSAL_NONE, NULL, NULL, NULL},
-	    {"open", "", "/a/b", "", "it has no name in the world", "", SG_PROPOSAL_NONE, NULL, NULL, NULL},
-	    {"open", "read", "/a/b", "Deny", "", "", SG_PROPOSAL_DENIED, NULL, NULL, NULL},
-	    {"open", "read", "/a/b", "DenyRead", "", "", SG_PROPOSAL_DENIED, NULL, NULL, NULL},
-	    {"open", "read", "/a/b", "Hide", "", "", SG_PROPOSAL_HIDDEN, NULL, NULL, NULL},
-	    {"call", "", "ptrace", "", "", "debug", SG_PROPOSAL_LINE, "Runtime", "Flags", "debug"},
-	    {"call", "", "bpf", "", "no flag gives it: so", "", SG_PROPOSAL_NEVER, NULL, NULL, NULL},
-	    {"call", "", "seccomp", "", "not with these arguments", "", SG_PROPOSAL_NONE, NULL, NULL, NULL},
-	    {"call", "", "ptrace", "DenyFlags", "", "", SG_PROPOSAL_DENIED, NULL, NULL, NULL},
-	    {"connect", "", "tcp:1.2.3.4:443", "", "", "", SG_PROPOSAL_LINE, "Networking", "Allow", "tcp:1.2.3.4:443"},
-	    {"bind", "", "tcp:127.0.0.1:80", "", "", "", SG_PROPOSAL_LINE, "Networking", "Listen", "tcp:127.0.0.1:80"},
-	    {"connect", "", "unix:/run/a[1]", "", "", "", SG_PROPOSAL_LINE, "Networking", "Allow", "unix:/run/a\\[1\\]"},
-	    {"connect", "", "a socket address", "", "", "", SG_PROPOSAL_NONE, NULL, NULL, NULL},
+		{"open", "read", "/a/b", "", "", "", SG_PROPOSAL_LINE, "Filesystem", "ReadOnly", "/a/b"},
+		{"open", "read", "/a/b/", "", "", "", SG_PROPOSAL_LINE, "Filesystem", "ReadOnly", "/a/b/"},
+		{"open", "write", "/a/b", "ReadOnly", "", "", SG_PROPOSAL_LINE, "Filesystem", "ReadWrite",
+		 "/a/b"},
+		{"remove", "change", "/a/*", "ReadOnly", "", "", SG_PROPOSAL_LINE, "Filesystem", "ReadWrite",
+		 "/a/\\*"},
+		{"execute", "execute", "/a/b", "", "", "", SG_PROPOSAL_LINE, "Filesystem", "Exec", "/a/b"},
+		{"execute", "execute", "/a/b", "Exec", "", "", SG_PROPOSAL_NONE, NULL, NULL, NULL},
+		{"open", "", "/a/b", "", "it has no name in the world", "", SG_PROPOSAL_NONE, NULL, NULL,
+		 NULL},
+		{"open", "read", "/a/b", "Deny", "", "", SG_PROPOSAL_DENIED, NULL, NULL, NULL},
+		{"open", "read", "/a/b", "DenyRead", "", "", SG_PROPOSAL_DENIED, NULL, NULL, NULL},
+		{"open", "read", "/a/b", "Hide", "", "", SG_PROPOSAL_HIDDEN, NULL, NULL, NULL},
+		{"call", "", "ptrace", "", "", "debug", SG_PROPOSAL_LINE, "Runtime", "Flags", "debug"},
+		{"call", "", "bpf", "", "no flag gives it: so", "", SG_PROPOSAL_NEVER, NULL, NULL, NULL},
+		{"call", "", "seccomp", "", "not with these arguments", "", SG_PROPOSAL_NONE, NULL, NULL,
+		 NULL},
+		{"call", "", "ptrace", "DenyFlags", "", "", SG_PROPOSAL_DENIED, NULL, NULL, NULL},
+		{"connect to", "", "tcp:1.2.3.4:443", "", "", "", SG_PROPOSAL_LINE, "Networking", "Allow",
+		 "tcp:1.2.3.4:443"},
+		{"listen on", "", "tcp:127.0.0.1:80", "", "", "", SG_PROPOSAL_LINE, "Networking", "Listen",
+		 "tcp:127.0.0.1:80"},
+		{"connect to", "", "unix:/run/a[1]", "", "", "", SG_PROPOSAL_LINE, "Networking", "Allow",
+		 "unix:/run/a\\[1\\]"},
+		{"send to", "", "/run/x", "", "", "", SG_PROPOSAL_LINE, "Networking", "Allow", "unix:/run/x"},
+		{"connect to", "", "unix:@a", "", "", "", SG_PROPOSAL_LINE, "Networking", "Allow", "unix:@a"},
+		{"look up", "", "example.org", "", "", "", SG_PROPOSAL_NONE, NULL, NULL, NULL},
+		{"connect to", "", "tcp:1.2.3.4:443", "Deny", "", "", SG_PROPOSAL_DENIED, NULL, NULL, NULL},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < SG_ARRAY_SIZE(rows); i++) {
-		const struct sg_refusal refusal = {.operation = rows[i].operation, .access = rows[i].access, .object = rows[i].object,
-						   .named = "", .error = "EACCES", .reason = rows[i].reason, .needs = rows[i].needs,
-						   .rule_file = "", .rule_key = rows[i].rule_key, .rule_text = "", .rule_flag = ""};
+		const struct sg_refusal refusal = {.operation = rows[i].operation,
+						   .access = rows[i].access,
+						   .object = rows[i].object,
+						   .named = "",
+						   .error = "EACCES",
+						   .reason = rows[i].reason,
+						   .needs = rows[i].needs,
+						   .rule_file = "",
+						   .rule_key = rows[i].rule_key,
+						   .rule_text = "",
+						   .rule_flag = ""};
 		SG_CLEANUP(sg_proposal_done) struct sg_proposal proposal = SG_PROPOSAL_INIT;
 
 		assert_int_equal(sg_propose(&refusal, &proposal), 0);
@@ -244,14 +277,21 @@ static void test_verbs(void **state)
 	const struct {
 		const char *operation, *access, *object, *verb;
 	} rows[] = {
-	    {"open", "read", "/a", "read"},	{"open", "read", "/a/", "list"}, {"open", "write", "/a", "write"},
-	    {"execute", "execute", "/a", "execute"}, {"call", "", "ptrace", "call"}, {"unlink", "change", "/a", "remove"},
-	    {"connect", "", "tcp:1.2.3.4:5", "connect to"}, {"something", "", "/a", "something"}, {"open", "read", NULL, "read"},
+		{"open", "read", "/a", "read"},
+		{"open", "read", "/a/", "list"},
+		{"open", "write", "/a", "write"},
+		{"execute", "execute", "/a", "execute"},
+		{"call", "", "ptrace", "call"},
+		{"look", "", "/a", "look at"},
+		{"connect to", "", "tcp:1.2.3.4:5", "connect to"},
+		{"something", "", "/a", "something"},
+		{"open", "read", NULL, "read"},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < SG_ARRAY_SIZE(rows); i++)
-		assert_string_equal(sg_words_verb(rows[i].operation, rows[i].access, rows[i].object), rows[i].verb);
+		assert_string_equal(sg_words_verb(rows[i].operation, rows[i].access, rows[i].object),
+				    rows[i].verb);
 }
 
 static void test_globs_in_words(void **state)
@@ -259,9 +299,14 @@ static void test_globs_in_words(void **state)
 	const struct {
 		const char *glob, *words;
 	} rows[] = {
-	    {"/a/b", ""}, {"/a/", "the folder itself: its list"}, {"/a/**", "everything in this folder, however deep"},
-	    {"/a/*", "the files in this folder, not those in folders of it"}, {"/a/*.png", ""}, {"/a{,1}/**", ""},
-	    {"/a/**[^/]", "all files in this folder, however deep"}, {"/a\\*/*", ""},
+		{"/a/b", ""},
+		{"/a/", "the folder itself: its list"},
+		{"/a/**", "everything in this folder, however deep"},
+		{"/a/*", "the files in this folder, not those in folders of it"},
+		{"/a/*.png", ""},
+		{"/a{,1}/**", ""},
+		{"/a/**[^/]", "all files in this folder, however deep"},
+		{"/a\\*/*", ""},
 	};
 
 	(void)state;
@@ -280,9 +325,15 @@ static void test_limits_in_words(void **state)
 		uint64_t value;
 		const char *text;
 	} rows[] = {
-	    {SG_LIMIT_COUNT, 4096, "4096"},	     {SG_LIMIT_BYTES, 2147483648U, "2GiB"}, {SG_LIMIT_BYTES, 1000, "1000 bytes"},
-	    {SG_LIMIT_BYTES, 1536, "1536 bytes"},    {SG_LIMIT_BYTES, 0, "0"},		    {SG_LIMIT_SECONDS, 3600, "1h"},
-	    {SG_LIMIT_SECONDS, 90, "90s"},	     {SG_LIMIT_SECONDS, 172800, "2d"},	    {SG_LIMIT_BYTES, UINT64_MAX, "18446744073709551615 bytes"},
+		{SG_LIMIT_COUNT, 4096, "4096"},
+		{SG_LIMIT_BYTES, 2147483648U, "2GiB"},
+		{SG_LIMIT_BYTES, 1000, "1000 bytes"},
+		{SG_LIMIT_BYTES, 1536, "1536 bytes"},
+		{SG_LIMIT_BYTES, 0, "0"},
+		{SG_LIMIT_SECONDS, 3600, "1h"},
+		{SG_LIMIT_SECONDS, 90, "90s"},
+		{SG_LIMIT_SECONDS, 172800, "2d"},
+		{SG_LIMIT_BYTES, UINT64_MAX, "18446744073709551615 bytes"},
 	};
 
 	(void)state;
@@ -297,8 +348,9 @@ static void test_limits_in_words(void **state)
 /* The reasons of decisions, and the rule that each points at. */
 static void test_reasons(void **state)
 {
-	SG_AUTO_POLICY struct sg_policy *policy = compile("[Filesystem]\nReadOnly = [\"/r/**\"]\nReadWrite = [\"/w/**\"]\nExec = [\"/x/**\"]\n"
-							  "Deny = [\"/r/d\"]\nDenyWrite = [\"/w/d\"]\nHide = [\"/w/h\"]\n");
+	SG_AUTO_POLICY struct sg_policy *policy =
+		compile("[Filesystem]\nReadOnly = [\"/r/**\"]\nReadWrite = [\"/w/**\"]\nExec = [\"/x/**\"]\n"
+			"Deny = [\"/r/d\"]\nDenyWrite = [\"/w/d\"]\nHide = [\"/w/h\"]\n");
 	const struct {
 		const char *name;
 		unsigned int asked;
@@ -307,15 +359,20 @@ static void test_reasons(void **state)
 		int error;
 		const char *reason, *rule;
 	} rows[] = {
-	    {"/r/a", SG_ACCESS_READ, SG_VERDICT_ALLOW, SG_ACCESS_READ, 0, "a rule allows it", "/r/**"},
-	    {"/r/a", SG_ACCESS_READ | SG_ACCESS_WRITE, SG_VERDICT_DENY, SG_ACCESS_WRITE, EROFS, "ReadOnly only", "/r/**"},
-	    {"/r/a", SG_ACCESS_EXECUTE, SG_VERDICT_DENY, SG_ACCESS_EXECUTE, EACCES, "ReadOnly only", "/r/**"},
-	    {"/w/a", SG_ACCESS_EXECUTE, SG_VERDICT_DENY, SG_ACCESS_EXECUTE, EACCES, "ReadWrite only", "/w/**"},
-	    {"/x/a", SG_ACCESS_CHANGE, SG_VERDICT_DENY, SG_ACCESS_CHANGE, EROFS, "Exec only", "/x/**"},
-	    {"/r/d", SG_ACCESS_READ, SG_VERDICT_DENY, SG_ACCESS_READ, EACCES, "Deny names it", "/r/d"},
-	    {"/w/d", SG_ACCESS_WRITE, SG_VERDICT_DENY, SG_ACCESS_WRITE, EACCES, "DenyWrite names it", "/w/d"},
-	    {"/w/h", SG_ACCESS_READ, SG_VERDICT_HIDE, SG_ACCESS_READ, ENOENT, "it is hidden", "/w/h"},
-	    {"/n", SG_ACCESS_READ, SG_VERDICT_DENY, SG_ACCESS_READ, EACCES, "no rule allows reading it", NULL},
+		{"/r/a", SG_ACCESS_READ, SG_VERDICT_ALLOW, SG_ACCESS_READ, 0, "a rule allows it", "/r/**"},
+		{"/r/a", SG_ACCESS_READ | SG_ACCESS_WRITE, SG_VERDICT_DENY, SG_ACCESS_WRITE, EROFS,
+		 "ReadOnly only", "/r/**"},
+		{"/r/a", SG_ACCESS_EXECUTE, SG_VERDICT_DENY, SG_ACCESS_EXECUTE, EACCES, "ReadOnly only",
+		 "/r/**"},
+		{"/w/a", SG_ACCESS_EXECUTE, SG_VERDICT_DENY, SG_ACCESS_EXECUTE, EACCES, "ReadWrite only",
+		 "/w/**"},
+		{"/x/a", SG_ACCESS_CHANGE, SG_VERDICT_DENY, SG_ACCESS_CHANGE, EROFS, "Exec only", "/x/**"},
+		{"/r/d", SG_ACCESS_READ, SG_VERDICT_DENY, SG_ACCESS_READ, EACCES, "Deny names it", "/r/d"},
+		{"/w/d", SG_ACCESS_WRITE, SG_VERDICT_DENY, SG_ACCESS_WRITE, EACCES, "DenyWrite names it",
+		 "/w/d"},
+		{"/w/h", SG_ACCESS_READ, SG_VERDICT_HIDE, SG_ACCESS_READ, ENOENT, "it is hidden", "/w/h"},
+		{"/n", SG_ACCESS_READ, SG_VERDICT_DENY, SG_ACCESS_READ, EACCES, "no rule allows reading it",
+		 NULL},
 	};
 	SG_AUTO_GLOBSET struct sg_globset *set = NULL;
 	SG_AUTO_MATCHER struct sg_matcher *names = NULL;
@@ -324,7 +381,9 @@ static void test_reasons(void **state)
 	assert_int_equal(sg_globset_new(&set), 0);
 	for (size_t i = 0; i < policy->rule_count; i++)
 		if (policy->rules[i].glob != NULL)
-			assert_int_equal(sg_globset_add(set, policy->rules[i].glob, (uint32_t)i, SG_NAME_BIT(policy->rules[i].kind)), 0);
+			assert_int_equal(sg_globset_add(set, policy->rules[i].glob, (uint32_t)i,
+							SG_NAME_BIT(policy->rules[i].kind)),
+					 0);
 	assert_int_equal(sg_globset_compile(set), 0);
 	assert_int_equal(sg_matcher_new(set, SG_MATCHER_MEMORY_MIN, &names), 0);
 	for (size_t i = 0; i < SG_ARRAY_SIZE(rows); i++) {
@@ -349,20 +408,24 @@ static void test_layout(void **state)
 	const struct {
 		const char *text, *laid;
 	} rows[] = {
-	    {"one two three four five six seven eight nine ten\n", "one two three four five six seven eight\nnine ten\n"},
-	    {"  indented text that is longer than one line of forty\n", "  indented text that is longer than one\n  line of forty\n"},
-	    {"  a\tleft and right, the right one wrapped below itself\n  long\tx\n",
-	     "  a     left and right, the right one\n        wrapped below itself\n  long  x\n"},
-	    {"", ""},
-	    {"\n\n", "\n\n"},
-	    {"averyveryveryverylongwordthatisnotbrokenatallwhateverthewidth x\n",
-	     "averyveryveryverylongwordthatisnotbrokenatallwhateverthewidth\nx\n"},
-	    {"  an option  and its help, which goes on under its own start\n",
-	     "  an option  and its help, which goes on\n             under its own start\n"},
-	    {"    a left side that has more than half of the line\tright\n    b\tx\n",
-	     "    a left side that has more than half of the line\n       right\n    b  x\n"},
-	    {"d\xc3\xa9j\xc3\xa0 vu d\xc3\xa9j\xc3\xa0 vu d\xc3\xa9j\xc3\xa0 vu d\xc3\xa9j\xc3\xa0 vu d\xc3\xa9j\xc3\xa0 vu\n",
-	     "d\xc3\xa9j\xc3\xa0 vu d\xc3\xa9j\xc3\xa0 vu d\xc3\xa9j\xc3\xa0 vu d\xc3\xa9j\xc3\xa0 vu d\xc3\xa9j\xc3\xa0 vu\n"},
+		{"one two three four five six seven eight nine ten\n",
+		 "one two three four five six seven eight\nnine ten\n"},
+		{"  indented text that is longer than one line of forty\n",
+		 "  indented text that is longer than one\n  line of forty\n"},
+		{"  a\tleft and right, the right one wrapped below itself\n  long\tx\n",
+		 "  a     left and right, the right one\n        wrapped below itself\n  long  x\n"},
+		{"", ""},
+		{"\n\n", "\n\n"},
+		{"averyveryveryverylongwordthatisnotbrokenatallwhateverthewidth x\n",
+		 "averyveryveryverylongwordthatisnotbrokenatallwhateverthewidth\nx\n"},
+		{"  an option  and its help, which goes on under its own start\n",
+		 "  an option  and its help, which goes on\n             under its own start\n"},
+		{"    a left side that has more than half of the line\tright\n    b\tx\n",
+		 "    a left side that has more than half of the line\n       right\n    b  x\n"},
+		{"d\xc3\xa9j\xc3\xa0 vu d\xc3\xa9j\xc3\xa0 vu d\xc3\xa9j\xc3\xa0 vu d\xc3\xa9j\xc3\xa0 vu "
+		 "d\xc3\xa9j\xc3\xa0 vu\n",
+		 "d\xc3\xa9j\xc3\xa0 vu d\xc3\xa9j\xc3\xa0 vu d\xc3\xa9j\xc3\xa0 vu d\xc3\xa9j\xc3\xa0 vu "
+		 "d\xc3\xa9j\xc3\xa0 vu\n"},
 	};
 
 	(void)state;
@@ -377,9 +440,15 @@ static void test_layout(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_need_of_every_call), cmocka_unit_test(test_need_of_every_value), cmocka_unit_test(test_need_of_arguments),
-	    cmocka_unit_test(test_proposals),	       cmocka_unit_test(test_verbs),		    cmocka_unit_test(test_globs_in_words),
-	    cmocka_unit_test(test_limits_in_words),    cmocka_unit_test(test_reasons),		    cmocka_unit_test(test_layout),
+		cmocka_unit_test(test_need_of_every_call),
+		cmocka_unit_test(test_need_of_every_value),
+		cmocka_unit_test(test_need_of_arguments),
+		cmocka_unit_test(test_proposals),
+		cmocka_unit_test(test_verbs),
+		cmocka_unit_test(test_globs_in_words),
+		cmocka_unit_test(test_limits_in_words),
+		cmocka_unit_test(test_reasons),
+		cmocka_unit_test(test_layout),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
