@@ -14,8 +14,8 @@ static const char *const accepted_words[SG_FEATURES_] = {
 };
 
 /* A rule needs what is missing. Returns 0 if the policy accepts that, else SG_EXIT_FAILED. */
-static int require(const struct sg_policy *policy, enum sg_feature feature, const struct sg_rule *rule, const char *reason,
-		   struct sg_missing *missing)
+static int require(const struct sg_policy *policy, enum sg_feature feature, const struct sg_rule *rule,
+		   const char *reason, struct sg_missing *missing)
 {
 	const struct sg_feature_info *info = &sg_feature_infos[feature];
 
@@ -26,13 +26,14 @@ static int require(const struct sg_policy *policy, enum sg_feature feature, cons
 	}
 	sg_complain("%s:%zu: %s \"%s\" needs the feature %s, which is missing here%s%s%s\n"
 		    "What helps: %s.\nOr accept it: Misc.AcceptMissing = [\"%s\"]",
-		    rule->source->name, sg_source_line(rule->source, rule->span.offset), sg_rule_infos[rule->kind].name,
-		    rule->written, info->name, *reason != '\0' ? " (" : "", reason, *reason != '\0' ? ")" : "", info->remedy,
-		    info->name);
+		    rule->source->name, sg_source_line(rule->source, rule->span.offset),
+		    sg_rule_infos[rule->kind].name, rule->written, info->name, *reason != '\0' ? " (" : "",
+		    reason, *reason != '\0' ? ")" : "", info->remedy, info->name);
 	return SG_EXIT_FAILED;
 }
 
-static int find_group(const struct sg_policy *policy, const char *session, struct sg_cgroup *group, struct sg_missing *missing)
+static int find_group(const struct sg_policy *policy, const char *session, struct sg_cgroup *group,
+		      struct sg_missing *missing)
 {
 	struct sg_error error = SG_ERROR_INIT;
 	struct sg_cgroup_limits limits = {0};
