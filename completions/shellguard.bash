@@ -133,7 +133,7 @@ _shellguard()
 		if [[ $cur == -* ]]; then
 			COMPREPLY=($(compgen -W "--help " -- "$cur"))
 		else
-			COMPREPLY=()
+			COMPREPLY=($(compgen -W "last $(shellguard audit list 2>/dev/null | cut -d' ' -f1)" -- "$cur"))
 		fi
 		;;
 	esac

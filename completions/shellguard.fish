@@ -75,4 +75,5 @@ complete -c shellguard -n '__fish_seen_subcommand_from profiles' -l help -s h -d
 complete -c shellguard -n __fish_use_subcommand -a ps -d 'list the running sessions'
 complete -c shellguard -n '__fish_seen_subcommand_from ps' -l help -s h -d 'show this help'
 complete -c shellguard -n __fish_use_subcommand -a stop -d 'end a running session'
+complete -c shellguard -n '__fish_seen_subcommand_from stop' -x -a '(__shellguard_sessions)'
 complete -c shellguard -n '__fish_seen_subcommand_from stop' -l help -s h -d 'show this help'

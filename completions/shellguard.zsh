@@ -118,7 +118,7 @@ _shellguard()
 	stop)
 		_arguments -S \
 			'*'{-h,--help}'[show this help]' \
-			'*:argument: '
+			'*:argument:_shellguard_sessions'
 		;;
 	esac
 }

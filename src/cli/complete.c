@@ -40,8 +40,9 @@ static enum words words_of_command(const char *name)
 	static const struct {
 		const char *name;
 		enum words words;
-	} table[] = {{"run", WORDS_FILES}, {"check", WORDS_PROFILES}, {"explain", WORDS_PROFILES},
-		     {"why", WORDS_FILES}, {"audit", WORDS_ACTIONS},  {"syscalls", WORDS_CALLS}};
+	} table[] = {{"run", WORDS_FILES},    {"check", WORDS_PROFILES}, {"explain", WORDS_PROFILES},
+		     {"why", WORDS_FILES},    {"audit", WORDS_ACTIONS},  {"syscalls", WORDS_CALLS},
+		     {"stop", WORDS_SESSIONS}};
 
 	for (size_t i = 0; i < SG_ARRAY_SIZE(table); i++)
 		if (strcmp(table[i].name, name) == 0)

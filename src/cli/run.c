@@ -281,6 +281,36 @@ static int run_session(struct run *run, const struct sg_variables *variables)
 	return result;
 }
 
+/*
+ * No world reaches a record. The folder of all of them is withheld where a profile gives a folder above it; a record that the
+ * user puts where this world may write is refused, since a single file there could be moved away from under any cover.
+ */
+static int withhold_record(struct run *run, struct sg_error *error)
+{
+	SG_AUTO_FREE char *path = realpath(run->log_path, NULL);
+	char *slash;
+
+	if (path == NULL)
+		return sg_error_set_errno(error, -errno, "cannot find the record %s again", run->log_path);
+	if (run->options.record != NULL) {
+		int status = sg_plan_gives_writing(run->plan, path);
+
+		if (status <= 0)
+			return status < 0 ? sg_error_set_errno(error, status, "cannot judge the place of the record") : 0;
+		(void)unlink(path); /* empty, and made a moment ago by us */
+		return sg_error_set(error, -EPERM, "the record %s would lie where the profile lets the world write; choose another place",
+				    path);
+	}
+	/* FOLDER/sessions/ID.jsonl: all of FOLDER is ours. */
+	for (int i = 0; i < 2; i++) {
+		slash = strrchr(path, '/');
+		if (slash == NULL || slash == path)
+			return sg_error_set(error, -EINVAL, "the record %s lies in no folder of its own", run->log_path);
+		*slash = '\0';
+	}
+	return sg_plan_withhold(run->plan, path) < 0 ? sg_error_set_errno(error, -ENOMEM, "cannot withhold the records") : 0;
+}
+
 static int run_all(struct run *run)
 {
 	const struct sg_variables *variables = sg_variables_of_caller();
@@ -320,6 +350,10 @@ static int run_all(struct run *run)
 		return SG_EXIT_OK;
 	if (sg_log_create(run->options.record, run->session, &run->log, &run->log_path, &error) < 0) {
 		sg_complain("%s; without a record nothing is started", error.text);
+		return SG_EXIT_FAILED;
+	}
+	if (withhold_record(run, &error) < 0) {
+		sg_complain("%s", error.text);
 		return SG_EXIT_FAILED;
 	}
 	make_door(run);

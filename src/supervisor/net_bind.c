@@ -1,10 +1,11 @@
 /*
  * bind, listen, accept.
  *
- * A port of the host is given by a rule under Listen, or by the flag incoming: a socket of the host's network, bound by us
- * from the decided address, takes the place of the caller's. Everything else happens in the world's own network, on the copy
- * of the caller's socket. An outside socket listens only where its own local address is one that may be listened on: it is
- * asked of the socket, not remembered, so that neither a refused connection nor a socket passed on becomes a listener.
+ * A port of the host is given by a rule under Listen, or by the flag incoming: a socket of the host's
+ * network, bound by us from the decided address, takes the place of the caller's. Everything else happens in
+ * the world's own network, on the copy of the caller's socket. An outside socket listens only where its own
+ * local address is one that may be listened on: it is asked of the socket, not remembered, so that neither a
+ * refused connection nor a socket passed on becomes a listener.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -45,15 +46,16 @@ static void note_port(struct sg_network *network, const struct sg_net_socket *so
 
 	if (local_address(socket, fd, &address) < 0)
 		return;
-	/* The swap registered it just now. A full table forgets the oldest: its port is reached by other names still. */
-	network->ports[network->port_next] =
-	    (struct sg_net_port){.serial = network->serial, .port = address.port, .protocol = socket->kind};
+	/* The swap registered it just now. A full table forgets the oldest: its port is reached by other
+	 * names still. */
+	network->ports[network->port_next] = (struct sg_net_port){
+		.serial = network->serial, .port = address.port, .protocol = socket->kind};
 	network->port_next = (network->port_next + 1) % SG_NET_PORTS_MAX;
 }
 
 /* A bound socket of the host's network in the place of the caller's; `listens`: with this backlog, or -1. */
-static int give_bound(struct sg_request *request, const struct sg_net_socket *socket, const struct sg_address *address,
-		      int backlog)
+static int give_bound(struct sg_request *request, const struct sg_net_socket *socket,
+		      const struct sg_address *address, int backlog)
 {
 	struct sockaddr_storage raw;
 	socklen_t length = sg_address_to_sockaddr(address, &raw);
@@ -71,7 +73,8 @@ static int give_bound(struct sg_request *request, const struct sg_net_socket *so
 }
 
 /*
- * A port for a socket that may come to listen on the host: one that is free there now. 0: whatever the kernel chooses.
+ * A port for a socket that may come to listen on the host: one that is free there now. 0: whatever the kernel
+ * chooses.
  */
 static uint16_t choose_port(const struct sg_network *network, const struct sg_net_socket *socket,
 			    const struct sg_address *address)
@@ -84,13 +87,15 @@ static uint16_t choose_port(const struct sg_network *network, const struct sg_ne
 	if (!network->incoming || socket->kind != SG_PROTOCOL_TCP || !address->wildcard || address->port != 0)
 		return 0;
 	probe = sg_net_make_outside(socket);
-	if (probe < 0 || bind(probe, (const struct sockaddr *)&raw, length) < 0 || local_address(socket, probe, &chosen) < 0)
+	if (probe < 0 || bind(probe, (const struct sockaddr *)&raw, length) < 0 ||
+	    local_address(socket, probe, &chosen) < 0)
 		return 0;
 	return chosen.port;
 }
 
 /* bind(2) in the world's own network. */
-static int bind_own(const struct sg_network *network, const struct sg_net_socket *socket, const struct sg_address *address)
+static int bind_own(const struct sg_network *network, const struct sg_net_socket *socket,
+		    const struct sg_address *address)
 {
 	struct sg_address wanted = *address;
 	struct sockaddr_storage raw;
@@ -104,15 +109,18 @@ static int bind_own(const struct sg_network *network, const struct sg_net_socket
 	return bind(socket->fd, (const struct sockaddr *)&raw, length) < 0 ? -errno : 0;
 }
 
-static void bind_internet(struct sg_request *request, const struct sg_net_socket *socket, const struct sg_address *address)
+static void bind_internet(struct sg_request *request, const struct sg_net_socket *socket,
+			  const struct sg_address *address)
 {
 	struct sg_network *network = request->supervisor->network;
 	struct sg_decision decision;
 	enum sg_net_where where = sg_net_decide(network, address, SG_ADDRESS_BIND, &decision);
 
 	if (where == SG_NET_OWN && socket->outside) {
-		decision = (struct sg_decision){.verdict = SG_VERDICT_DENY, .error = EACCES,
-						.reason = "no rule allows listening on this address of the host"};
+		decision = (struct sg_decision){
+			.verdict = SG_VERDICT_DENY,
+			.error = EACCES,
+			.reason = "no rule allows listening on this address of the host"};
 		where = SG_NET_REFUSED;
 	}
 	if (where == SG_NET_REFUSED)
@@ -125,7 +133,8 @@ static void bind_internet(struct sg_request *request, const struct sg_net_socket
 		answer(request, bind_own(network, socket, address));
 }
 
-static void bind_raw(struct sg_request *request, const struct sg_net_socket *socket, const unsigned char *bytes, size_t size)
+static void bind_raw(struct sg_request *request, const struct sg_net_socket *socket,
+		     const unsigned char *bytes, size_t size)
 {
 	struct sockaddr_storage raw = {0};
 
@@ -133,7 +142,8 @@ static void bind_raw(struct sg_request *request, const struct sg_net_socket *soc
 	if (socket->outside)
 		sg_answer_error(request, EACCES);
 	else
-		answer(request, bind(socket->fd, (const struct sockaddr *)&raw, (socklen_t)size) < 0 ? -errno : 0);
+		answer(request,
+		       bind(socket->fd, (const struct sockaddr *)&raw, (socklen_t)size) < 0 ? -errno : 0);
 }
 
 void sg_net_bind(struct sg_request *request)
@@ -149,10 +159,12 @@ void sg_net_bind(struct sg_request *request)
 	if (status == 0)
 		status = sg_net_read_address(request, data->args[1], data->args[2], bytes);
 	if (status == 0 && socket.kind != 0)
-		status = sg_address_from_sockaddr(bytes, size, socket.domain, socket.kind, SG_ADDRESS_BIND, &address);
+		status = sg_address_from_sockaddr(bytes, size, socket.domain, socket.kind, SG_ADDRESS_BIND,
+						  &address);
 	if (status < 0)
 		sg_answer_error(request, -status);
-	else if (socket.kind == 0 || status == SG_ADDRESS_AUTOBIND || (socket.kind == SG_PROTOCOL_UNIX && address.abstract))
+	else if (socket.kind == 0 || status == SG_ADDRESS_AUTOBIND ||
+		 (socket.kind == SG_PROTOCOL_UNIX && address.abstract))
 		bind_raw(request, &socket, bytes, size);
 	else if (status > 0)
 		sg_answer_error(request, EINVAL);
@@ -173,8 +185,10 @@ static void listen_outside(struct sg_request *request, const struct sg_net_socke
 		sg_answer_error(request, EACCES);
 		return;
 	}
-	if (address.port == 0 || sg_net_decide(request->supervisor->network, &address, SG_ADDRESS_BIND, &decision) != SG_NET_OUTSIDE) {
-		decision = (struct sg_decision){.verdict = SG_VERDICT_DENY, .error = EACCES,
+	if (address.port == 0 || sg_net_decide(request->supervisor->network, &address, SG_ADDRESS_BIND,
+					       &decision) != SG_NET_OUTSIDE) {
+		decision = (struct sg_decision){.verdict = SG_VERDICT_DENY,
+						.error = EACCES,
 						.reason = "this socket was given to connect, not to listen"};
 		sg_net_refuse(request, &decision, &address);
 		return;
@@ -183,16 +197,18 @@ static void listen_outside(struct sg_request *request, const struct sg_net_socke
 }
 
 /*
- * With `incoming`, a wildcard address whose port the kernel chose is the world's own until it listens: a client's socket is
- * often bound so, and must be able to reach the world's own network.
+ * With `incoming`, a wildcard address whose port the kernel chose is the world's own until it listens: a
+ * client's socket is often bound so, and must be able to reach the world's own network.
  */
-static bool wants_outside(struct sg_request *request, const struct sg_net_socket *socket, struct sg_address *address)
+static bool wants_outside(struct sg_request *request, const struct sg_net_socket *socket,
+			  struct sg_address *address)
 {
 	struct sg_decision decision;
 
 	return request->supervisor->network->incoming && socket->kind == SG_PROTOCOL_TCP &&
 	       local_address(socket, socket->fd, address) == 0 && address->wildcard && address->port != 0 &&
-	       sg_net_decide(request->supervisor->network, address, SG_ADDRESS_BIND, &decision) == SG_NET_OUTSIDE &&
+	       sg_net_decide(request->supervisor->network, address, SG_ADDRESS_BIND, &decision) ==
+		       SG_NET_OUTSIDE &&
 	       sg_net_report(request, &decision, address) == 0;
 }
 
@@ -236,8 +252,8 @@ static void release(void *data)
 }
 
 /* The peer's address, cut at the caller's length, and its full length (accept(2)). */
-static int write_peer(struct sg_request *request, const struct accepting *accepting, const struct sockaddr_storage *peer,
-		      socklen_t size)
+static int write_peer(struct sg_request *request, const struct accepting *accepting,
+		      const struct sockaddr_storage *peer, socklen_t size)
 {
 	int32_t room;
 	int status;
@@ -253,12 +269,13 @@ static int write_peer(struct sg_request *request, const struct accepting *accept
 	if (status == 0 && room > 0)
 		status = sg_caller_write(&request->caller, accepting->address, peer,
 					 (size_t)room < size ? (size_t)room : size);
-	return status < 0 ? status : sg_caller_write(&request->caller, accepting->length, &size, sizeof(size));
+	return status < 0 ? status
+			  : sg_caller_write(&request->caller, accepting->length, &size, sizeof(size));
 }
 
 /* accept4 that returns at once. A connection that a sibling took in between is the guard's matter. */
-static int accept_now(struct sg_network *network, const struct accepting *accepting, struct sockaddr_storage *peer,
-		      socklen_t *size)
+static int accept_now(struct sg_network *network, const struct accepting *accepting,
+		      struct sockaddr_storage *peer, socklen_t *size)
 {
 	int fd;
 
@@ -269,10 +286,26 @@ static int accept_now(struct sg_network *network, const struct accepting *accept
 			return -EAGAIN;
 	}
 	sg_net_guard(network);
-	fd = accept4(accepting->socket.fd, (struct sockaddr *)peer, size, SOCK_CLOEXEC | (accepting->flags & SOCK_NONBLOCK));
+	fd = accept4(accepting->socket.fd, (struct sockaddr *)peer, size,
+		     SOCK_CLOEXEC | (accepting->flags & SOCK_NONBLOCK));
 	fd = fd < 0 ? -errno : fd;
 	sg_net_unguard(network);
 	return fd == -EINTR ? -EAGAIN : fd;
+}
+
+/* Who was let in from outside. The listener was decided; its peers are its own choice. */
+static int report_peer(struct sg_request *request, const struct sg_net_socket *socket,
+		       const struct sockaddr_storage *peer, socklen_t size)
+{
+	static const struct sg_decision decision = {.verdict = SG_VERDICT_ALLOW,
+						    .reason = "the world may listen there"};
+	struct sg_address address;
+	int status =
+		sg_address_from_sockaddr(peer, size, socket->domain, socket->kind, SG_ADDRESS_BIND, &address);
+
+	if (status != 0)
+		return status < 0 ? status : 0;
+	return sg_net_report(request, &decision, &address) < 0 ? -EIO : 0;
 }
 
 static int proceed(struct sg_request *request, void *data, int interrupted)
@@ -295,7 +328,9 @@ static int proceed(struct sg_request *request, void *data, int interrupted)
 		sg_answer_error(request, -fd);
 		return 0;
 	}
-	status = write_peer(request, accepting, &peer, size);
+	status = accepting->socket.outside ? report_peer(request, &accepting->socket, &peer, size) : 0;
+	if (status == 0)
+		status = write_peer(request, accepting, &peer, size);
 	if (status == 0 && accepting->socket.outside && sg_net_register(network, fd) == 0)
 		status = -ENOBUFS;
 	if (status < 0)
@@ -323,17 +358,19 @@ void sg_net_accept(struct sg_request *request)
 		sg_answer_error(request, -status);
 		return;
 	}
-	*accepting = (struct accepting){.socket = socket, .address = data->args[1], .length = data->args[2], .flags = flags};
+	*accepting = (struct accepting){
+		.socket = socket, .address = data->args[1], .length = data->args[2], .flags = flags};
 	socket.fd = -1;
 	if (proceed(request, accepting, 0) == 0) {
 		release(accepting);
 		return;
 	}
-	sg_net_wait_add(request, &(struct sg_net_wait){.fd = accepting->socket.fd,
-						       .events = EPOLLIN,
-						       .deadline_ms = sg_net_deadline(&accepting->socket, SO_RCVTIMEO),
-						       .deadline_error = EAGAIN,
-						       .proceed = proceed,
-						       .release = release,
-						       .data = accepting});
+	sg_net_wait_add(request,
+			&(struct sg_net_wait){.fd = accepting->socket.fd,
+					      .events = EPOLLIN,
+					      .deadline_ms = sg_net_deadline(&accepting->socket, SO_RCVTIMEO),
+					      .deadline_error = EAGAIN,
+					      .proceed = proceed,
+					      .release = release,
+					      .data = accepting});
 }

@@ -1,14 +1,15 @@
 /*
  * connect.
  *
- * To the world's own network the copy of the caller's socket is connected, by the address that was decided. To an outside
- * address that is allowed a new socket of the host's network is connected and put in the place of the caller's; one that is
- * outside already is connected itself, to nothing but the decided address. Connected before it is given, the new socket can
- * be reached by nobody while its connection is made; what a sibling does to the old one meanwhile is of no consequence.
+ * To the world's own network the copy of the caller's socket is connected, by the address that was decided.
+ * To an outside address that is allowed a new socket of the host's network is connected and put in the place
+ * of the caller's; one that is outside already is connected itself, to nothing but the decided address.
+ * Connected before it is given, the new socket can be reached by nobody while its connection is made; what a
+ * sibling does to the old one meanwhile is of no consequence.
  *
- * The caller's flag O_NONBLOCK is one of a description that its siblings share: a blocking connect in the world's network is
- * tried with the flag set for a moment. A stream socket that is not connected has no other call that could tell. If a sibling
- * clears the flag in that moment, the guard ends the call.
+ * The caller's flag O_NONBLOCK is one of a description that its siblings share: a blocking connect in the
+ * world's network is tried with the flag set for a moment. A stream socket that is not connected has no other
+ * call that could tell. If a sibling clears the flag in that moment, the guard ends the call.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,9 +25,9 @@
 
 struct connecting {
 	struct sg_net_socket socket;
-	int outside;              /* the new socket, or -1: the caller's own one is connected */
-	bool under_way;           /* the kernel goes on with it: EPOLLOUT says when it is done */
-	struct sg_net_peer peer;  /* AF_UNIX; object.fd -1: none */
+	int outside;             /* the new socket, or -1: the caller's own one is connected */
+	bool under_way;          /* the kernel goes on with it: EPOLLOUT says when it is done */
+	struct sg_net_peer peer; /* AF_UNIX; object.fd -1: none */
 	struct sockaddr_storage address;
 	socklen_t length;
 };
@@ -61,8 +62,8 @@ bool sg_net_is_kernel(const unsigned char *bytes, size_t size)
 }
 
 /* connect(2) that returns at once. Returns 0 or a negative errno value. */
-static int connect_now(struct sg_network *network, const struct sg_net_socket *socket, const struct sockaddr *address,
-		       socklen_t length)
+static int connect_now(struct sg_network *network, const struct sg_net_socket *socket,
+		       const struct sockaddr *address, socklen_t length)
 {
 	const bool may_block = !socket->nonblocking && socket->type != SOCK_DGRAM && socket->type != SOCK_RAW;
 	int flags, status;
@@ -91,7 +92,8 @@ static int pending_error(int fd)
 /* The connection is made, or (with `answer`) goes on without the caller: the socket is the caller's now. */
 static void hand_over(struct sg_request *request, const struct connecting *connecting, int answer)
 {
-	int status = connecting->outside >= 0 ? sg_net_swap(request, &connecting->socket, connecting->outside) : 0;
+	int status =
+		connecting->outside >= 0 ? sg_net_swap(request, &connecting->socket, connecting->outside) : 0;
 
 	if (status < 0 || answer != 0)
 		sg_answer_error(request, status < 0 ? -status : answer);
@@ -129,8 +131,8 @@ static int proceed(struct sg_request *request, void *data, int interrupted)
 	if (connecting->under_way) {
 		status = pending_error(own.fd);
 	} else {
-		status = connect_now(request->supervisor->network, &own, (const struct sockaddr *)&connecting->address,
-				     connecting->length);
+		status = connect_now(request->supervisor->network, &own,
+				     (const struct sockaddr *)&connecting->address, connecting->length);
 		if (status == -EINPROGRESS && !socket->nonblocking) {
 			connecting->under_way = true;
 			if (!is_ready(own.fd))
@@ -157,14 +159,15 @@ static void run(struct sg_request *request, struct connecting *connecting)
 		return;
 	}
 	sg_net_wait_add(request, &(struct sg_net_wait){
-				     .fd = !connecting->under_way ? -1 : connecting->outside >= 0 ? connecting->outside
-												  : socket->fd,
-				     .events = EPOLLOUT,
-				     .deadline_ms = sg_net_deadline(socket, SO_SNDTIMEO),
-				     .deadline_error = connecting->under_way ? EINPROGRESS : EAGAIN,
-				     .proceed = proceed,
-				     .release = release,
-				     .data = connecting,
+					 .fd = !connecting->under_way     ? -1
+					       : connecting->outside >= 0 ? connecting->outside
+									  : socket->fd,
+					 .events = EPOLLOUT,
+					 .deadline_ms = sg_net_deadline(socket, SO_SNDTIMEO),
+					 .deadline_error = connecting->under_way ? EINPROGRESS : EAGAIN,
+					 .proceed = proceed,
+					 .release = release,
+					 .data = connecting,
 				 });
 }
 
@@ -197,7 +200,8 @@ static void start(struct sg_request *request, struct sg_net_socket *socket, stru
 		sg_answer_error(request, ENOMEM);
 		return;
 	}
-	*connecting = (struct connecting){.socket = *socket, .outside = made, .address = *address, .length = length};
+	*connecting = (struct connecting){
+		.socket = *socket, .outside = made, .address = *address, .length = length};
 	connecting->peer.object = SG_RESOLVED_INIT;
 	socket->fd = -1;
 	if (peer != NULL) {
@@ -207,7 +211,8 @@ static void start(struct sg_request *request, struct sg_net_socket *socket, stru
 	run(request, connecting);
 }
 
-static void connect_unix(struct sg_request *request, struct sg_net_socket *socket, const struct sg_address *address)
+static void connect_unix(struct sg_request *request, struct sg_net_socket *socket,
+			 const struct sg_address *address)
 {
 	SG_CLEANUP(sg_net_peer_done) struct sg_net_peer peer = {.object = SG_RESOLVED_INIT};
 	int status = sg_net_find_peer(request, socket, address, &peer);
@@ -220,16 +225,20 @@ static void connect_unix(struct sg_request *request, struct sg_net_socket *socke
 		start(request, socket, &peer, &peer.address, peer.length, peer.where == SG_NET_OUTSIDE);
 }
 
-static void connect_internet(struct sg_request *request, struct sg_net_socket *socket, const struct sg_address *address)
+static void connect_internet(struct sg_request *request, struct sg_net_socket *socket,
+			     const struct sg_address *address)
 {
 	struct sockaddr_storage raw;
 	socklen_t length = sg_address_to_sockaddr(address, &raw);
 	struct sg_decision decision;
-	enum sg_net_where where = sg_net_decide(request->supervisor->network, address, SG_ADDRESS_CONNECT, &decision);
+	enum sg_net_where where =
+		sg_net_decide(request->supervisor->network, address, SG_ADDRESS_CONNECT, &decision);
 
 	if (where == SG_NET_OWN && socket->outside) {
-		decision = (struct sg_decision){.verdict = SG_VERDICT_DENY, .error = ENETUNREACH,
-						.reason = "this socket is one of the host's network by now, and that address is the world's own"};
+		decision = (struct sg_decision){.verdict = SG_VERDICT_DENY,
+						.error = ENETUNREACH,
+						.reason = "this socket is one of the host's network by now, "
+							  "and that address is the world's own"};
 		where = SG_NET_REFUSED;
 	}
 	if (where == SG_NET_REFUSED) {
@@ -257,7 +266,8 @@ static void dissolve(struct sg_request *request, const struct sg_net_socket *soc
 }
 
 /* Raw, packet and netlink sockets: in the world's own network whatever their address is. */
-static void connect_other(struct sg_request *request, struct sg_net_socket *socket, const unsigned char *bytes, size_t size)
+static void connect_other(struct sg_request *request, struct sg_net_socket *socket,
+			  const unsigned char *bytes, size_t size)
 {
 	struct sockaddr_storage raw = {0};
 
@@ -289,8 +299,8 @@ void sg_net_connect(struct sg_request *request)
 		connect_other(request, &socket, bytes, (size_t)(int32_t)data->args[2]);
 		return;
 	}
-	status = sg_address_from_sockaddr(bytes, (size_t)(int32_t)data->args[2], socket.domain, socket.kind, SG_ADDRESS_CONNECT,
-					  &address);
+	status = sg_address_from_sockaddr(bytes, (size_t)(int32_t)data->args[2], socket.domain, socket.kind,
+					  SG_ADDRESS_CONNECT, &address);
 	if (status < 0)
 		sg_answer_error(request, -status);
 	else if (status == SG_ADDRESS_DISSOLVE)

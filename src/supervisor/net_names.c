@@ -1,9 +1,9 @@
 /*
  * Names: the session's resolver on the world's own loopback.
  *
- * Its sockets were made in the world's network before any code of the world ran; its questions leave from the host's. What
- * is asked there is a name that the policy allows, and its type: no other byte of the world's. Every question is on the
- * record; one that cannot be recorded is not asked.
+ * Its sockets were made in the world's network before any code of the world ran; its questions leave from the
+ * host's. What is asked there is a name that the policy allows, and its type: no other byte of the world's.
+ * Every question is on the record; one that cannot be recorded is not asked.
  */
 #include <errno.h>
 #include <string.h>
@@ -31,12 +31,12 @@ static int record(void *data, const struct sg_resolver_event *event)
 				  .verdict = granted ? SG_RECORD_VERDICT_ALLOW : SG_RECORD_VERDICT_DENY,
 				  .error = granted ? 0 : ENOENT};
 	const char *const reasons[] = {
-	    [SG_RESOLVER_ANSWERED] = "a rule allows it",
-	    [SG_RESOLVER_LOCAL] = "it is answered on this host",
-	    [SG_RESOLVER_REFUSED] = "no rule allows this name",
-	    [SG_RESOLVER_ODD] = "the session's resolver does not answer such a question",
-	    [SG_RESOLVER_WITHHELD] = "its answer leads where no rule allows",
-	    [SG_RESOLVER_FAILED] = "no server answered",
+		[SG_RESOLVER_ANSWERED] = "a rule allows it",
+		[SG_RESOLVER_LOCAL] = "it is answered on this host",
+		[SG_RESOLVER_REFUSED] = "no rule allows this name",
+		[SG_RESOLVER_ODD] = "the session's resolver does not answer such a question",
+		[SG_RESOLVER_WITHHELD] = "its answer leads where no rule allows",
+		[SG_RESOLVER_FAILED] = "no server answered",
 	};
 	const char *reason = reasons[event->outcome];
 
@@ -78,8 +78,8 @@ int sg_net_names_start(struct sg_network *network, struct sg_error *error)
 	if (!network->resolves)
 		return 0;
 	sg_namerules_policy(&network->namerules, &policy);
-	status = sg_dnsserver_new(sockets[SG_LOOPBACK_UDP], sockets[SG_LOOPBACK_TCP], &network->configuration, network->hosts,
-				  network->names, &policy, NULL, &network->server, error);
+	status = sg_dnsserver_new(sockets[SG_LOOPBACK_UDP], sockets[SG_LOOPBACK_TCP], &network->configuration,
+				  network->hosts, network->names, &policy, NULL, &network->server, error);
 	if (status == 0)
 		sockets[SG_LOOPBACK_UDP] = sockets[SG_LOOPBACK_TCP] = -1; /* the server's now */
 	return status;

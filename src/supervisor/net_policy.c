@@ -1,9 +1,10 @@
 /*
- * The decision about an address: pure but for the two lists that it looks at, of this host's addresses and of the names that
- * the session's resolver answered.
+ * The decision about an address: pure but for the two lists that it looks at, of this host's addresses and of
+ * the names that the session's resolver answered.
  *
- * A loopback address is the world's own unless a rule names it with that port, or the world itself was given that port of the
- * host to listen on. An address that is no loopback address is always outside: the world's network has nothing else.
+ * A loopback address is the world's own unless a rule names it with that port, or the world itself was given
+ * that port of the host to listen on. An address that is no loopback address is always outside: the world's
+ * network has nothing else.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -21,9 +22,9 @@ static const struct {
 	enum sg_rule_kind kind;
 	uint32_t class;
 } rule_classes[] = {
-    {SG_RULE_ALLOW, SG_NET_ALLOW},
-    {SG_RULE_DENY_ADDRESS, SG_NET_DENY},
-    {SG_RULE_LISTEN, SG_NET_LISTEN},
+	{SG_RULE_ALLOW, SG_NET_ALLOW},
+	{SG_RULE_DENY_ADDRESS, SG_NET_DENY},
+	{SG_RULE_LISTEN, SG_NET_LISTEN},
 };
 
 static int compile(struct sg_network *network)
@@ -37,10 +38,12 @@ static int compile(struct sg_network *network)
 		const struct sg_rule *rules = sg_policy_rules(policy, rule_classes[i].kind, &count);
 
 		for (size_t j = 0; j < count && status == 0; j++) {
-			status = sg_addressset_builder_add(builder, rules[j].address, (uint32_t)(&rules[j] - policy->rules),
+			status = sg_addressset_builder_add(builder, rules[j].address,
+							   (uint32_t)(&rules[j] - policy->rules),
 							   rule_classes[i].class);
-			if (rule_classes[i].kind == SG_RULE_ALLOW && (rules[j].address->kind == SG_HOST_INTERNET ||
-								      rules[j].address->kind == SG_HOST_ANY) &&
+			if (rule_classes[i].kind == SG_RULE_ALLOW &&
+			    (rules[j].address->kind == SG_HOST_INTERNET ||
+			     rules[j].address->kind == SG_HOST_ANY) &&
 			    (rules[j].address->protocols & (SG_PROTOCOL_TCP | SG_PROTOCOL_UDP)) != 0)
 				network->namerules.any = true;
 		}
@@ -89,18 +92,21 @@ int sg_net_policy_prepare(struct sg_network *network, struct sg_error *error)
 	network->names = sg_namecache_new(SG_NET_NAMES);
 	if (network->names == NULL)
 		return sg_error_set_errno(error, -ENOMEM, "cannot make the cache of names");
-	/* Without the list no rule with `internet` or `host` grants anything; what denies by them holds for all. */
+	/* Without the list no rule with `internet` or `host` grants anything; what denies by them holds for
+	 * all. */
 	if (sg_hostaddrs_new(&network->host, &listing) < 0)
 		network->host = NULL;
 	network->namerules.set = network->set;
 	network->namerules.allow = SG_NET_ALLOW;
-	network->namerules.environment = network->host != NULL ? sg_hostaddrs_environment(network->host) : NULL;
+	network->namerules.environment =
+		network->host != NULL ? sg_hostaddrs_environment(network->host) : NULL;
 	if (network->resolves)
 		read_host_names(network);
 	return 0;
 }
 
-static const struct sg_rule *rule_of(const struct sg_network *network, const struct sg_address_match *match, uint32_t class)
+static const struct sg_rule *rule_of(const struct sg_network *network, const struct sg_address_match *match,
+				     uint32_t class)
 {
 	const struct sg_policy *policy = network->supervisor->policy;
 	uint32_t index = match->rules[__builtin_ctz(class)];
@@ -113,8 +119,10 @@ static bool is_resolver(const struct sg_network *network, const struct sg_addres
 {
 	struct in_addr name;
 
-	return network->resolves && address->family == AF_INET && address->port == SG_LOOPBACK_NAMESERVER_PORT &&
-	       inet_pton(AF_INET, SG_LOOPBACK_NAMESERVER, &name) == 1 && memcmp(address->bytes, &name, sizeof(name)) == 0;
+	return network->resolves && address->family == AF_INET &&
+	       address->port == SG_LOOPBACK_NAMESERVER_PORT &&
+	       inet_pton(AF_INET, SG_LOOPBACK_NAMESERVER, &name) == 1 &&
+	       memcmp(address->bytes, &name, sizeof(name)) == 0;
 }
 
 /* A port of the host that the world itself holds. */
@@ -130,16 +138,18 @@ static const struct sg_net_port *find_port(const struct sg_network *network, con
 	return NULL;
 }
 
-static enum sg_net_where allow(struct sg_decision *decision, enum sg_net_where where, const struct sg_rule *rule,
-			       const char *reason)
+static enum sg_net_where allow(struct sg_decision *decision, enum sg_net_where where,
+			       const struct sg_rule *rule, const char *reason)
 {
 	*decision = (struct sg_decision){.verdict = SG_VERDICT_ALLOW, .rule = rule, .reason = reason};
 	return where;
 }
 
-static enum sg_net_where refuse(struct sg_decision *decision, int error, const struct sg_rule *rule, const char *reason)
+static enum sg_net_where refuse(struct sg_decision *decision, int error, const struct sg_rule *rule,
+				const char *reason)
 {
-	*decision = (struct sg_decision){.verdict = SG_VERDICT_DENY, .error = error, .rule = rule, .reason = reason};
+	*decision = (struct sg_decision){
+		.verdict = SG_VERDICT_DENY, .error = error, .rule = rule, .reason = reason};
 	return SG_NET_REFUSED;
 }
 
@@ -150,17 +160,19 @@ static enum sg_net_where decide_bind(const struct sg_network *network, const str
 	if ((match->classes & SG_NET_DENY) != 0)
 		return refuse(decision, EACCES, rule_of(network, match, SG_NET_DENY), "a rule denies it");
 	if ((match->classes & SG_NET_LISTEN) != 0)
-		return allow(decision, SG_NET_OUTSIDE, rule_of(network, match, SG_NET_LISTEN), "a rule allows it");
+		return allow(decision, SG_NET_OUTSIDE, rule_of(network, match, SG_NET_LISTEN),
+			     "a rule allows it");
 	if (network->incoming && address->port >= UNPRIVILEGED && address->protocol != SG_PROTOCOL_ICMP &&
 	    (address->wildcard || (classes & SG_CLASS_OWN) != 0))
-		return allow(decision, SG_NET_OUTSIDE, sg_policy_find(network->supervisor->policy, SG_RULE_FLAG, "incoming"),
+		return allow(decision, SG_NET_OUTSIDE,
+			     sg_policy_find(network->supervisor->policy, SG_RULE_FLAG, "incoming"),
 			     "the flag incoming allows it");
 	/* The world's own network says whether it has that address. */
 	return allow(decision, SG_NET_OWN, NULL, "it is the world's own");
 }
 
-enum sg_net_where sg_net_decide(struct sg_network *network, const struct sg_address *address, enum sg_address_use use,
-				struct sg_decision *decision)
+enum sg_net_where sg_net_decide(struct sg_network *network, const struct sg_address *address,
+				enum sg_address_use use, struct sg_decision *decision)
 {
 	const struct sg_address_environment *environment = network->namerules.environment;
 	const unsigned int classes = sg_address_classes(address, environment);
@@ -178,7 +190,8 @@ enum sg_net_where sg_net_decide(struct sg_network *network, const struct sg_addr
 	if ((match.classes & SG_NET_DENY) != 0)
 		return refuse(decision, EACCES, rule_of(network, &match, SG_NET_DENY), "a rule denies it");
 	if ((match.classes & SG_NET_ALLOW) != 0)
-		return allow(decision, SG_NET_OUTSIDE, rule_of(network, &match, SG_NET_ALLOW), "a rule allows it");
+		return allow(decision, SG_NET_OUTSIDE, rule_of(network, &match, SG_NET_ALLOW),
+			     "a rule allows it");
 	if (address->family == AF_UNIX)
 		return allow(decision, SG_NET_OWN, NULL, "abstract names are the world's own");
 	if ((classes & SG_CLASS_LOOPBACK) == 0)
@@ -188,7 +201,8 @@ enum sg_net_where sg_net_decide(struct sg_network *network, const struct sg_addr
 	return allow(decision, SG_NET_OWN, NULL, "it is the world's own");
 }
 
-int sg_net_report(struct sg_request *request, const struct sg_decision *decision, const struct sg_address *address)
+int sg_net_report(struct sg_request *request, const struct sg_decision *decision,
+		  const struct sg_address *address)
 {
 	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
 
@@ -198,7 +212,8 @@ int sg_net_report(struct sg_request *request, const struct sg_decision *decision
 	return sg_report(request, decision, text.data, NULL);
 }
 
-void sg_net_refuse(struct sg_request *request, const struct sg_decision *decision, const struct sg_address *address)
+void sg_net_refuse(struct sg_request *request, const struct sg_decision *decision,
+		   const struct sg_address *address)
 {
 	(void)sg_net_report(request, decision, address);
 	sg_answer_error(request, decision->error);

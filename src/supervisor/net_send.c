@@ -1,14 +1,15 @@
 /*
  * sendto, sendmsg, sendmmsg.
  *
- * They are done here where they carry an address, or where they could carry one that the filter cannot see. Address, data
- * and control messages are copied once, within limits, and sent from the copy of the caller's socket. Without an address the
- * socket's peer is the one that was decided at connect. A datagram to an outside address from a socket of the world's own
- * swaps an outside one in first.
+ * They are done here where they carry an address, or where they could carry one that the filter cannot see.
+ * Address, data and control messages are copied once, within limits, and sent from the copy of the caller's
+ * socket. Without an address the socket's peer is the one that was decided at connect. A datagram to an
+ * outside address from a socket of the world's own swaps an outside one in first.
  *
- * Control messages act on where a packet goes (a routing header, an interface): only those of a short list are carried, and
- * on the world's own network some more. Descriptors that a message passes are taken from the caller and passed on; a claim
- * about who sends (SCM_CREDENTIALS) is one that we cannot make for the caller, and is refused.
+ * Control messages act on where a packet goes (a routing header, an interface): only those of a short list
+ * are carried, and on the world's own network some more. Descriptors that a message passes are taken from the
+ * caller and passed on; a claim about who sends (SCM_CREDENTIALS) is one that we cannot make for the caller,
+ * and is refused.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +27,12 @@
 #include "supervisor/network.h"
 
 enum { CONTROL_MAX = 4096, RIGHTS_MAX = 253, MESSAGES_MAX = 64, STREAM_MAX = 1 << 20 };
+
+/*
+ * What else a flag may ask for is not passed on. MSG_ZEROCOPY would send our memory after we have freed it:
+ * it is answered as by a socket that cannot, and programs copy then.
+ */
+enum { FLAGS_CARRIED = MSG_OOB | MSG_EOR | MSG_CONFIRM | MSG_MORE };
 
 /* One message, copied. */
 struct message {
@@ -46,13 +53,13 @@ struct message {
 struct sending {
 	struct sg_net_socket socket;
 	int flags;
-	uint64_t vector;      /* sendmmsg: the caller's array; 0: one message */
+	uint64_t vector; /* sendmmsg: the caller's array; 0: one message */
 	unsigned int count, done;
-	size_t sent;          /* of a stream's one message */
-	bool ready;           /* `message` is the one that is next, with its address decided */
+	size_t sent; /* of a stream's one message */
+	bool ready;  /* `message` is the one that is next, with its address decided */
 	struct sg_net_peer peer;
 	struct sockaddr_storage to;
-	socklen_t to_length;  /* 0: to the socket's peer */
+	socklen_t to_length; /* 0: to the socket's peer */
 	struct message message;
 };
 
@@ -83,8 +90,8 @@ static size_t limit_of(const struct sg_net_socket *socket)
 }
 
 /* The data of a list of vectors. A stream takes what fits; a datagram is whole or not at all. */
-static int copy_data(struct sg_request *request, const struct sg_net_socket *socket, const struct iovec *vectors, size_t count,
-		     struct message *message)
+static int copy_data(struct sg_request *request, const struct sg_net_socket *socket,
+		     const struct iovec *vectors, size_t count, struct message *message)
 {
 	size_t total = 0, limit = limit_of(socket), at = 0;
 
@@ -100,7 +107,8 @@ static int copy_data(struct sg_request *request, const struct sg_net_socket *soc
 	message->size = total;
 	for (size_t i = 0; i < count && at < total; i++) {
 		size_t step = vectors[i].iov_len < total - at ? vectors[i].iov_len : total - at;
-		int status = sg_caller_read(&request->caller, (uint64_t)(uintptr_t)vectors[i].iov_base, message->data + at, step);
+		int status = sg_caller_read(&request->caller, (uint64_t)(uintptr_t)vectors[i].iov_base,
+					    message->data + at, step);
 
 		if (status < 0)
 			return status;
@@ -109,14 +117,15 @@ static int copy_data(struct sg_request *request, const struct sg_net_socket *soc
 	return 0;
 }
 
-/* What may accompany a datagram: nothing that changes where it goes. `inside`: only in the world's own network. */
+/* What may accompany a datagram: nothing that changes where it goes. `inside`: only in the world's own
+ * network. */
 static const struct {
 	int level, type;
 	bool inside;
 } carried[] = {
-    {SOL_UDP, UDP_SEGMENT, false},      {SOL_IP, IP_TOS, false},          {SOL_IP, IP_TTL, false},
-    {SOL_IPV6, IPV6_TCLASS, false},     {SOL_IPV6, IPV6_HOPLIMIT, false}, {SOL_IP, IP_PKTINFO, true},
-    {SOL_IPV6, IPV6_PKTINFO, true},
+	{SOL_UDP, UDP_SEGMENT, false},  {SOL_IP, IP_TOS, false},          {SOL_IP, IP_TTL, false},
+	{SOL_IPV6, IPV6_TCLASS, false}, {SOL_IPV6, IPV6_HOPLIMIT, false}, {SOL_IP, IP_PKTINFO, true},
+	{SOL_IPV6, IPV6_PKTINFO, true},
 };
 
 static bool is_carried(const struct sg_net_socket *socket, const struct cmsghdr *header)
@@ -148,8 +157,8 @@ static int take_rights(struct sg_request *request, struct cmsghdr *header, struc
 	return 0;
 }
 
-static int copy_control(struct sg_request *request, const struct sg_net_socket *socket, uint64_t pointer, size_t size,
-			struct message *message)
+static int copy_control(struct sg_request *request, const struct sg_net_socket *socket, uint64_t pointer,
+			size_t size, struct message *message)
 {
 	struct msghdr parsed = {.msg_control = message->control.bytes, .msg_controllen = size};
 	int status;
@@ -160,7 +169,8 @@ static int copy_control(struct sg_request *request, const struct sg_net_socket *
 	message->control_size = size;
 	for (struct cmsghdr *header = CMSG_FIRSTHDR(&parsed); status == 0 && header != NULL;
 	     header = CMSG_NXTHDR(&parsed, header)) {
-		/* CMSG_NXTHDR ends at a length that leads out of the buffer; the kernel calls that an error. */
+		/* CMSG_NXTHDR ends at a length that leads out of the buffer; the kernel calls that an error.
+		 */
 		size_t offset = (size_t)((unsigned char *)header - message->control.bytes);
 
 		if (header->cmsg_len < CMSG_LEN(0) || header->cmsg_len > size - offset)
@@ -200,7 +210,8 @@ static int copy_message(struct sg_request *request, const struct sg_net_socket *
 	if (status == 0)
 		status = copy_data(request, socket, vectors, header.msg_iovlen, message);
 	if (status == 0 && header.msg_control != NULL && header.msg_controllen > 0)
-		status = copy_control(request, socket, (uint64_t)(uintptr_t)header.msg_control, header.msg_controllen, message);
+		status = copy_control(request, socket, (uint64_t)(uintptr_t)header.msg_control,
+				      header.msg_controllen, message);
 	return status;
 }
 
@@ -225,8 +236,8 @@ static int move_outside(struct sg_request *request, struct sg_net_socket *socket
 }
 
 /*
- * One record for each socket and address, not for each datagram: a table of what was recorded last. The decision is made
- * every time; only a grant that says the same is not said again.
+ * One record for each socket and address, not for each datagram: a table of what was recorded last. The
+ * decision is made every time; only a grant that says the same is not said again.
  */
 struct recorded {
 	uint64_t cookie; /* SO_COOKIE of an outside socket; 0: free */
@@ -241,17 +252,19 @@ static uint64_t cookie_of(const struct sg_net_socket *socket)
 	uint64_t cookie = 0;
 	socklen_t size = sizeof(cookie);
 
-	return socket->outside && getsockopt(socket->fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;
+	return socket->outside && getsockopt(socket->fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie
+												     : 0;
 }
 
-static int record_once(struct sg_request *request, const struct sg_net_socket *socket, const struct sg_address *address,
-		       const struct sg_decision *decision)
+static int record_once(struct sg_request *request, const struct sg_net_socket *socket,
+		       const struct sg_address *address, const struct sg_decision *decision)
 {
 	const uint64_t cookie = cookie_of(socket);
 
 	for (size_t i = 0; cookie != 0 && i < SG_ARRAY_SIZE(recorded); i++)
 		if (recorded[i].cookie == cookie && recorded[i].address.family == address->family &&
-		    recorded[i].address.port == address->port && recorded[i].address.scope == address->scope &&
+		    recorded[i].address.port == address->port &&
+		    recorded[i].address.scope == address->scope &&
 		    memcmp(recorded[i].address.bytes, address->bytes, sizeof(address->bytes)) == 0)
 			return 0;
 	if (sg_net_report(request, decision, address) < 0)
@@ -264,14 +277,18 @@ static int record_once(struct sg_request *request, const struct sg_net_socket *s
 }
 
 /* Returns 0, a negative errno value to answer, or 1: refused and answered. */
-static int decide_internet(struct sg_request *request, struct sending *sending, const struct sg_address *address)
+static int decide_internet(struct sg_request *request, struct sending *sending,
+			   const struct sg_address *address)
 {
 	struct sg_decision decision;
-	enum sg_net_where where = sg_net_decide(request->supervisor->network, address, SG_ADDRESS_SEND, &decision);
+	enum sg_net_where where =
+		sg_net_decide(request->supervisor->network, address, SG_ADDRESS_SEND, &decision);
 
 	if (where == SG_NET_OWN && sending->socket.outside) {
-		decision = (struct sg_decision){.verdict = SG_VERDICT_DENY, .error = ENETUNREACH,
-						.reason = "this socket is one of the host's network by now, and that address is the world's own"};
+		decision = (struct sg_decision){.verdict = SG_VERDICT_DENY,
+						.error = ENETUNREACH,
+						.reason = "this socket is one of the host's network by now, "
+							  "and that address is the world's own"};
 		where = SG_NET_REFUSED;
 	}
 	if (where == SG_NET_REFUSED) {
@@ -314,8 +331,8 @@ static int decide(struct sg_request *request, struct sending *sending)
 	/* A connected stream ignores the address (or says EISCONN); one that is not has nowhere to send. */
 	if (socket->type != SOCK_DGRAM)
 		return socket->kind == SG_PROTOCOL_UNIX ? -EISCONN : 0;
-	status = sg_address_from_sockaddr(message->name, message->name_size, socket->domain, socket->kind, SG_ADDRESS_SEND,
-					  &address);
+	status = sg_address_from_sockaddr(message->name, message->name_size, socket->domain, socket->kind,
+					  SG_ADDRESS_SEND, &address);
 	if (status != 0)
 		return status < 0 ? status : -EINVAL;
 	if (socket->kind != SG_PROTOCOL_UNIX)
@@ -344,21 +361,25 @@ static void raise_broken_pipe(struct sg_request *request, const struct sending *
 static ssize_t send_now(struct sending *sending)
 {
 	struct message *message = &sending->message;
-	struct iovec vector = {.iov_base = message->data + sending->sent, .iov_len = message->size - sending->sent};
+	struct iovec vector = {.iov_base = message->data + sending->sent,
+			       .iov_len = message->size - sending->sent};
 	struct msghdr header = {
-	    .msg_name = sending->to_length > 0 ? &sending->to : NULL,
-	    .msg_namelen = sending->to_length,
-	    .msg_iov = &vector,
-	    .msg_iovlen = 1,
-	    .msg_control = message->control_size > 0 && sending->sent == 0 ? message->control.bytes : NULL,
-	    .msg_controllen = sending->sent == 0 ? message->control_size : 0,
+		.msg_name = sending->to_length > 0 ? &sending->to : NULL,
+		.msg_namelen = sending->to_length,
+		.msg_iov = &vector,
+		.msg_iovlen = 1,
+		.msg_control =
+			message->control_size > 0 && sending->sent == 0 ? message->control.bytes : NULL,
+		.msg_controllen = sending->sent == 0 ? message->control_size : 0,
 	};
-	ssize_t size = sendmsg(sending->socket.fd, &header, (sending->flags & ~MSG_FASTOPEN) | MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t size = sendmsg(sending->socket.fd, &header,
+			       (sending->flags & FLAGS_CARRIED) | MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	return size < 0 ? -errno : size;
 }
 
-/* Fetches message `done` of the call and decides about it. Returns 0, a negative errno value, or 1 (answered). */
+/* Fetches message `done` of the call and decides about it. Returns 0, a negative errno value, or 1
+ * (answered). */
 static int prepare(struct sg_request *request, struct sending *sending)
 {
 	int status = 0;
@@ -366,7 +387,8 @@ static int prepare(struct sg_request *request, struct sending *sending)
 	if (sending->vector != 0) {
 		message_done(&sending->message);
 		status = copy_message(request, &sending->socket,
-				      sending->vector + (uint64_t)sending->done * sizeof(struct mmsghdr), &sending->message);
+				      sending->vector + (uint64_t)sending->done * sizeof(struct mmsghdr),
+				      &sending->message);
 	}
 	if (status == 0 && !sg_caller_valid(&request->caller))
 		return 1;
@@ -389,7 +411,9 @@ static int count_message(struct sg_request *request, struct sending *sending)
 	if (sending->vector == 0)
 		return 0;
 	/* Nothing is written for a caller that is gone: its number could be another's. */
-	return sg_caller_valid(&request->caller) ? sg_caller_write(&request->caller, place, &size, sizeof(size)) : -EINTR;
+	return sg_caller_valid(&request->caller)
+		       ? sg_caller_write(&request->caller, place, &size, sizeof(size))
+		       : -EINTR;
 }
 
 /* What was sent counts; only if nothing was, the error does. */
@@ -446,13 +470,13 @@ static void run(struct sg_request *request, struct sending *sending)
 		return;
 	}
 	sg_net_wait_add(request, &(struct sg_net_wait){
-				     .fd = sending->socket.type == SOCK_STREAM ? sending->socket.fd : -1,
-				     .events = EPOLLOUT,
-				     .deadline_ms = sg_net_deadline(&sending->socket, SO_SNDTIMEO),
-				     .deadline_error = EAGAIN,
-				     .proceed = proceed,
-				     .release = release,
-				     .data = sending,
+					 .fd = sending->socket.type == SOCK_STREAM ? sending->socket.fd : -1,
+					 .events = EPOLLOUT,
+					 .deadline_ms = sg_net_deadline(&sending->socket, SO_SNDTIMEO),
+					 .deadline_error = EAGAIN,
+					 .proceed = proceed,
+					 .release = release,
+					 .data = sending,
 				 });
 }
 
@@ -470,7 +494,8 @@ static struct sending *begin(struct sg_request *request, int number, int flags)
 	sending->peer.object = SG_RESOLVED_INIT;
 	sending->flags = flags;
 	sending->count = 1;
-	status = sg_net_socket_take(request, number, &sending->socket);
+	status = (flags & MSG_ZEROCOPY) != 0 ? -ENOBUFS
+					     : sg_net_socket_take(request, number, &sending->socket);
 	if (status < 0) {
 		sg_answer_error(request, -status);
 		release(sending);
@@ -526,6 +551,7 @@ void sg_net_send_messages(struct sg_request *request)
 	if (sending == NULL)
 		return;
 	sending->vector = data->args[1];
-	sending->count = count > MESSAGES_MAX ? MESSAGES_MAX : count; /* the caller sends the rest with its next call */
+	sending->count = count > MESSAGES_MAX ? MESSAGES_MAX
+					      : count; /* the caller sends the rest with its next call */
 	run(request, sending);
 }

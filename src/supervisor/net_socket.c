@@ -1,10 +1,11 @@
 /*
  * Sockets: what a descriptor of the caller is, outside ones like it, and the swap.
  *
- * An outside socket is made by us, with nothing of the caller's but options that stay with a socket and change neither where
- * its packets go nor whose they are: a fixed list, each value read from our copy. The registry knows every outside socket
- * that was given, as an epoll instance does: weakly, so that the world's last close still ends a connection. A cut finds the
- * sockets in the world's processes and can tell from the registry whether one is left in flight.
+ * An outside socket is made by us, with nothing of the caller's but options that stay with a socket and
+ * change neither where its packets go nor whose they are: a fixed list, each value read from our copy. The
+ * registry knows every outside socket that was given, as an epoll instance does: weakly, so that the world's
+ * last close still ends a connection. A cut finds the sockets in the world's processes and can tell from the
+ * registry whether one is left in flight.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -56,7 +57,8 @@ static uint8_t kind_of(const struct sg_net_socket *socket)
 		return SG_PROTOCOL_TCP;
 	if (socket->type == SOCK_DGRAM && socket->protocol == IPPROTO_UDP)
 		return SG_PROTOCOL_UDP;
-	if (socket->type == SOCK_DGRAM && socket->protocol == (socket->domain == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6))
+	if (socket->type == SOCK_DGRAM &&
+	    socket->protocol == (socket->domain == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6))
 		return SG_PROTOCOL_ICMP;
 	return 0;
 }
@@ -64,14 +66,16 @@ static uint8_t kind_of(const struct sg_net_socket *socket)
 int sg_net_socket_take(struct sg_request *request, int number, struct sg_net_socket *ret)
 {
 	const struct sg_network *network = request->supervisor->network;
-	SG_AUTO_NET_SOCKET struct sg_net_socket taken = {.fd = sg_caller_descriptor(&request->caller, number), .number = number};
+	SG_AUTO_NET_SOCKET struct sg_net_socket taken = {.fd = sg_caller_descriptor(&request->caller, number),
+							 .number = number};
 	uint64_t cookie = 0;
 	socklen_t size = sizeof(cookie);
 	int status, flags;
 
 	if (taken.fd < 0)
 		return taken.fd;
-	/* What was read is the caller's if the call is still pending: until then its thread has its number. */
+	/* What was read is the caller's if the call is still pending: until then its thread has its number.
+	 */
 	if (!sg_caller_valid(&request->caller))
 		return -EINTR;
 	status = read_option(taken.fd, SOL_SOCKET, SO_DOMAIN, &taken.domain);
@@ -104,33 +108,33 @@ static const struct {
 	enum carried what;
 	uint8_t kinds;
 } options[] = {
-    {SOL_SOCKET, SO_REUSEADDR, CARRY_INT, SG_PROTOCOL_TCP | SG_PROTOCOL_UDP},
-    {SOL_SOCKET, SO_KEEPALIVE, CARRY_INT, SG_PROTOCOL_TCP},
-    {SOL_SOCKET, SO_BROADCAST, CARRY_INT, SG_PROTOCOL_UDP | SG_PROTOCOL_ICMP},
-    {SOL_SOCKET, SO_OOBINLINE, CARRY_INT, SG_PROTOCOL_TCP},
-    {SOL_SOCKET, SO_LINGER, CARRY_LINGER, SG_PROTOCOL_TCP},
-    {SOL_SOCKET, SO_SNDBUF, CARRY_SIZE, 0xff},
-    {SOL_SOCKET, SO_RCVBUF, CARRY_SIZE, 0xff},
-    {SOL_SOCKET, SO_RCVTIMEO, CARRY_TIME, 0xff},
-    {SOL_SOCKET, SO_SNDTIMEO, CARRY_TIME, 0xff},
-    {SOL_SOCKET, SO_TIMESTAMP, CARRY_INT, SG_PROTOCOL_UDP | SG_PROTOCOL_ICMP},
-    {IPPROTO_TCP, TCP_NODELAY, CARRY_INT, SG_PROTOCOL_TCP},
-    {IPPROTO_TCP, TCP_KEEPIDLE, CARRY_INT, SG_PROTOCOL_TCP},
-    {IPPROTO_TCP, TCP_KEEPINTVL, CARRY_INT, SG_PROTOCOL_TCP},
-    {IPPROTO_TCP, TCP_KEEPCNT, CARRY_INT, SG_PROTOCOL_TCP},
-    {IPPROTO_TCP, TCP_USER_TIMEOUT, CARRY_INT, SG_PROTOCOL_TCP},
-    {IPPROTO_TCP, TCP_SYNCNT, CARRY_INT, SG_PROTOCOL_TCP},
-    {IPPROTO_TCP, TCP_DEFER_ACCEPT, CARRY_INT, SG_PROTOCOL_TCP},
-    {IPPROTO_IP, IP_TTL, CARRY_INT, SG_PROTOCOL_IP_ALL},
-    {IPPROTO_IP, IP_TOS, CARRY_INT, SG_PROTOCOL_IP_ALL},
-    {IPPROTO_IP, IP_RECVERR, CARRY_INT, SG_PROTOCOL_UDP | SG_PROTOCOL_ICMP},
-    {IPPROTO_IP, IP_RECVTTL, CARRY_INT, SG_PROTOCOL_UDP | SG_PROTOCOL_ICMP},
-    {IPPROTO_IP, IP_MTU_DISCOVER, CARRY_INT, SG_PROTOCOL_UDP | SG_PROTOCOL_ICMP},
-    {IPPROTO_IPV6, IPV6_V6ONLY, CARRY_INT, SG_PROTOCOL_IP_ALL},
-    {IPPROTO_IPV6, IPV6_UNICAST_HOPS, CARRY_INT, SG_PROTOCOL_IP_ALL},
-    {IPPROTO_IPV6, IPV6_TCLASS, CARRY_INT, SG_PROTOCOL_IP_ALL},
-    {IPPROTO_IPV6, IPV6_RECVERR, CARRY_INT, SG_PROTOCOL_UDP | SG_PROTOCOL_ICMP},
-    {IPPROTO_IPV6, IPV6_RECVHOPLIMIT, CARRY_INT, SG_PROTOCOL_UDP | SG_PROTOCOL_ICMP},
+	{SOL_SOCKET, SO_REUSEADDR, CARRY_INT, SG_PROTOCOL_TCP | SG_PROTOCOL_UDP},
+	{SOL_SOCKET, SO_KEEPALIVE, CARRY_INT, SG_PROTOCOL_TCP},
+	{SOL_SOCKET, SO_BROADCAST, CARRY_INT, SG_PROTOCOL_UDP | SG_PROTOCOL_ICMP},
+	{SOL_SOCKET, SO_OOBINLINE, CARRY_INT, SG_PROTOCOL_TCP},
+	{SOL_SOCKET, SO_LINGER, CARRY_LINGER, SG_PROTOCOL_TCP},
+	{SOL_SOCKET, SO_SNDBUF, CARRY_SIZE, 0xff},
+	{SOL_SOCKET, SO_RCVBUF, CARRY_SIZE, 0xff},
+	{SOL_SOCKET, SO_RCVTIMEO, CARRY_TIME, 0xff},
+	{SOL_SOCKET, SO_SNDTIMEO, CARRY_TIME, 0xff},
+	{SOL_SOCKET, SO_TIMESTAMP, CARRY_INT, SG_PROTOCOL_UDP | SG_PROTOCOL_ICMP},
+	{IPPROTO_TCP, TCP_NODELAY, CARRY_INT, SG_PROTOCOL_TCP},
+	{IPPROTO_TCP, TCP_KEEPIDLE, CARRY_INT, SG_PROTOCOL_TCP},
+	{IPPROTO_TCP, TCP_KEEPINTVL, CARRY_INT, SG_PROTOCOL_TCP},
+	{IPPROTO_TCP, TCP_KEEPCNT, CARRY_INT, SG_PROTOCOL_TCP},
+	{IPPROTO_TCP, TCP_USER_TIMEOUT, CARRY_INT, SG_PROTOCOL_TCP},
+	{IPPROTO_TCP, TCP_SYNCNT, CARRY_INT, SG_PROTOCOL_TCP},
+	{IPPROTO_TCP, TCP_DEFER_ACCEPT, CARRY_INT, SG_PROTOCOL_TCP},
+	{IPPROTO_IP, IP_TTL, CARRY_INT, SG_PROTOCOL_IP_ALL},
+	{IPPROTO_IP, IP_TOS, CARRY_INT, SG_PROTOCOL_IP_ALL},
+	{IPPROTO_IP, IP_RECVERR, CARRY_INT, SG_PROTOCOL_UDP | SG_PROTOCOL_ICMP},
+	{IPPROTO_IP, IP_RECVTTL, CARRY_INT, SG_PROTOCOL_UDP | SG_PROTOCOL_ICMP},
+	{IPPROTO_IP, IP_MTU_DISCOVER, CARRY_INT, SG_PROTOCOL_UDP | SG_PROTOCOL_ICMP},
+	{IPPROTO_IPV6, IPV6_V6ONLY, CARRY_INT, SG_PROTOCOL_IP_ALL},
+	{IPPROTO_IPV6, IPV6_UNICAST_HOPS, CARRY_INT, SG_PROTOCOL_IP_ALL},
+	{IPPROTO_IPV6, IPV6_TCLASS, CARRY_INT, SG_PROTOCOL_IP_ALL},
+	{IPPROTO_IPV6, IPV6_RECVERR, CARRY_INT, SG_PROTOCOL_UDP | SG_PROTOCOL_ICMP},
+	{IPPROTO_IPV6, IPV6_RECVHOPLIMIT, CARRY_INT, SG_PROTOCOL_UDP | SG_PROTOCOL_ICMP},
 };
 
 union value {
@@ -140,7 +144,8 @@ union value {
 	unsigned char bytes[16];
 };
 
-/* The options of a fresh socket of one domain and kind: asked once, of the first that is made. Owned by the main thread. */
+/* The options of a fresh socket of one domain and kind: asked once, of the first that is made. Owned by the
+ * main thread. */
 struct defaults {
 	int domain;
 	uint8_t kind; /* 0: free */
@@ -171,13 +176,15 @@ static const struct defaults *find_defaults(const struct sg_net_socket *like, in
 	for (size_t i = 0; i < SG_ARRAY_SIZE(options); i++) {
 		socklen_t size = sizeof(found->options[i].value);
 
-		found->options[i].has = concerns(i, like) && getsockopt(fresh, options[i].level, options[i].name,
-									&found->options[i].value, &size) == 0;
+		found->options[i].has =
+			concerns(i, like) && getsockopt(fresh, options[i].level, options[i].name,
+							&found->options[i].value, &size) == 0;
 	}
 	return found;
 }
 
-/* Sets only what differs from a fresh socket: defaults stay defaults. A value that the host refuses is left out. */
+/* Sets only what differs from a fresh socket: defaults stay defaults. A value that the host refuses is left
+ * out. */
 static void carry_options(const struct sg_net_socket *from, int to)
 {
 	const struct defaults *defaults = find_defaults(from, to);
@@ -198,7 +205,8 @@ static void carry_options(const struct sg_net_socket *from, int to)
 
 int sg_net_make_outside(const struct sg_net_socket *socket_like)
 {
-	int fd = socket(socket_like->domain, socket_like->type | SOCK_CLOEXEC | SOCK_NONBLOCK, socket_like->protocol);
+	int fd = socket(socket_like->domain, socket_like->type | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			socket_like->protocol);
 
 	if (fd < 0)
 		return -errno;
@@ -283,7 +291,8 @@ int64_t sg_net_deadline(const struct sg_net_socket *socket, int option)
 	struct timeval time = {0};
 	socklen_t size = sizeof(time);
 
-	if (getsockopt(socket->fd, SOL_SOCKET, option, &time, &size) < 0 || (time.tv_sec == 0 && time.tv_usec == 0))
+	if (getsockopt(socket->fd, SOL_SOCKET, option, &time, &size) < 0 ||
+	    (time.tv_sec == 0 && time.tv_usec == 0))
 		return INT64_MAX;
 	if (time.tv_sec > INT32_MAX)
 		return INT64_MAX;

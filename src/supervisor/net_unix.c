@@ -1,15 +1,15 @@
 /*
  * Unix sockets by path.
  *
- * Neither the network namespace nor a read-only mount bounds a path: whoever may look a socket up may speak to it. So the
- * object behind the path is pinned first, and may be connected to if it is of the world's own making, or if a rule under
- * Allow names it by its canonical name. Of the world's own making is a socket on a file system of the world's own, or one
- * that the kernel lists as bound in the world's network (sock_diag(7)): device and inode are compared, so a socket of the host
- * that was moved or linked to another name stays one of the host's. What is connected to is our descriptor of the pinned
- * object, never a name.
+ * Neither the network namespace nor a read-only mount bounds a path: whoever may look a socket up may speak
+ * to it. So the object behind the path is pinned first, and may be connected to if it is of the world's own
+ * making, or if a rule under Allow names it by its canonical name. Of the world's own making is a socket on a
+ * file system of the world's own, or one that the kernel lists as bound in the world's network
+ * (sock_diag(7)): device and inode are compared, so a socket of the host that was moved or linked to another
+ * name stays one of the host's. What is connected to is our descriptor of the pinned object, never a name.
  *
- * The peer sees who connects: the supervisor, which has the session user's ids and no capability over the host. A caller with
- * other ids than those would be seen as more, or as somebody else, and is refused.
+ * The peer sees who connects: the supervisor, which has the session user's ids and no capability over the
+ * host. A caller with other ids than those would be seen as more, or as somebody else, and is refused.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -43,11 +43,13 @@ static bool names_object(const struct nlmsghdr *message, const struct stat *stat
 	const struct nlattr *attribute = (const struct nlattr *)(const void *)(body + 1);
 	size_t left = message->nlmsg_len - NLMSG_LENGTH(sizeof(*body));
 
-	while (left >= sizeof(*attribute) && attribute->nla_len >= sizeof(*attribute) && attribute->nla_len <= left) {
+	while (left >= sizeof(*attribute) && attribute->nla_len >= sizeof(*attribute) &&
+	       attribute->nla_len <= left) {
 		size_t step = NLMSG_ALIGN(attribute->nla_len);
 		struct unix_diag_vfs object;
 
-		if (attribute->nla_type == UNIX_DIAG_VFS && attribute->nla_len >= sizeof(*attribute) + sizeof(object)) {
+		if (attribute->nla_type == UNIX_DIAG_VFS &&
+		    attribute->nla_len >= sizeof(*attribute) + sizeof(object)) {
 			memcpy(&object, attribute + 1, sizeof(object));
 			/* The kernel's own form of a device number: twenty bits of minor. */
 			return object.udiag_vfs_ino == status->st_ino &&
@@ -69,7 +71,8 @@ static int read_dump(const char *data, size_t size, const struct stat *status)
 	for (; NLMSG_OK(message, size); message = NLMSG_NEXT(message, size)) {
 		if (message->nlmsg_type == NLMSG_DONE || message->nlmsg_type == NLMSG_ERROR)
 			return -1;
-		if (message->nlmsg_len >= NLMSG_LENGTH(sizeof(struct unix_diag_msg)) && names_object(message, status))
+		if (message->nlmsg_len >= NLMSG_LENGTH(sizeof(struct unix_diag_msg)) &&
+		    names_object(message, status))
 			return 1;
 	}
 	return 0;
@@ -82,8 +85,12 @@ static bool is_bound_in_world(const struct sg_network *network, const struct sta
 		struct nlmsghdr header;
 		struct unix_diag_req request;
 	} query = {
-	    .header = {.nlmsg_len = sizeof(query), .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
-	    .request = {.sdiag_family = AF_UNIX, .udiag_states = UINT32_MAX, .udiag_show = UDIAG_SHOW_VFS},
+		.header = {.nlmsg_len = sizeof(query),
+			   .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+			   .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+		.request = {.sdiag_family = AF_UNIX,
+			    .udiag_states = UINT32_MAX,
+			    .udiag_show = UDIAG_SHOW_VFS},
 	};
 	static union {
 		struct nlmsghdr align;
@@ -92,11 +99,14 @@ static bool is_bound_in_world(const struct sg_network *network, const struct sta
 	bool found = false;
 
 	/* The list has 32 bits of the inode's number; a larger one could be another's. */
-	if (network->diagnosis < 0 || status->st_ino > UINT32_MAX || send(network->diagnosis, &query, sizeof(query), 0) < 0)
+	if (network->diagnosis < 0 || status->st_ino > UINT32_MAX ||
+	    send(network->diagnosis, &query, sizeof(query), 0) < 0)
 		return false;
-	/* The whole dump is read, also after the object was found: the next one begins with an empty queue. */
+	/* The whole dump is read, also after the object was found: the next one begins with an empty queue.
+	 */
 	for (int i = 0; i < REPLIES_MAX; i++) {
-		ssize_t size = recv(network->diagnosis, reply.bytes, sizeof(reply.bytes), MSG_DONTWAIT | MSG_TRUNC);
+		ssize_t size =
+			recv(network->diagnosis, reply.bytes, sizeof(reply.bytes), MSG_DONTWAIT | MSG_TRUNC);
 		int read;
 
 		if (size <= 0 || (size_t)size > sizeof(reply.bytes))
@@ -112,19 +122,23 @@ static bool is_bound_in_world(const struct sg_network *network, const struct sta
 /* The ids that a peer will see are the supervisor's. */
 static bool is_session_user(struct sg_request *request)
 {
-	return sg_caller_status(&request->caller) == 0 && request->caller.uid == geteuid() && request->caller.gid == getegid();
+	return sg_caller_status(&request->caller) == 0 && request->caller.uid == geteuid() &&
+	       request->caller.gid == getegid();
 }
 
 /* The decision about a socket of the host: by its canonical name, as a rule under Allow names it. */
-static void decide_host(const struct sg_supervisor *supervisor, const struct sg_resolved *object, struct sg_decision *decision)
+static void decide_host(const struct sg_supervisor *supervisor, const struct sg_resolved *object,
+			struct sg_decision *decision)
 {
-	const uint64_t deny = SG_NAME_BIT(SG_RULE_DENY_ADDRESS) | SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_WRITE);
+	const uint64_t deny = SG_NAME_BIT(SG_RULE_DENY_ADDRESS) | SG_NAME_BIT(SG_RULE_DENY) |
+			      SG_NAME_BIT(SG_RULE_DENY_WRITE);
 	const uint64_t hide = SG_NAME_BIT(SG_RULE_HIDE), allow = SG_NAME_BIT(SG_RULE_ALLOW);
 	struct sg_match match = {0};
 	uint64_t reason = 0;
 	uint32_t rule;
 
-	*decision = (struct sg_decision){.verdict = SG_VERDICT_DENY, .error = EACCES,
+	*decision = (struct sg_decision){.verdict = SG_VERDICT_DENY,
+					 .error = EACCES,
 					 .reason = "no rule allows this socket of the host"};
 	if (object->unnamed || sg_matcher_match(supervisor->names, object->name, object->length, &match) < 0)
 		return;
@@ -155,17 +169,20 @@ static void write_link(const struct sg_resolved *object, struct sg_net_peer *ret
 	memset(&ret->address, 0, sizeof(ret->address));
 	path->sun_family = AF_UNIX;
 	ret->length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1U +
-				  (size_t)snprintf(path->sun_path, sizeof(path->sun_path), "self/fd/%d", object->fd));
+				  (size_t)snprintf(path->sun_path, sizeof(path->sun_path), "self/fd/%d",
+						   object->fd));
 }
 
-static int find_abstract(struct sg_request *request, const struct sg_net_socket *socket, const struct sg_address *address,
-			 struct sg_net_peer *ret)
+static int find_abstract(struct sg_request *request, const struct sg_net_socket *socket,
+			 const struct sg_address *address, struct sg_net_peer *ret)
 {
 	struct sg_decision decision;
-	enum sg_net_where where = sg_net_decide(request->supervisor->network, address, SG_ADDRESS_CONNECT, &decision);
+	enum sg_net_where where =
+		sg_net_decide(request->supervisor->network, address, SG_ADDRESS_CONNECT, &decision);
 
 	if (where == SG_NET_OWN && socket->outside) {
-		decision = (struct sg_decision){.verdict = SG_VERDICT_DENY, .error = ECONNREFUSED,
+		decision = (struct sg_decision){.verdict = SG_VERDICT_DENY,
+						.error = ECONNREFUSED,
 						.reason = "no rule allows this socket of the host"};
 		where = SG_NET_REFUSED;
 	}
@@ -173,7 +190,8 @@ static int find_abstract(struct sg_request *request, const struct sg_net_socket 
 		sg_net_refuse(request, &decision, address);
 		return 1;
 	}
-	if (where == SG_NET_OUTSIDE && (!is_session_user(request) || sg_net_report(request, &decision, address) < 0))
+	if (where == SG_NET_OUTSIDE &&
+	    (!is_session_user(request) || sg_net_report(request, &decision, address) < 0))
 		return -EACCES;
 	ret->object = SG_RESOLVED_INIT;
 	ret->length = sg_address_to_sockaddr(address, &ret->address);
@@ -181,8 +199,8 @@ static int find_abstract(struct sg_request *request, const struct sg_net_socket 
 	return 0;
 }
 
-int sg_net_find_peer(struct sg_request *request, const struct sg_net_socket *socket, const struct sg_address *address,
-		     struct sg_net_peer *ret)
+int sg_net_find_peer(struct sg_request *request, const struct sg_net_socket *socket,
+		     const struct sg_address *address, struct sg_net_peer *ret)
 {
 	struct sg_supervisor *supervisor = request->supervisor;
 	SG_CLEANUP(sg_resolved_done) struct sg_resolved object = SG_RESOLVED_INIT;
@@ -200,7 +218,8 @@ int sg_net_find_peer(struct sg_request *request, const struct sg_net_socket *soc
 		return -ECONNREFUSED;
 	if (!is_session_user(request))
 		return -EACCES;
-	if (!sg_is_own(supervisor, &object.status) && !is_bound_in_world(supervisor->network, &object.status)) {
+	if (!sg_is_own(supervisor, &object.status) &&
+	    !is_bound_in_world(supervisor->network, &object.status)) {
 		decide_host(supervisor, &object, &decision);
 		status = sg_report(request, &decision, object.name, address->name);
 		if (decision.verdict != SG_VERDICT_ALLOW) {
@@ -219,7 +238,8 @@ int sg_net_find_peer(struct sg_request *request, const struct sg_net_socket *soc
 }
 
 /* bind(2) with the name `name` seen from `folder`, and the caller's umask. */
-static int bind_below(struct sg_request *request, const struct sg_net_socket *socket, int folder, const char *name)
+static int bind_below(struct sg_request *request, const struct sg_net_socket *socket, int folder,
+		      const char *name)
 {
 	struct sockaddr_un path = {.sun_family = AF_UNIX};
 	size_t length = strlen(name);
@@ -234,14 +254,16 @@ static int bind_below(struct sg_request *request, const struct sg_net_socket *so
 	before = umask(request->caller.umask);
 	status = bind(socket->fd, (const struct sockaddr *)&path,
 		      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + 1)) < 0
-		     ? -errno
-		     : 0;
+			 ? -errno
+			 : 0;
 	(void)umask(before);
 	return fchdir(request->supervisor->view.proc) < 0 && status == 0 ? -errno : status;
 }
 
-/* Where the mount tree alone decides what may be made, the caller's text is used: it is what others see as the address. */
-static int bind_text(struct sg_request *request, const struct sg_net_socket *socket, const struct sg_address *address)
+/* Where the mount tree alone decides what may be made, the caller's text is used: it is what others see as
+ * the address. */
+static int bind_text(struct sg_request *request, const struct sg_net_socket *socket,
+		     const struct sg_address *address)
 {
 	SG_AUTO_FD int folder = sg_caller_open(&request->caller, "cwd");
 
@@ -253,10 +275,11 @@ static int bind_text(struct sg_request *request, const struct sg_net_socket *soc
 }
 
 /*
- * Where names are decided, the folder is pinned and the last component made in it: that component is what getsockname(2)
- * gives then. The world's stat of the file is as ever.
+ * Where names are decided, the folder is pinned and the last component made in it: that component is what
+ * getsockname(2) gives then. The world's stat of the file is as ever.
  */
-void sg_net_bind_path(struct sg_request *request, const struct sg_net_socket *socket, const struct sg_address *address)
+void sg_net_bind_path(struct sg_request *request, const struct sg_net_socket *socket,
+		      const struct sg_address *address)
 {
 	struct sg_supervisor *supervisor = request->supervisor;
 	SG_CLEANUP(sg_resolved_done) struct sg_resolved place = SG_RESOLVED_INIT;
@@ -268,14 +291,16 @@ void sg_net_bind_path(struct sg_request *request, const struct sg_net_socket *so
 	if (status == 0 && !supervisor->plan->decide_changes) {
 		status = bind_text(request, socket, address);
 	} else if (status == 0) {
-		status = sg_resolve(&supervisor->view, &request->caller, AT_FDCWD, address->name, SG_RESOLVE_PARENT, &place);
+		status = sg_resolve(&supervisor->view, &request->caller, AT_FDCWD, address->name,
+				    SG_RESOLVE_PARENT, &place);
 		if (status == 0 && (place.exists || place.last[0] == '\0'))
 			status = -EADDRINUSE;
 		if (status == 0 && fstat(place.fd, &folder) < 0)
 			status = -errno;
 		if (status == 0) {
 			sg_decide(supervisor->policy, supervisor->names, place.name, place.length,
-				  SG_ACCESS_WRITE | SG_ACCESS_CHANGE, sg_is_own(supervisor, &folder), &decision);
+				  SG_ACCESS_WRITE | SG_ACCESS_CHANGE, sg_is_own(supervisor, &folder),
+				  &decision);
 			if (!sg_caller_valid(&request->caller))
 				return;
 			if (sg_report(request, &decision, place.name, address->name) < 0)

@@ -1,9 +1,10 @@
 /*
  * Calls that wait: for a connection, a peer that accepts, room in a queue.
  *
- * Each waits in a table, watched by epoll where the kernel can tell, else tried again after a while. A caller that was killed
- * is forgotten; one that has a signal to handle gets EINTR, as it would from the kernel (the supervisor's answer is what it
- * waits for, so no signal reaches it by itself). One world can fill the table only for itself.
+ * Each waits in a table, watched by epoll where the kernel can tell, else tried again after a while. A caller
+ * that was killed is forgotten; one that has a signal to handle gets EINTR, as it would from the kernel (the
+ * supervisor's answer is what it waits for, so no signal reaches it by itself). One world can fill the table
+ * only for itself.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -100,7 +101,8 @@ static void try_again(struct sg_network *network, struct sg_net_wait *wait, int 
 static void look_after(struct sg_network *network, struct sg_net_wait *wait, int64_t now)
 {
 	if (now >= wait->look_ms) {
-		wait->look_step_ms = wait->look_step_ms * 2 > LOOK_MAX_MS ? LOOK_MAX_MS : wait->look_step_ms * 2;
+		wait->look_step_ms =
+			wait->look_step_ms * 2 > LOOK_MAX_MS ? LOOK_MAX_MS : wait->look_step_ms * 2;
 		wait->look_ms = now + wait->look_step_ms;
 		if (!sg_caller_valid(&wait->request.caller)) {
 			end_wait(network, wait);

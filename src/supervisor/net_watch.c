@@ -1,13 +1,14 @@
 /*
  * Epoll instances of the caller that watch a socket which is swapped.
  *
- * An instance knows a socket by its open file and by the number under which it was added: after a swap it would go on to
- * watch the socket that was replaced. What the kernel says of the instance (proc_pid_fdinfo(5)) is read before the swap, and
- * the watch is made again, with the events and data of the caller, for the new socket under the same number. Nothing is
- * gained by it that the caller could not do itself: instance and socket are its own.
+ * An instance knows a socket by its open file and by the number under which it was added: after a swap it
+ * would go on to watch the socket that was replaced. What the kernel says of the instance
+ * (proc_pid_fdinfo(5)) is read before the swap, and the watch is made again, with the events and data of the
+ * caller, for the new socket under the same number. Nothing is gained by it that the caller could not do
+ * itself: instance and socket are its own.
  *
- * Only sockets that do not block are looked after, and only the first descriptors of the caller are looked at: a program has
- * its instances early.
+ * Only sockets that do not block are looked after, and only the first descriptors of the caller are looked
+ * at: a program has its instances early.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -27,14 +28,16 @@
 enum { NUMBERS_MAX = 256, INFO_MAX = 1 << 20 };
 
 /* One line: "tfd:        5 events:       1b data:     ffffffffffffffff  pos:0 ino:61af sdev:7" */
-static bool read_line(const char *line, const struct sg_net_socket *socket, ino_t inode, struct sg_net_watch *ret)
+static bool read_line(const char *line, const struct sg_net_socket *socket, ino_t inode,
+		      struct sg_net_watch *ret)
 {
 	unsigned int events;
 	uint64_t data;
 	unsigned long found;
 	int number;
 
-	if (sscanf(line, "tfd: %d events: %x data: %" SCNx64 " pos:%*d ino:%lx", &number, &events, &data, &found) != 4 ||
+	if (sscanf(line, "tfd: %d events: %x data: %" SCNx64 " pos:%*d ino:%lx", &number, &events, &data,
+		   &found) != 4 ||
 	    number != socket->number || found != inode)
 		return false;
 	ret->events = events;
@@ -43,8 +46,8 @@ static bool read_line(const char *line, const struct sg_net_socket *socket, ino_
 }
 
 /* Looks at one descriptor of the caller. */
-static void look_at(const struct sg_request *request, const struct sg_net_socket *socket, ino_t inode, const char *number,
-		    struct sg_net_watches *watches)
+static void look_at(const struct sg_request *request, const struct sg_net_socket *socket, ino_t inode,
+		    const char *number, struct sg_net_watches *watches)
 {
 	char path[64], text[32];
 	SG_AUTO_FREE char *info = NULL;
@@ -54,7 +57,8 @@ static void look_at(const struct sg_request *request, const struct sg_net_socket
 
 	(void)snprintf(path, sizeof(path), "%d/fd/%.16s", (int)request->caller.tid, number);
 	length = readlinkat(request->caller.proc, path, text, sizeof(text) - 1);
-	if (length != (ssize_t)strlen("anon_inode:[eventpoll]") || memcmp(text, "anon_inode:[eventpoll]", (size_t)length) != 0)
+	if (length != (ssize_t)strlen("anon_inode:[eventpoll]") ||
+	    memcmp(text, "anon_inode:[eventpoll]", (size_t)length) != 0)
 		return;
 	(void)snprintf(path, sizeof(path), "%d/fdinfo/%.16s", (int)request->caller.tid, number);
 	fd = openat(request->caller.proc, path, O_RDONLY | O_CLOEXEC);
@@ -72,7 +76,8 @@ static void look_at(const struct sg_request *request, const struct sg_net_socket
 	}
 }
 
-void sg_net_find_watches(const struct sg_request *request, const struct sg_net_socket *socket, struct sg_net_watches *ret)
+void sg_net_find_watches(const struct sg_request *request, const struct sg_net_socket *socket,
+			 struct sg_net_watches *ret)
 {
 	char path[32];
 	const struct dirent *entry;
@@ -90,15 +95,16 @@ void sg_net_find_watches(const struct sg_request *request, const struct sg_net_s
 		sg_fd_close(folder);
 		return;
 	}
-	for (int i = 0; i < NUMBERS_MAX && ret->count < SG_NET_WATCHES_MAX && (entry = readdir(listing)) != NULL; i++)
+	for (int i = 0;
+	     i < NUMBERS_MAX && ret->count < SG_NET_WATCHES_MAX && (entry = readdir(listing)) != NULL; i++)
 		if (entry->d_name[0] != '.')
 			look_at(request, socket, status.st_ino, entry->d_name, ret);
 	(void)closedir(listing);
 }
 
 /*
- * The number must be the caller's, and is one of ours for something else: a child with a copy of our descriptors, which
- * makes system calls only, has it for a moment.
+ * The number must be the caller's, and is one of ours for something else: a child with a copy of our
+ * descriptors, which makes system calls only, has it for a moment.
  */
 static void renew(const struct sg_net_watch *watch, int number, int before, int after)
 {

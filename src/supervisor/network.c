@@ -63,7 +63,8 @@ static int make_guard(struct sg_network *network)
 	event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGUSR2);
-	if (sigaction(SIGUSR2, &action, NULL) < 0 || timer_create(CLOCK_MONOTONIC, &event, &network->guard) < 0 ||
+	if (sigaction(SIGUSR2, &action, NULL) < 0 ||
+	    timer_create(CLOCK_MONOTONIC, &event, &network->guard) < 0 ||
 	    sigprocmask(SIG_UNBLOCK, &set, NULL) < 0)
 		return -errno;
 	return 0;
@@ -97,16 +98,18 @@ static const struct {
 	int number;
 	void (*handle)(struct sg_request *request);
 } handlers[] = {
-    {SYS_connect, sg_net_connect},   {SYS_bind, sg_net_bind},
-    {SYS_listen, sg_net_listen},     {SYS_accept, sg_net_accept},
-    {SYS_accept4, sg_net_accept},    {SYS_sendto, sg_net_send},
-    {SYS_sendmsg, sg_net_send_message}, {SYS_sendmmsg, sg_net_send_messages},
+	{SYS_connect, sg_net_connect},      {SYS_bind, sg_net_bind},
+	{SYS_listen, sg_net_listen},        {SYS_accept, sg_net_accept},
+	{SYS_accept4, sg_net_accept},       {SYS_sendto, sg_net_send},
+	{SYS_sendmsg, sg_net_send_message}, {SYS_sendmmsg, sg_net_send_messages},
 };
 
 static void refuse_fast_open(struct sg_request *request)
 {
-	static const struct sg_decision decision = {.verdict = SG_VERDICT_DENY, .error = EPERM,
-						    .reason = "fast open carries data before a connection is decided"};
+	static const struct sg_decision decision = {
+		.verdict = SG_VERDICT_DENY,
+		.error = EPERM,
+		.reason = "fast open carries data before a connection is decided"};
 
 	request->operation = "use";
 	(void)sg_report(request, &decision, "MSG_FASTOPEN", NULL);
@@ -117,7 +120,7 @@ static void refuse_fast_open(struct sg_request *request)
 static bool opens_fast(const struct seccomp_data *data)
 {
 	const uint64_t flags = data->nr == SYS_sendto || data->nr == SYS_sendmmsg ? data->args[3]
-			       : data->nr == SYS_sendmsg			  ? data->args[2]
+			       : data->nr == SYS_sendmsg                          ? data->args[2]
 										  : 0;
 
 	return (flags & MSG_FASTOPEN) != 0;

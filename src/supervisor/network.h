@@ -1,25 +1,29 @@
 /*
  * The network of a world: what the files net_*.c share.
  *
- * A world's sockets are made by itself, in its own network namespace, which has a loopback and no way out. A call that gives
- * a socket an address, or data to an address, is done here on a copy of the caller's socket, with a copy of the address. An
- * address outside that the policy allows swaps a socket of the host's network in under the caller's descriptor.
+ * A world's sockets are made by itself, in its own network namespace, which has a loopback and no way out. A
+ * call that gives a socket an address, or data to an address, is done here on a copy of the caller's socket,
+ * with a copy of the address. An address outside that the policy allows swaps a socket of the host's network
+ * in under the caller's descriptor.
  *
- * What the adversary controls: which socket a descriptor number means, at every moment (siblings may dup2 over it); the
- * memory of addresses, data and lengths; the state of a socket whose description it shares with us (its O_NONBLOCK flag, a
- * connection in progress); sockets passed to it; timing, and its own death. What it does not: the network namespace of a
- * socket, which the kernel tells of our own copy (SO_NETNS_COOKIE), and our copies of address and data. So:
+ * What the adversary controls: which socket a descriptor number means, at every moment (siblings may dup2
+ * over it); the memory of addresses, data and lengths; the state of a socket whose description it shares with
+ * us (its O_NONBLOCK flag, a connection in progress); sockets passed to it; timing, and its own death. What
+ * it does not: the network namespace of a socket, which the kernel tells of our own copy (SO_NETNS_COOKIE),
+ * and our copies of address and data. So:
  *
  *   - a number is turned into a socket once (pidfd_getfd), and all that follows is about that copy;
  *   - an address is read once, parsed, decided, and what is used is written anew from the parsed form;
  *   - a socket that lies neither in the world's network nor in the host's is refused, whatever it is;
- *   - the supervisor has the id that owns the world's user namespace, and so the kernel grants it every capability over the
- *     world's own network: it may bind any port there (they are the world's own), and nothing else that it does here asks for one;
+ *   - the supervisor has the id that owns the world's user namespace, and so the kernel grants it every
+ * capability over the world's own network: it may bind any port there (they are the world's own), and nothing
+ * else that it does here asks for one;
  *   - no answer is ever "go on" (the kernel would read number and address again);
- *   - whatever may block is tried without blocking and tried again by the loop; a timer interrupts a call that blocks since
- *     a sibling cleared O_NONBLOCK in between; the table of what waits is bounded, and at its end the answer is an error;
- *   - a swap puts a socket where the caller asked for it or, if a sibling was quicker, over that sibling's descriptor: either
- *     way the world gets just the one socket that was decided.
+ *   - whatever may block is tried without blocking and tried again by the loop; a timer interrupts a call
+ * that blocks since a sibling cleared O_NONBLOCK in between; the table of what waits is bounded, and at its
+ * end the answer is an error;
+ *   - a swap puts a socket where the caller asked for it or, if a sibling was quicker, over that sibling's
+ * descriptor: either way the world gets just the one socket that was decided.
  */
 #pragma once
 
@@ -36,10 +40,10 @@
 #include "supervisor/supervisor.h"
 
 enum {
-	SG_NET_WAITS_MAX = 512,      /* calls that wait for a peer */
-	SG_NET_PORTS_MAX = 256,      /* ports of the host that the world was given */
-	SG_NET_ADDRESS_MAX = 128,    /* bytes of a socket address (sockaddr_storage) */
-	SG_NET_NAMES = 16384,        /* entries of the name cache */
+	SG_NET_WAITS_MAX = 512,       /* calls that wait for a peer */
+	SG_NET_PORTS_MAX = 256,       /* ports of the host that the world was given */
+	SG_NET_ADDRESS_MAX = 128,     /* bytes of a socket address (sockaddr_storage) */
+	SG_NET_NAMES = 16384,         /* entries of the name cache */
 	SG_NET_DATAGRAM_MAX = 262144, /* bytes of one message that is carried */
 };
 
@@ -50,14 +54,15 @@ enum { SG_NET_ALLOW = 1U << 0, SG_NET_DENY = 1U << 1, SG_NET_LISTEN = 1U << 2 };
 struct sg_net_wait {
 	bool used;
 	struct sg_request request;
-	int fd;              /* watched by epoll, or -1: tried again after a while; borrowed from `data` */
+	int fd; /* watched by epoll, or -1: tried again after a while; borrowed from `data` */
 	uint32_t events;
 	int64_t retry_ms;    /* when to try again (fd -1) */
 	int64_t look_ms;     /* when to look whether the caller is still there, and has no signal to see to */
 	int64_t deadline_ms; /* SO_SNDTIMEO or SO_RCVTIMEO; INT64_MAX: none */
 	int deadline_error;  /* what the call answers then (positive errno value) */
 	unsigned int step_ms, look_step_ms;
-	/* Returns 0 when the request was answered, or 1 to wait on. `interrupted`: end with this error (positive), or 0. */
+	/* Returns 0 when the request was answered, or 1 to wait on. `interrupted`: end with this error
+	 * (positive), or 0. */
 	int (*proceed)(struct sg_request *request, void *data, int interrupted);
 	void (*release)(void *data);
 	void *data;
@@ -83,9 +88,9 @@ struct sg_network {
 	struct sg_dnsserver *server;
 	/* Namespaces. */
 	uint64_t host_cookie, world_cookie;
-	int diagnosis;  /* netlink of the world's network: which unix sockets it has */
-	int epoll;      /* the resolver, the host's addresses, and the waits */
-	int registry;   /* an epoll instance that knows every outside socket, and keeps none open */
+	int diagnosis; /* netlink of the world's network: which unix sockets it has */
+	int epoll;     /* the resolver, the host's addresses, and the waits */
+	int registry;  /* an epoll instance that knows every outside socket, and keeps none open */
 	uint64_t serial;
 	struct sg_net_port ports[SG_NET_PORTS_MAX];
 	size_t port_next;
@@ -96,12 +101,12 @@ struct sg_network {
 
 /* A socket of the caller. */
 struct sg_net_socket {
-	int fd;           /* our copy; owned */
-	int number;       /* the caller's descriptor */
+	int fd;     /* our copy; owned */
+	int number; /* the caller's descriptor */
 	int domain, type, protocol;
-	bool outside;     /* lies in the host's network; else in the world's */
+	bool outside; /* lies in the host's network; else in the world's */
 	bool nonblocking;
-	uint8_t kind;     /* one SG_PROTOCOL_ bit; 0: of another kind */
+	uint8_t kind; /* one SG_PROTOCOL_ bit; 0: of another kind */
 };
 
 #define SG_NET_SOCKET_INIT ((struct sg_net_socket){.fd = -1})
@@ -116,38 +121,42 @@ enum sg_net_where { SG_NET_OWN, SG_NET_OUTSIDE, SG_NET_REFUSED };
 /* --- net_policy.c --- */
 
 /*
- * Compiles the address rules and reads this host's addresses, names and servers. Called before the supervisor leaves the
- * host's mount tree. Returns 0 or a negative errno value with context.
+ * Compiles the address rules and reads this host's addresses, names and servers. Called before the supervisor
+ * leaves the host's mount tree. Returns 0 or a negative errno value with context.
  */
 int sg_net_policy_prepare(struct sg_network *network, struct sg_error *error);
 
 /*
- * Decides about a peer (CONNECT, SEND) or a local address (BIND); not about unix paths. `decision` gets rule and reason; for
- * REFUSED the error.
+ * Decides about a peer (CONNECT, SEND) or a local address (BIND); not about unix paths. `decision` gets rule
+ * and reason; for REFUSED the error.
  */
-enum sg_net_where sg_net_decide(struct sg_network *network, const struct sg_address *address, enum sg_address_use use,
-				struct sg_decision *decision);
+enum sg_net_where sg_net_decide(struct sg_network *network, const struct sg_address *address,
+				enum sg_address_use use, struct sg_decision *decision);
 
 /* Records what was decided about `address`, as used. Returns 0, or below 0: then nothing may be granted. */
-int sg_net_report(struct sg_request *request, const struct sg_decision *decision, const struct sg_address *address);
+int sg_net_report(struct sg_request *request, const struct sg_decision *decision,
+		  const struct sg_address *address);
 
 /* Records a refusal and answers it. */
-void sg_net_refuse(struct sg_request *request, const struct sg_decision *decision, const struct sg_address *address);
+void sg_net_refuse(struct sg_request *request, const struct sg_decision *decision,
+		   const struct sg_address *address);
 
 /* --- net_socket.c --- */
 
 /*
- * Takes a copy of the caller's descriptor `number` and finds out what it is. Returns 0 or a negative errno value: -EBADF,
- * -ENOTSOCK, or -EACCES for a socket of a third network.
+ * Takes a copy of the caller's descriptor `number` and finds out what it is. Returns 0 or a negative errno
+ * value: -EBADF, -ENOTSOCK, or -EACCES for a socket of a third network.
  */
 int sg_net_socket_take(struct sg_request *request, int number, struct sg_net_socket *ret);
 
-/* Makes a socket of the host's network that is like `socket` (kind, options), non-blocking. Returns it or -errno. */
+/* Makes a socket of the host's network that is like `socket` (kind, options), non-blocking. Returns it or
+ * -errno. */
 int sg_net_make_outside(const struct sg_net_socket *socket);
 
 /*
- * Puts `fd`, a socket of the host's network (stays ours), in the place of the caller's descriptor, blocking or not as the
- * caller's was. Nothing is answered. Returns 0 or a negative errno value; then the caller has what it had.
+ * Puts `fd`, a socket of the host's network (stays ours), in the place of the caller's descriptor, blocking
+ * or not as the caller's was. Nothing is answered. Returns 0 or a negative errno value; then the caller has
+ * what it had.
  */
 int sg_net_swap(struct sg_request *request, const struct sg_net_socket *socket, int fd);
 
@@ -158,8 +167,8 @@ uint64_t sg_net_register(struct sg_network *network, int fd);
 bool sg_net_is_alive(const struct sg_network *network, uint64_t serial);
 
 /*
- * A call that can block only if a sibling changes the shared description meanwhile is put between these: a signal interrupts
- * it (EINTR) again and again until the second.
+ * A call that can block only if a sibling changes the shared description meanwhile is put between these: a
+ * signal interrupts it (EINTR) again and again until the second.
  */
 void sg_net_guard(struct sg_network *network);
 void sg_net_unguard(struct sg_network *network);
@@ -187,7 +196,8 @@ struct sg_net_watches {
 };
 
 /* Finds the instances of the caller that watch `socket` under its number; none for a socket that blocks. */
-void sg_net_find_watches(const struct sg_request *request, const struct sg_net_socket *socket, struct sg_net_watches *ret);
+void sg_net_find_watches(const struct sg_request *request, const struct sg_net_socket *socket,
+			 struct sg_net_watches *ret);
 
 /* After the swap: has them watch `fd` under that number instead, and forgets them. */
 void sg_net_move_watches(const struct sg_net_socket *socket, int fd, struct sg_net_watches *watches);
@@ -195,8 +205,8 @@ void sg_net_move_watches(const struct sg_net_socket *socket, int fd, struct sg_n
 /* --- net_wait.c --- */
 
 /*
- * Keeps a request until it can be answered. `data` is taken over in every case; when the table is full the request is
- * answered EAGAIN. `wait` has fd, events, deadline, proceed, release and data filled in.
+ * Keeps a request until it can be answered. `data` is taken over in every case; when the table is full the
+ * request is answered EAGAIN. `wait` has fd, events, deadline, proceed, release and data filled in.
  */
 void sg_net_wait_add(struct sg_request *request, const struct sg_net_wait *wait);
 
@@ -216,9 +226,9 @@ void sg_net_send_messages(struct sg_request *request); /* sendmmsg */
 int sg_net_read_address(struct sg_request *request, uint64_t pointer, uint64_t length, unsigned char *bytes);
 
 /*
- * True if a netlink address is the kernel's, which is where a message goes without an address too. It is sent without one
- * then: with an address the kernel would look at our capabilities instead of those that the socket was made with
- * (netlink_sendmsg, NETLINK_SKB_DST).
+ * True if a netlink address is the kernel's, which is where a message goes without an address too. It is sent
+ * without one then: with an address the kernel would look at our capabilities instead of those that the
+ * socket was made with (netlink_sendmsg, NETLINK_SKB_DST).
  */
 bool sg_net_is_kernel(const unsigned char *bytes, size_t size);
 
@@ -235,14 +245,16 @@ struct sg_net_peer {
 void sg_net_peer_done(struct sg_net_peer *peer);
 
 /*
- * Pins and decides the peer `address` (AF_UNIX) of `socket`. Returns 0 and fills *ret, whose address is to be used as it is
- * (through our own descriptor of the pinned object); a negative errno value to answer; or 1: it was refused and answered.
+ * Pins and decides the peer `address` (AF_UNIX) of `socket`. Returns 0 and fills *ret, whose address is to be
+ * used as it is (through our own descriptor of the pinned object); a negative errno value to answer; or 1: it
+ * was refused and answered.
  */
-int sg_net_find_peer(struct sg_request *request, const struct sg_net_socket *socket, const struct sg_address *address,
-		     struct sg_net_peer *ret);
+int sg_net_find_peer(struct sg_request *request, const struct sg_net_socket *socket,
+		     const struct sg_address *address, struct sg_net_peer *ret);
 
 /* bind to a unix path. Answers. */
-void sg_net_bind_path(struct sg_request *request, const struct sg_net_socket *socket, const struct sg_address *address);
+void sg_net_bind_path(struct sg_request *request, const struct sg_net_socket *socket,
+		      const struct sg_address *address);
 
 /* --- net_names.c --- */
 int sg_net_names_start(struct sg_network *network, struct sg_error *error);

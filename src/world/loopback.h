@@ -1,4 +1,5 @@
-/* The world's own network: a loopback and no way out. Used by the first process before it gives up its privileges. */
+/* The world's own network: a loopback and no way out. Used by the first process before it gives up its
+ * privileges. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,8 +11,8 @@
 enum { SG_LOOPBACK_NAMESERVER_PORT = 53 };
 
 /*
- * The sockets that the first process hands to the supervisor, in the order of their reports. The probe is a socket like
- * any of the world's: it tells the supervisor which network namespace is the world's.
+ * The sockets that the first process hands to the supervisor, in the order of their reports. The probe is a
+ * socket like any of the world's: it tells the supervisor which network namespace is the world's.
  */
 enum sg_loopback_socket {
 	SG_LOOPBACK_PROBE,
@@ -22,8 +23,9 @@ enum sg_loopback_socket {
 };
 
 /*
- * Brings the loopback interface of the caller's network namespace up (CAP_NET_ADMIN over it) and makes the sockets:
- * probe and diagnosis (-1 where the kernel has none), the resolver's two (bound; TCP listening) if `resolver`, else -1. The caller owns
- * them. Does not block. Returns 0 or a negative errno value with context; then there are none.
+ * Brings the loopback interface of the caller's network namespace up (CAP_NET_ADMIN over it) and makes the
+ * sockets: probe and diagnosis (-1 where the kernel has none), the resolver's two (bound; TCP listening) if
+ * `resolver`, else -1. The caller owns them. Does not block. Returns 0 or a negative errno value with
+ * context; then there are none.
  */
 int sg_loopback_raise(bool resolver, int ret_sockets[SG_LOOPBACK_SOCKETS], struct sg_error *error);

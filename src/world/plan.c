@@ -264,6 +264,66 @@ int sg_plan_make(const struct sg_policy *policy, const struct sg_plan_options *o
 	return 0;
 }
 
+/* The innermost mount that holds `path`; NULL: none, or one of the world's own. */
+static const struct sg_mount *find_tree(const struct sg_plan *plan, const char *path)
+{
+	const struct sg_mount *found = NULL;
+
+	for (size_t i = 0; i < plan->mount_count; i++) {
+		const struct sg_mount *mount = &plan->mounts[i];
+		size_t length = strlen(mount->target);
+
+		if ((mount->kind == SG_MOUNT_TREE || mount->kind == SG_MOUNT_PRIVATE) && strncmp(path, mount->target, length) == 0 &&
+		    (path[length] == '/' || path[length] == '\0') && (found == NULL || length > strlen(found->target)))
+			found = mount;
+	}
+	return found != NULL && found->kind == SG_MOUNT_TREE ? found : NULL;
+}
+
+int sg_plan_gives_writing(const struct sg_plan *plan, const char *path)
+{
+	const struct sg_mount *tree = find_tree(plan, path);
+	struct sg_matcher *names = NULL;
+	struct sg_decision decision;
+	int status;
+
+	/* A mount is writable as soon as something in it may be written: the names decide then. */
+	if (tree == NULL || (tree->flags & SG_MOUNT_WRITE) == 0)
+		return 0;
+	status = sg_matcher_new(plan->names, SG_MATCHER_MEMORY_MIN, &names);
+	if (status < 0)
+		return status;
+	sg_decide(plan->policy, names, path, strlen(path), SG_ACCESS_WRITE, false, &decision);
+	if (decision.verdict != SG_VERDICT_ALLOW)
+		sg_decide(plan->policy, names, path, strlen(path), SG_ACCESS_CHANGE, false, &decision);
+	sg_matcher_free(names);
+	return decision.verdict == SG_VERDICT_ALLOW ? 1 : 0;
+}
+
+int sg_plan_withhold(struct sg_plan *plan, const char *folder)
+{
+	struct sg_mount *mounts;
+	char **strings, *name;
+
+	if (find_tree(plan, folder) == NULL)
+		return 0;
+	mounts = reallocarray(plan->mounts, plan->mount_count + 1, sizeof(*mounts));
+	if (mounts == NULL)
+		return -ENOMEM;
+	plan->mounts = mounts;
+	strings = reallocarray(plan->strings, plan->string_count + 1, sizeof(*strings));
+	if (strings == NULL)
+		return -ENOMEM;
+	plan->strings = strings;
+	name = strdup(folder);
+	if (name == NULL)
+		return -ENOMEM;
+	plan->strings[plan->string_count++] = name;
+	plan->mounts[plan->mount_count++] =
+	    (struct sg_mount){.kind = SG_MOUNT_PRIVATE, .mode = 0555, .target = name, .tree = -1};
+	return 0;
+}
+
 void sg_plan_free(struct sg_plan *plan)
 {
 	if (plan == NULL)

@@ -55,6 +55,18 @@ struct sg_plan_options {
  */
 SG_MUST_USE int sg_plan_make(const struct sg_policy *policy, const struct sg_plan_options *options, struct sg_plan **ret,
 			     struct sg_error *error);
+
+/*
+ * Stands an empty, read-only folder over the host's folder `folder` (canonical, existing) if that lies in what the world
+ * gets: for what no profile can give, such as the records. It goes with the folder when one above is renamed, inside or
+ * outside. Before the plan is carried out. Returns 0 or -ENOMEM.
+ */
+int sg_plan_withhold(struct sg_plan *plan, const char *folder);
+
+/* Returns 1 if the world may write or remove the host's file `path` (canonical), 0 if not, or a negative errno value. */
+int sg_plan_gives_writing(const struct sg_plan *plan, const char *path);
+
+/* Frees a plan and closes what it holds; NULL is fine. */
 void sg_plan_free(struct sg_plan *plan);
 SG_DEFINE_AUTO(struct sg_plan, plan, sg_plan_free)
 #define SG_AUTO_PLAN SG_CLEANUP(sg_auto_plan)

@@ -100,6 +100,9 @@ static SG_NORETURN void keep(int supervisor, int socket, pid_t first, int first_
 	(void)kill(first, SIGKILL);
 	while (waitpid(first, &status, 0) < 0 && errno == EINTR)
 		continue;
+	/* What is left unread when the socket closes would reach the supervisor as ECONNRESET, before the status. */
+	while (recv(socket, &byte, 1, MSG_DONTWAIT) > 0)
+		continue;
 	(void)sg_fd_send(socket, &status, sizeof(status), NULL, 0);
 	_exit(0);
 }

@@ -783,3 +783,129 @@ def test_arguments_are_recorded_as_they_were(tree):
     done = tree.sg.run(tree.profile(), "/usr/bin/true", *words)
     assert done.of("exec")[-1]["process"]["argv"][1:] == words
     assert [r["seq"] for r in done.records] == list(range(1, len(done.records) + 1))
+
+
+# --- the record, from inside ---
+
+# {0}: the folder of the records, {1}: the home. Only ever run on folders of the test's own: what it does, it does for real
+# when the record is not held out of reach.
+TAMPER = ("for f in {0}/*; do cat \"$f\"; true > \"$f\"; echo forged >> \"$f\"; rm -f \"$f\"; done 2>/dev/null; "
+          "rmdir {0} 2>/dev/null; mv {0} {1}/moved 2>/dev/null; cat {1}/moved/* 2>/dev/null; "
+          "mkdir -p {0} 2>/dev/null; echo forged 2>/dev/null > {0}/forged.jsonl; echo mine > {1}/mine && cat {1}/mine")
+
+
+@pytest.mark.parametrize("rename_above", [False, True])
+def test_the_record_is_out_of_reach_where_its_folder_may_be_written(tree, rename_above):
+    """The home may be written, and the user's state, where the records are, lies in it."""
+    sg = tree.sg
+    state = os.path.join(sg.home, "state")
+    inside = os.path.join(state, "shellguard", "sessions")
+    prefix = []
+    if sg.who == "root":
+        # Root's records are always in /var/log/shellguard: a folder of the test's own stands there, in a mount namespace of
+        # its own, so that no real record is within reach whatever happens.
+        os.makedirs(inside, mode=0o700)
+        prefix = ["unshare", "-m", "/bin/sh", "-c", "mkdir -p /var/log/shellguard && mount --bind \"$0\" /var/log && "
+                  "mkdir -p -m 700 /var/log/shellguard/sessions && exec \"$@\"", state]
+    seen = "/var/log/shellguard/sessions" if sg.who == "root" else inside
+    script = TAMPER.format(seen, sg.home)
+    if rename_above:
+        above = os.path.dirname(os.path.dirname(seen))
+        script = ("mv {0}/shellguard {0}/other; cat {0}/other/sessions/*; rm -f {0}/other/sessions/*; mv {0} {0}2; "
+                  "cat {0}2/shellguard/sessions/*; rm -f {0}2/shellguard/sessions/*; mkdir -p {0}; ").format(above) + script
+    granted = '"/var/log/**", ' if sg.who == "root" else ""
+    profile = tree.profile('ReadWrite = [%s"%s/**"]' % (granted, sg.home), flags=["links"])
+    done = subprocess.run(sg.command(prefix + [sg.program, "run", "-p", sg.profile(profile), "--", "/bin/sh", "-c", script]),
+                          env=sg.environment(), cwd=sg.cwd, capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1:] == ["mine"], (done.stdout, done.stderr)
+    assert "session-start" not in done.stdout
+    logs = [os.path.join(f, n) for f, _, names in os.walk(sg.home) for n in names if n.endswith(".jsonl") and n != "forged.jsonl"]
+    assert len(logs) == 1, logs
+    with open(logs[0]) as file:
+        records = [json.loads(line) for line in file]
+    assert records[0]["kind"] == "session-start" and records[-1]["kind"] == "session-end"
+    assert [r["seq"] for r in records] == list(range(1, len(records) + 1))
+
+
+def test_a_record_is_not_put_where_the_world_may_write(tree):
+    log = os.path.join(tree.rw, "record.jsonl")
+    profile = tree.sg.profile(tree.profile('ReadWrite = ["%s/**"]' % tree.rw))
+    done = tree.sg.cli("run", "--record", log, "-p", profile, "--", "/bin/sh", "-c", "echo forged > %s; cat %s" % (log, log))
+    assert "session-start" not in done.stdout
+    if done.returncode == 125:
+        assert "record" in done.stderr
+    else:
+        with open(log) as file:
+            assert "forged" not in file.read()
+
+
+# --- the network ---
+
+NETWORKS = ["none", "unix", "outgoing", "all"]
+
+
+def networked(tree, kind):
+    flags = {"none": [], "unix": ["unix"], "outgoing": ["outgoing", "dns"], "all": ["outgoing", "incoming", "unix", "dns"]}[kind]
+    profile = tree.profile().replace('"/usr/**"', '"/usr/**", "%s/**"' % tree.ro, 1)
+    return "[Networking]\nFlags = [%s]\n" % ", ".join('"%s"' % f for f in flags) + profile if flags else profile
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_stray_families(tree, kind):
+    held(tree.run(networked(tree, kind), "network", "families"), refused=23)
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_a_server_on_the_loopback_of_the_host(tree, kind):
+    """A loopback address is the world's own unless a rule names it: the host's server hears nothing."""
+    server, server6 = socket.socket(), socket.socket(socket.AF_INET6)
+    server.bind(("127.0.0.1", 0))
+    port = server.getsockname()[1]
+    try:
+        server6.bind(("::1", port))
+    except OSError:
+        cannot("no IPv6 loopback")
+    for s in (server, server6):
+        s.listen(5)
+        s.setblocking(False)
+    held(tree.run(networked(tree, kind), "network", "inet", str(port)), refused=60)
+    for s in (server, server6):
+        with pytest.raises(BlockingIOError):
+            s.accept()
+        s.close()
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_unix_sockets_of_the_host(tree, kind):
+    path, name = os.path.join(tree.ro, "socket"), "sg-escape-%d" % os.getpid()
+    servers = []
+    for address in (path, "\0" + name):
+        servers.append(socket.socket(socket.AF_UNIX))
+        servers[-1].bind(address)
+        servers[-1].listen(5)
+        servers[-1].setblocking(False)
+    os.chmod(path, 0o777)
+    held(tree.run(networked(tree, kind), "network", "unix", path, name), refused=35)
+    for server in servers:
+        with pytest.raises(BlockingIOError):
+            server.accept()
+        server.close()
+
+
+# --- uid 0 inside ---
+
+@pytest.mark.parametrize("sg", ["root"], indirect=True)
+def test_root_of_a_world_is_nobody_on_the_host(tree):
+    private = tree.sg.write("root-only", SECRET, mode=0o600, folder=tree.ro)
+    os.symlink(private, os.path.join(tree.rw, "way"))
+    os.symlink("/etc/hostname", os.path.join(tree.rw, "etc"))
+    profile = tree.profile('ReadWrite = ["%s/**"]' % tree.rw).replace('"/usr/**"', '"/usr/**", "%s/**"' % tree.ro, 1)
+    script = ("id -u; cat /etc/shadow {0}/root-only {1}/way; echo x >> {1}/way; echo x >> {1}/etc; echo x > {0}/new; "
+              "chmod 666 {0}/root-only; echo mine > {1}/made; cat {1}/made").format(tree.ro, tree.rw)
+    done = tree.sg.shell(profile, script)
+    assert done.stdout == "0\nmine\n", (done.stdout, done.stderr)
+    with open(private) as file:
+        assert file.read() == SECRET and os.stat(private).st_mode & 0o777 == 0o600
+    assert not os.path.exists(os.path.join(tree.ro, "new"))
+    made = os.stat(os.path.join(tree.rw, "made"))
+    assert (made.st_uid, made.st_gid, made.st_mode & 0o7000) == (0, 0, 0)

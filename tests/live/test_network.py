@@ -3,6 +3,8 @@
 Each check runs a small program inside (Python, on standard sockets) and asks for its words and for the record. Servers of
 the host are threads of the test.
 """
+import http.server
+import json
 import os
 import re
 import shutil
@@ -50,6 +52,8 @@ Flags = ["sysinfo"]
 
 
 OWN = 'Flags = ["loopback"]\n'
+LINKS = ', "links"'
+UNIX = 'Flags = ["loopback", "unix"]\n'
 
 
 def python(sg, text, script, *arguments, **kwargs):
@@ -289,7 +293,7 @@ s = socket(AF_INET, SOCK_DGRAM); s.connect(("127.0.0.1", port)); print("0" if li
 s = socket(AF_INET, SOCK_DGRAM); print("0" if libc.connect(s.fileno(), bytes(16), 16) == 0 else errno.errorcode[ctypes.get_errno()])
 """, server.port)
     assert done.stdout.splitlines() == ["EINVAL EINVAL 0 0", "EINVAL EINVAL EINVAL EINVAL", "EFAULT EFAULT", "EBADF ENOTSOCK",
-                                        "EACCES", "EACCES", "0"], done.stdout + done.stderr
+                                        "EACCES", "EACCES", "0"], (done.status, done.stdout, done.stderr)
 
 
 def test_fast_open_and_options(sg, server):
@@ -308,7 +312,7 @@ print(attempt(s.sendmsg, [b"y"], [(IPPROTO_IPV6, 67, struct.pack("i", 0))]))
 """, server.port)
     # Of ENOPROTOOPT and EPERM either is a refusal; none may say 0 (None).
     words = done.stdout.split()
-    assert "None" not in words and len(words) == 2 * 8 + 4 and words[-1] == "1", done.stdout + done.stderr
+    assert "None" not in words and len(words) == 2 * 8 + 4 and words[-1] == "1", (done.status, done.stdout, done.stderr)
     assert set(words[:-1]) <= {"EPERM", "ENOPROTOOPT", "EACCES"}, words
 
 
@@ -340,6 +344,10 @@ print(attempt(tcp, ("8.8.8.8", 80)))
         assert s.connect_ex(("127.0.0.1", port + 1 if port < 65000 else port - 1)) != 0
     out, _ = process.communicate(timeout=30)
     assert out.decode().split() == [str(mine), "self", "ENETUNREACH"]
+    with open(log, encoding="utf-8") as f:
+        records = [json.loads(line) for line in f]
+    assert [r["object"] for r in records if r.get("operation") == "listen on"] == ["tcp:127.0.0.1:%d" % port]
+    assert "tcp:127.0.0.1:%d" % mine in [r["object"] for r in records if r.get("operation") == "accept from"]
 
 
 def test_incoming(sg):
@@ -370,7 +378,7 @@ s = socket(); s.setblocking(False); s.connect_ex(("127.0.0.1", 1)); print(attemp
 s = tcp(("127.0.0.1", port)); print(attempt(s.bind, ("0.0.0.0", 0)))
 """, server.port)
     words = done.stdout.split()
-    assert words[0] in ("EACCES", "EINVAL") and words[1] in ("EACCES", "None") and words[2] in ("EACCES", "EINVAL"), done.stdout + done.stderr
+    assert words[0] in ("EACCES", "EINVAL") and words[1] in ("EACCES", "None") and words[2] in ("EACCES", "EINVAL"), (done.status, done.stdout, done.stderr)
 
 
 def test_many_connections(sg, server):
@@ -446,7 +454,42 @@ sys.stdout.flush(); os._exit(0)
     full.close()
     for s in held:
         s.close()
-    assert done.stdout.split() == ["host"] * 20 + ["True", "EINPROGRESS", "True", "EINTR", "True"], done.stdout + done.stderr
+    assert done.stdout.split() == ["host"] * 20 + ["True", "EINPROGRESS", "True", "EINTR", "True"], (done.status, done.stdout, done.stderr)
+
+
+def test_a_full_unix_listener(sg):
+    """Its clients wait until it accepts; one that does not wait gets EAGAIN."""
+    done = python(sg, profile(sg, UNIX), """
+l = socket(AF_UNIX); l.bind("/tmp/full"); l.listen(0); first = socket(AF_UNIX); first.connect("/tmp/full")
+n = socket(AF_UNIX); n.setblocking(False); print(attempt(n.connect, "/tmp/full"))
+def client():
+    s = socket(AF_UNIX); s.connect("/tmp/full"); s.sendall(b"x"); s.recv(1)
+threads = [threading.Thread(target=client) for i in range(20)]
+for t in threads: t.start()
+for i in range(21): l.accept()[0].sendall(b"y")
+for t in threads: t.join(20)
+print(sum(t.is_alive() for t in threads))
+""")
+    assert done.stdout.split() == ["EAGAIN", "0"], (done.status, done.stdout, done.stderr)
+
+
+def test_sending_odd_things(sg, server):
+    """MSG_ZEROCOPY would send memory of the supervisor's; a full queue makes its sender wait, and no other."""
+    done = python(sg, profile(sg, UNIX + 'Allow = ["udp:127.0.0.1:%d"]\n' % server.port), """
+s = socket(); s.bind(("127.0.0.1", 0)); s.listen(1); c = tcp(s.getsockname()); a = s.accept()[0]
+c.setsockopt(SOL_SOCKET, 60, 1); print(attempt(c.sendmsg, [b"x" * 100000], [], 0x4000000))
+x, y = socketpair(AF_UNIX, SOCK_STREAM)
+t = threading.Thread(target=lambda: print(x.sendmsg([b"z" * 3000000]) > 100000)); t.start()
+u, v = socketpair(AF_UNIX, SOCK_DGRAM); v.setsockopt(SOL_SOCKET, SO_SNDTIMEO, struct.pack("ll", 0, 100000)); n = 0
+try:
+    while True: v.sendmsg([b"q"]); n += 1
+except OSError as e: print(errno.errorcode[e.errno], n > 0)
+y.settimeout(0.2)
+while t.is_alive(): attempt(y.recv, 1 << 20) if select.select([y], [], [], 0.2)[0] else None
+while select.select([y], [], [], 0)[0]: y.recv(1 << 20)
+y.close(); signal.signal(signal.SIGPIPE, lambda *a: print("SIGPIPE")); print(attempt(x.sendmsg, [b"x"])); print(attempt(x.sendmsg, [b"x"], [], MSG_NOSIGNAL))
+""")
+    assert done.stdout.split() == ["ENOBUFS", "EAGAIN", "True", "True", "SIGPIPE", "EPIPE", "EPIPE"], (done.status, done.stdout, done.stderr)
 
 
 def test_killed_while_waiting(sg):
@@ -485,7 +528,7 @@ async def main():
     transport.sendto(b"loop", ("127.0.0.1", port)); print(await asyncio.wait_for(got, 10))
 asyncio.run(main())
 """, server.port)
-    assert done.stdout.split() == ["True", "True", "host", "True"] * 4 + ["host:loop"], done.stdout + done.stderr
+    assert done.stdout.split() == ["True", "True", "host", "True"] * 4 + ["host:loop"], (done.status, done.stdout, done.stderr)
 
 
 # --- races ---
@@ -510,7 +553,7 @@ for i in range(1500):
 stop = True; t.join(); print("other" in words, words.get("host", 0) > 0)
 """, server.port, other.port)
     other.close()
-    assert done.stdout.split() == ["False", "True"], done.stdout + done.stderr
+    assert done.stdout.split() == ["False", "True"], (done.status, done.stdout, done.stderr)
     assert other.seen == []
 
 
@@ -560,8 +603,6 @@ def host_unix(sg):
     listener.close()
 
 
-LINKS = ', "links"'
-UNIX = 'Flags = ["loopback", "unix"]\n'
 
 
 def test_own_unix_sockets(sg):
@@ -582,7 +623,7 @@ print(attempt(c.sendmsg, [b"x"], [(SOL_SOCKET, 2, struct.pack("iii", 1, 0, 0))])
 print(attempt(socket(AF_UNIX).connect, "/tmp/none"), attempt(socket(AF_UNIX).connect, "/etc/passwd"), attempt(socket(AF_UNIX).connect, "\\0none"))
 """)
     assert done.stdout.split() == ["unix"] * 8 + ["/tmp/client", "dgram", "0o755", "fd", "through", "EPERM", "ENOENT", "ECONNREFUSED",
-                                                  "ECONNREFUSED"], done.stdout + done.stderr
+                                                  "ECONNREFUSED"], (done.status, done.stdout, done.stderr)
 
 
 def test_own_unix_socket_in_a_folder_of_the_host(sg):
@@ -591,7 +632,7 @@ def test_own_unix_socket_in_a_folder_of_the_host(sg):
 s = socket(AF_UNIX); s.bind("made.sock"); s.listen(1); c = socket(AF_UNIX); c.connect(os.getcwd() + "/made.sock"); s.accept(); print("ok")
 print(attempt(socket(AF_UNIX).bind, "no.sock"), attempt(socket(AF_UNIX).bind, "made.sock"))
 """)
-    assert done.stdout.split() == ["ok", "EACCES", "EADDRINUSE"], done.stdout + done.stderr
+    assert done.stdout.split() == ["ok", "EACCES", "EADDRINUSE"], (done.status, done.stdout, done.stderr)
     assert os.path.exists(os.path.join(sg.cwd, "made.sock")) and not os.path.exists(os.path.join(sg.cwd, "no.sock"))
 
 
@@ -697,10 +738,56 @@ def test_names(sg):
     done = subprocess.run(in_private_network(sg, asked, *command), capture_output=True, text=True, timeout=60, cwd=sg.cwd,
                           env=sg.environment())
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("localhost ['127.0.0.1'"), done.stdout + done.stderr
-    assert "good.test ['10.77.0.1']" in lines and "named" in lines, done.stdout + done.stderr
+    assert lines[0].startswith("localhost ['127.0.0.1'"), (done.status, done.stdout, done.stderr)
+    assert "good.test ['10.77.0.1']" in lines and "named" in lines, (done.status, done.stdout, done.stderr)
     assert "bad.test none" in lines and "secret-data.evil.test none" in lines
     assert lines[-1] == "Network is unreachable"
     with open(asked, "rb") as f:
         names = {line.split()[0] for line in f}
     assert names == {b"good.test"}, names
+    with open(record, encoding="utf-8") as f:
+        looked = {(r["kind"], r["object"]) for r in map(json.loads, f) if r.get("operation") == "look up"}
+    assert {("grant", "good.test"), ("refusal", "bad.test"), ("refusal", "secret-data.evil.test")} <= looked, looked
+
+
+PROGRAMS = [
+    ("curl", ["-sS", "http://localhost:%d/"]),
+    ("wget", ["-qO-", "http://localhost:%d/"]),
+    ("node", ["-e", "fetch('http://localhost:%d/').then(r=>r.text()).then(console.log)"]),
+    ("node", ["-e", "require('http').get('http://127.0.0.1:%d/',r=>r.pipe(process.stdout))"]),
+    ("perl", ["-e", "use IO::Socket::INET; $s=IO::Socket::INET->new('127.0.0.1:%d') or die $!; print $s qq(GET / HTTP/1.0\\r\\n\\r\\n); print <$s>"]),
+    ("bash", ["-c", "exec 3<>/dev/tcp/127.0.0.1/%d; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"]),
+    ("nc", ["127.0.0.1", "%d"]),
+    ("git", ["ls-remote", "http://localhost:%d/"]),
+]
+
+
+@pytest.mark.parametrize("name,arguments", PROGRAMS, ids=["%s%d" % (p[0], i) for i, p in enumerate(PROGRAMS)])
+def test_programs(sg, name, arguments):
+    program = shutil.which(name, path="/usr/bin:/bin")
+    if program is None:
+        cannot_optional(name)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = b"0" * 40 + b"\trefs/heads/main\n" if "info/refs" in self.path else b"from the host\n"
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        port = web.server_address[1]
+        text = profile(sg, 'Flags = ["loopback", "dns"]\nAllow = ["tcp:127.0.0.1:%d"]\n' % port,
+                       runtime=', "ipc", "scheduling", "descriptors"')
+        done = sg.run(text, program, *(a.replace("%d", str(port)) for a in arguments), stdin=b"GET / HTTP/1.0\r\n\r\n")
+        web.shutdown()
+    assert "from the host" in done.stdout or "refs/heads/main" in done.stdout, (done.stdout, done.stderr)
+
+
+def cannot_optional(name):
+    pytest.skip("%s is not installed" % name)
