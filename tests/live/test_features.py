@@ -246,8 +246,15 @@ def wait_for(condition, what, seconds=20):
 
 
 def commands(group):
+    names = set()
     with open(os.path.join(group, "cgroup.procs"), encoding="ascii") as f:
-        return {open("/proc/%s/comm" % pid.strip(), encoding="ascii").read().strip() for pid in f}
+        for pid in f:
+            try:
+                with open("/proc/%s/comm" % pid.strip(), encoding="ascii") as comm:
+                    names.add(comm.read().strip())
+            except (FileNotFoundError, ProcessLookupError):
+                pass  # it has ended since
+    return names
 
 
 def test_control_group(sg):
