@@ -15,6 +15,7 @@ import xml.etree.ElementTree
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("SG_BUILD_ROOT") or os.path.join(ROOT, "build")  # an absolute path
 MUST_WORK = os.environ.get("SG_MUST_WORK") == "1"
+PATIENCE = int(os.environ.get("SG_PATIENCE", "4"))  # times the time that a test says it takes
 PYTEST_SUITES = ["live", "escape", "day"]
 
 
@@ -31,7 +32,7 @@ def run_program(test, totals):
     start = time.monotonic()
     try:
         done = subprocess.run(test["cmd"], env=env, cwd=test.get("workdir") or BUILD, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=max(test["timeout"], 30) * 4)
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=max(test["timeout"], 30) * PATIENCE)
         code, text = done.returncode, done.stdout.decode(errors="replace")
     except subprocess.TimeoutExpired as error:
         code, text = -1, (error.stdout or b"").decode(errors="replace") + "\ntimed out\n"

@@ -45,14 +45,17 @@ static void write_verdict(const struct report *report, struct sg_buffer *out)
 	const size_t others = report->absent[SG_EFFECT_SLOWER] + report->absent[SG_EFFECT_OTHERWISE];
 
 	if (needed > 0)
-		sg_buffer_printf(out, "no world can be made here: %zu thing%s missing\n", needed, needed == 1 ? " is" : "s are");
+		sg_buffer_printf(out, "no world can be made here: %zu thing%s missing\n", needed,
+				 needed == 1 ? " is" : "s are");
 	else if (rules > 0)
-		sg_buffer_printf(out, "worlds can be made here; %zu thing%s missing that some profiles need\n", rules,
-				 rules == 1 ? " is" : "s are");
+		sg_buffer_printf(out,
+				 "worlds can be made here; %zu thing%s missing that some profiles need\n",
+				 rules, rules == 1 ? " is" : "s are");
 	else
 		sg_buffer_append_text(out, "this kernel and user can hold every promise\n");
 	if (others > 0)
-		sg_buffer_printf(out, "(%zu thing%s done in another way, or slower)\n", others, others == 1 ? " is" : "s are");
+		sg_buffer_printf(out, "(%zu thing%s done in another way, or slower)\n", others,
+				 others == 1 ? " is" : "s are");
 }
 
 static void write_surroundings(const struct report *report, struct sg_buffer *out)
@@ -77,14 +80,16 @@ static void write_surroundings(const struct report *report, struct sg_buffer *ou
 
 /* What a missing feature of each effect is called. */
 static const char *const words[] = {
-	[SG_EFFECT_NEEDED] = "MISSING", [SG_EFFECT_RULE] = "missing",	[SG_EFFECT_SLOWER] = "slower",
+	[SG_EFFECT_NEEDED] = "MISSING",  [SG_EFFECT_RULE] = "missing",  [SG_EFFECT_SLOWER] = "slower",
 	[SG_EFFECT_OTHERWISE] = "other", [SG_EFFECT_UNUSED] = "absent",
 };
 
 static void write_row(enum sg_feature feature, const struct sg_probe_result *result, struct sg_buffer *out)
 {
 	const struct sg_feature_info *info = &sg_feature_infos[feature];
-	const char *word = is_absent(result) ? words[info->effect] : result->state == SG_PROBE_PRESENT ? "ok" : "-";
+	const char *word = is_absent(result)                   ? words[info->effect]
+			   : result->state == SG_PROBE_PRESENT ? "ok"
+							       : "-";
 
 	sg_buffer_printf(out, "%-8s%s\t%s", word, info->name, info->what);
 	if (result->detail[0] != '\0') {
@@ -108,8 +113,8 @@ static void write_remedies(const struct report *report, enum sg_feature_effect e
 			sg_buffer_printf(out, "  %s\t%s. It needs %s.\n", info->name, info->without,
 					 sg_feature_infos[info->needs].name);
 		if (info->effect == effect && report->results[i].state == SG_PROBE_MISSING)
-			sg_buffer_printf(out, "  %s\t%s. Linux %s has it. What helps: %s.\n", info->name, info->without,
-					 info->since, info->remedy);
+			sg_buffer_printf(out, "  %s\t%s. Linux %s has it. What helps: %s.\n", info->name,
+					 info->without, info->since, info->remedy);
 	}
 }
 
@@ -121,7 +126,8 @@ static void write_text(const struct report *report, struct sg_buffer *out)
 	for (int i = 1; i < SG_FEATURES_; i++)
 		write_row((enum sg_feature)i, &report->results[i], out);
 	write_remedies(report, SG_EFFECT_NEEDED, "Needed for any world:", out);
-	write_remedies(report, SG_EFFECT_RULE, "Needed by some profiles (or accepted with Misc.AcceptMissing):", out);
+	write_remedies(report, SG_EFFECT_RULE,
+		       "Needed by some profiles (or accepted with Misc.AcceptMissing):", out);
 	write_remedies(report, SG_EFFECT_SLOWER, "Every promise holds, but slower:", out);
 	write_remedies(report, SG_EFFECT_OTHERWISE, "Every promise holds, in another way:", out);
 }
@@ -135,7 +141,8 @@ static void write_name(const char *key, const char *value, struct sg_buffer *out
 		sg_buffer_append_json(out, value, strlen(value));
 }
 
-static void write_json_row(enum sg_feature feature, const struct sg_probe_result *result, struct sg_buffer *out)
+static void write_json_row(enum sg_feature feature, const struct sg_probe_result *result,
+			   struct sg_buffer *out)
 {
 	const struct sg_feature_info *info = &sg_feature_infos[feature];
 	const struct {
@@ -164,8 +171,10 @@ static void write_json(const struct report *report, struct sg_buffer *out)
 {
 	const struct sg_surroundings *where = &report->surroundings;
 
-	sg_buffer_printf(out, "{\"can_run\":%s,\"every_promise\":%s,", report->absent[SG_EFFECT_NEEDED] == 0 ? "true" : "false",
-			 report->absent[SG_EFFECT_NEEDED] + report->absent[SG_EFFECT_RULE] == 0 ? "true" : "false");
+	sg_buffer_printf(out, "{\"can_run\":%s,\"every_promise\":%s,",
+			 report->absent[SG_EFFECT_NEEDED] == 0 ? "true" : "false",
+			 report->absent[SG_EFFECT_NEEDED] + report->absent[SG_EFFECT_RULE] == 0 ? "true"
+												: "false");
 	write_name("kernel", report->host.release, out);
 	sg_buffer_printf(out, ",\"uid\":%u,", (unsigned int)geteuid());
 	write_name("container", where->container, out);
@@ -195,7 +204,8 @@ static int diagnose(bool json)
 		if (sg_buffer_status(&text) == 0)
 			sg_layout_wrap(text.data, sg_layout_width(STDOUT_FILENO), &out);
 	}
-	if (sg_buffer_status(&text) < 0 || sg_buffer_status(&out) < 0 || sg_print(STDOUT_FILENO, out.data, out.size) < 0)
+	if (sg_buffer_status(&text) < 0 || sg_buffer_status(&out) < 0 ||
+	    sg_print(STDOUT_FILENO, out.data, out.size) < 0)
 		return SG_EXIT_FAILED;
 	return report.absent[SG_EFFECT_NEEDED] == 0 ? SG_EXIT_OK : SG_EXIT_NO;
 }

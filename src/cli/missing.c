@@ -9,12 +9,13 @@
 /* What it means for a world that a feature is accepted as missing. */
 static const char *const accepted_words[SG_FEATURES_] = {
 	[SG_FEATURE_CGROUP_MEMORY] = "the memory of this world has no limit",
+	[SG_FEATURE_OVERLAY] = "the names that it hides are seen, though not opened",
 	[SG_FEATURE_IDMAPPED_MOUNTS] = "uid 0 of this world owns nothing of what it may write",
 };
 
 /* A rule needs what is missing. Returns 0 if the policy accepts that, else SG_EXIT_FAILED. */
-static int require(const struct sg_policy *policy, enum sg_feature feature, const struct sg_rule *rule, const char *reason,
-		   struct sg_missing *missing)
+static int require(const struct sg_policy *policy, enum sg_feature feature, const struct sg_rule *rule,
+		   const char *reason, struct sg_missing *missing)
 {
 	const struct sg_feature_info *info = &sg_feature_infos[feature];
 
@@ -25,13 +26,14 @@ static int require(const struct sg_policy *policy, enum sg_feature feature, cons
 	}
 	sg_complain("%s:%zu: %s \"%s\" needs the feature %s, which is missing here%s%s%s\n"
 		    "What helps: %s.\nOr accept it: Misc.AcceptMissing = [\"%s\"]",
-		    rule->source->name, sg_source_line(rule->source, rule->span.offset), sg_rule_infos[rule->kind].name,
-		    rule->written, info->name, *reason != '\0' ? " (" : "", reason, *reason != '\0' ? ")" : "", info->remedy,
-		    info->name);
+		    rule->source->name, sg_source_line(rule->source, rule->span.offset),
+		    sg_rule_infos[rule->kind].name, rule->written, info->name, *reason != '\0' ? " (" : "",
+		    reason, *reason != '\0' ? ")" : "", info->remedy, info->name);
 	return SG_EXIT_FAILED;
 }
 
-static int find_group(const struct sg_policy *policy, const char *session, struct sg_cgroup *group, struct sg_missing *missing)
+static int find_group(const struct sg_policy *policy, const char *session, struct sg_cgroup *group,
+		      struct sg_missing *missing)
 {
 	struct sg_error error = SG_ERROR_INIT;
 	struct sg_cgroup_limits limits = {0};
@@ -78,6 +80,8 @@ int sg_missing_find(const struct sg_policy *policy, struct sg_plan *plan, const 
 {
 	int status = find_group(policy, session, group, ret);
 
+	if (status == 0 && plan->unhidden != NULL)
+		status = require(policy, SG_FEATURE_OVERLAY, plan->unhidden, "", ret);
 	if (status == 0 && identity->mapped)
 		status = find_mapping(policy, plan, ret);
 	return status;

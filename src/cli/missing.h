@@ -13,9 +13,10 @@ struct sg_missing {
 };
 
 /*
- * Makes the control group of the session, as far as there is one, and finds out what is missing of what the rules of the
- * policy need. What the policy accepts is said on standard error and kept in *ret; mounts of the plan that would need it are
- * changed. Returns 0, or SG_EXIT_FAILED after a message with the rule, the feature, and what helps.
+ * Makes the control group of the session, as far as there is one, and finds out what is missing of what the
+ * rules of the policy need. What the policy accepts is said on standard error and kept in *ret; mounts of the
+ * plan that would need it are changed. Returns 0, or SG_EXIT_FAILED after a message with the rule, the
+ * feature, and what helps.
  */
 int sg_missing_find(const struct sg_policy *policy, struct sg_plan *plan, const struct sg_identity *identity,
 		    const char *session, struct sg_cgroup *group, struct sg_missing *ret);

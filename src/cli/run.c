@@ -275,7 +275,7 @@ static int run_session(struct run *run, const struct sg_variables *variables)
 		sg_complain("%s", error.code != 0 ? error.text : "the session failed");
 		result = SG_EXIT_FAILED;
 	}
-	if (status < 0 || !relay.started)
+	if (!relay.started && result == SG_EXIT_FAILED)
 		sg_missing_explain(variables->cwd);
 	return result;
 }

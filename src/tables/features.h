@@ -13,7 +13,13 @@ enum sg_feature {
 };
 
 /* What the absence of a feature means. */
-enum sg_feature_effect { SG_EFFECT_NEEDED, SG_EFFECT_RULE, SG_EFFECT_SLOWER, SG_EFFECT_OTHERWISE, SG_EFFECT_UNUSED };
+enum sg_feature_effect {
+	SG_EFFECT_NEEDED,
+	SG_EFFECT_RULE,
+	SG_EFFECT_SLOWER,
+	SG_EFFECT_OTHERWISE,
+	SG_EFFECT_UNUSED
+};
 
 struct sg_feature_info {
 	const char *name, *since;
@@ -33,8 +39,8 @@ enum sg_feature sg_feature_find(const char *name);
 const char *sg_feature_effect_name(enum sg_feature_effect effect);
 
 /*
- * True if the feature is to be taken for missing although this kernel has it. Always false in the program that is installed;
- * the one that tests build reads the names in SG_HIDE_FEATURES, separated by commas. Each place that goes another way
- * without a feature asks here too.
+ * True if the feature is to be taken for missing although this kernel has it. Always false in the program
+ * that is installed; the one that tests build reads the names in SG_HIDE_FEATURES, separated by commas. Each
+ * place that goes another way without a feature asks here too.
  */
 bool sg_feature_hidden(enum sg_feature feature);

@@ -60,7 +60,8 @@ static int find_own(char *path, size_t size, size_t *ret_mount)
 		if (statfs(mounts[i], &status) < 0 || status.f_type != CGROUP2_SUPER_MAGIC)
 			continue;
 		*ret_mount = strlen(mounts[i]);
-		if ((size_t)snprintf(path, size, "%s%s", mounts[i], strcmp(line, "/") == 0 ? "" : line) >= size)
+		if ((size_t)snprintf(path, size, "%s%s", mounts[i], strcmp(line, "/") == 0 ? "" : line) >=
+		    size)
 			return -ENAMETOOLONG;
 		return strstr(path, "/..") != NULL ? -EXDEV : 0; /* out of the namespace: not ours to name */
 	}
@@ -72,7 +73,8 @@ static bool has_word(const char *text, const char *word)
 	const size_t length = strlen(word);
 
 	for (const char *at = text; (at = strstr(at, word)) != NULL; at += length)
-		if ((at == text || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\n' || at[length] == '\0'))
+		if ((at == text || at[-1] == ' ') &&
+		    (at[length] == ' ' || at[length] == '\n' || at[length] == '\0'))
 			return true;
 	return false;
 }
@@ -108,8 +110,8 @@ static uint64_t tighten(const char *path, const char *file, uint64_t value)
 }
 
 /*
- * Looks for the place from our own group up: the nearest that may be written and hands down what is wanted. The limits of
- * the groups that it leaves on the way are added to the wanted ones. Returns 0 or -errno.
+ * Looks for the place from our own group up: the nearest that may be written and hands down what is wanted.
+ * The limits of the groups that it leaves on the way are added to the wanted ones. Returns 0 or -errno.
  */
 static int find_place(char *path, size_t mount, bool memory, bool processes, struct sg_cgroup_limits *limits)
 {
@@ -143,7 +145,8 @@ static int remove_group(int parent, const char *name)
 	return unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-/* Removes groups that nobody holds: their owners crashed. One with processes in it cannot be removed anyway. */
+/* Removes groups that nobody holds: their owners crashed. One with processes in it cannot be removed anyway.
+ */
 static void remove_leftovers(int parent)
 {
 	const int copy = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -165,7 +168,8 @@ static void remove_leftovers(int parent)
 		(void)closedir(listing);
 }
 
-/* Makes the group and takes its lock. Somebody who cleans up may be quicker between the two: then it is made anew. */
+/* Makes the group and takes its lock. Somebody who cleans up may be quicker between the two: then it is made
+ * anew. */
 static int make_group(int parent, struct sg_cgroup *group)
 {
 	for (int i = 0; i < ATTEMPTS; i++) {
@@ -174,7 +178,8 @@ static int make_group(int parent, struct sg_cgroup *group)
 		if (mkdirat(parent, group->name, 0700) < 0)
 			return -errno;
 		group->group = openat(parent, group->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		if (group->group >= 0 && flock(group->group, LOCK_SH) == 0 && fstatat(parent, group->name, &status, 0) == 0)
+		if (group->group >= 0 && flock(group->group, LOCK_SH) == 0 &&
+		    fstatat(parent, group->name, &status, 0) == 0)
 			return 0;
 		group->group = sg_fd_close(group->group);
 	}
@@ -207,13 +212,15 @@ static void set_limits(struct sg_cgroup *group, const struct sg_cgroup_limits *l
 {
 	group->memory = set_limit(group, "memory.max", limits->memory);
 	group->processes = set_limit(group, "pids.max", limits->processes);
-	/* What is swapped out is the world's memory as well; a kernel without swap accounting has no such file. */
+	/* What is swapped out is the world's memory as well; a kernel without swap accounting has no such
+	 * file. */
 	if (group->memory)
 		(void)write_at(group->world, "memory.swap.max", "0");
 }
 
 /* The place for what is wanted, or for as much of it as there is one for. */
-static int choose_place(struct sg_cgroup *group, struct sg_cgroup_limits *limits, bool *ret_memory, bool *ret_processes)
+static int choose_place(struct sg_cgroup *group, struct sg_cgroup_limits *limits, bool *ret_memory,
+			bool *ret_processes)
 {
 	const struct {
 		bool memory, processes;
@@ -234,7 +241,8 @@ static int choose_place(struct sg_cgroup *group, struct sg_cgroup_limits *limits
 	return status;
 }
 
-int sg_cgroup_make(const char *name, const struct sg_cgroup_limits *wanted, struct sg_cgroup *ret, struct sg_error *error)
+int sg_cgroup_make(const char *name, const struct sg_cgroup_limits *wanted, struct sg_cgroup *ret,
+		   struct sg_error *error)
 {
 	SG_CLEANUP(sg_cgroup_done) struct sg_cgroup group = SG_CGROUP_INIT;
 	struct sg_cgroup_limits limits = *wanted;
@@ -251,7 +259,8 @@ int sg_cgroup_make(const char *name, const struct sg_cgroup_limits *wanted, stru
 	(void)snprintf(group.name, sizeof(group.name), "%s%s", prefix, name);
 	status = choose_place(&group, &limits, &memory, &processes);
 	if (status < 0)
-		return sg_error_set_errno(error, status, "there is no control group (v2) here that we may divide");
+		return sg_error_set_errno(error, status,
+					  "there is no control group (v2) here that we may divide");
 	parent = open(group.parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (parent < 0)
 		return sg_error_set_errno(error, -errno, "cannot open %s", group.parent);
@@ -259,7 +268,9 @@ int sg_cgroup_make(const char *name, const struct sg_cgroup_limits *wanted, stru
 	status = make_group(parent, &group);
 	if (status == 0 && (memory || processes))
 		status = write_at(group.group, "cgroup.subtree_control",
-				  memory && processes ? "+memory +pids" : memory ? "+memory" : "+pids");
+				  memory && processes ? "+memory +pids"
+				  : memory            ? "+memory"
+						      : "+pids");
 	if (status == 0)
 		status = make_leaves(&group);
 	if (status < 0)

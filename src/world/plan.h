@@ -36,6 +36,7 @@ struct sg_plan {
 	enum sg_placement *placements;  /* one for each rule of the policy */
 	char **strings;                 /* owned: names that the mounts point to */
 	size_t string_count;
+	const struct sg_rule *unhidden; /* no overlays here: the first Hide rule that would need one, and is held for openings alone */
 	bool system_proc;               /* /proc shows the machine too */
 };
 

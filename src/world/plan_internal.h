@@ -31,6 +31,7 @@ struct sg_planner {
 	size_t link_count, link_capacity;
 	size_t mount_capacity, string_capacity;
 	struct sg_matcher *matcher;
+	bool no_overlays; /* this kernel makes none: nothing can be covered */
 	struct sg_error *error;
 	int status;
 };

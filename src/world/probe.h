@@ -1,6 +1,6 @@
 /*
- * What this kernel, for this user, in these surroundings, can do of what we use (tables/features.def): tried for real, in
- * processes that end with the trial, each bounded in time. Nothing of the caller changes.
+ * What this kernel, for this user, in these surroundings, can do of what we use (tables/features.def): tried
+ * for real, in processes that end with the trial, each bounded in time. Nothing of the caller changes.
  */
 #pragma once
 
@@ -18,13 +18,14 @@ enum { SG_PROBE_DETAIL_MAX = 240, SG_PROBE_TIMEOUT_MS = 5000 };
 
 struct sg_probe_result {
 	enum sg_probe_state state;
-	int error; /* of MISSING: a negative errno value */
+	int error;                        /* of MISSING: a negative errno value */
 	char detail[SG_PROBE_DETAIL_MAX]; /* what was found out, a part of a sentence; or empty */
 };
 
 /*
- * Tries one feature, without regard to what it needs. `folder`: the folder whose file system is meant. Blocks for at most
- * SG_PROBE_TIMEOUT_MS; a trial that takes longer counts as missing (-ETIMEDOUT). The caller must have a single thread.
+ * Tries one feature, without regard to what it needs. `folder`: the folder whose file system is meant. Blocks
+ * for at most SG_PROBE_TIMEOUT_MS; a trial that takes longer counts as missing (-ETIMEDOUT). The caller must
+ * have a single thread.
  */
 void sg_probe(enum sg_feature feature, const char *folder, struct sg_probe_result *ret);
 
@@ -32,17 +33,20 @@ void sg_probe(enum sg_feature feature, const char *folder, struct sg_probe_resul
 void sg_probe_all(const char *folder, struct sg_probe_result *results);
 
 /*
- * After a session could not be started: appends a line for each feature that is needed, missing, and not merely missing
- * because another one is: its name, what was found, and the remedy. Nothing if all are there. Blocks as sg_probe_all.
+ * After a session could not be started: appends a line for each feature that is needed, missing, and not
+ * merely missing because another one is: its name, what was found, and the remedy. Nothing if all are there.
+ * Blocks as sg_probe_all.
  */
 void sg_probe_explain(const char *folder, struct sg_buffer *out);
 
 /* Where we run. */
 struct sg_surroundings {
-	const char *container; /* "docker", "podman", "kubernetes", "lxc", "systemd-nspawn", "container", or NULL */
+	const char *container; /* "docker", "podman", "kubernetes", "lxc", "systemd-nspawn", "container", or
+				  NULL */
 	bool wsl;              /* Windows Subsystem for Linux */
-	const char *session;   /* within a ShellGuard session: its id (borrowed from the environment), or NULL */
-	const char *ci;        /* "GitHub Actions", "GitLab CI", "CI", or NULL */
+	const char
+		*session; /* within a ShellGuard session: its id (borrowed from the environment), or NULL */
+	const char *ci;   /* "GitHub Actions", "GitLab CI", "CI", or NULL */
 };
 
 /* Looks at the environment and at a few files. */

@@ -11,16 +11,19 @@ struct sg_trial {
 	char *detail; /* SG_PROBE_DETAIL_MAX bytes */
 };
 
-/* Returns 0 (it is there), a negative errno value (it is not), or 1 (not needed). Runs in a process of its own. */
+/* Returns 0 (it is there), a negative errno value (it is not), or 1 (not needed). Runs in a process of its
+ * own. */
 typedef int (*sg_trial_function)(const struct sg_trial *trial);
 
-#define SG_FEATURE(id, name, since, needs, effect, probe, ...) int sg_trial_##probe(const struct sg_trial *trial);
+#define SG_FEATURE(id, name, since, needs, effect, probe, ...)                                               \
+	int sg_trial_##probe(const struct sg_trial *trial);
 #include "tables/features.def"
 #undef SG_FEATURE
 
 /*
- * Runs `function` as the session's identity in a child with a new user namespace and the other namespaces of `flags`
- * (CLONE_NEW*); `inner`: we are in a session's namespace already. Returns what it returned, or the fault of making it.
+ * Runs `function` as the session's identity in a child with a new user namespace and the other namespaces of
+ * `flags` (CLONE_NEW*); `inner`: we are in a session's namespace already. Returns what it returned, or the
+ * fault of making it.
  */
 int sg_trial_within(uint64_t flags, bool inner, sg_trial_function function, const struct sg_trial *trial);
 

@@ -19,7 +19,8 @@
 #include "world/probe_internal.h"
 
 /* A file system of `type` as a detached mount, or a negative errno value with what failed said. */
-static int make(const struct sg_trial *trial, const char *type, const char *key, const char *value, const char *flag)
+static int make(const struct sg_trial *trial, const char *type, const char *key, const char *value,
+		const char *flag)
 {
 	SG_AUTO_FD int context = fsopen(type, FSOPEN_CLOEXEC);
 	int mount;
@@ -64,7 +65,8 @@ static int mount_api_here(const struct sg_trial *trial)
 
 static int mount_setattr_here(const struct sg_trial *trial)
 {
-	struct mount_attr change = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, .propagation = MS_PRIVATE};
+	struct mount_attr change = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+				    .propagation = MS_PRIVATE};
 	SG_AUTO_FD int tree = open_tree(AT_FDCWD, "/usr", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 
 	if (tree < 0)
@@ -92,7 +94,8 @@ static int devpts_here(const struct sg_trial *trial)
 	scratch = make_scratch(trial);
 	if (scratch < 0)
 		return scratch;
-	if (mkdirat(scratch, "pts", 0755) < 0 || move_mount(pts, "", scratch, "pts", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+	if (mkdirat(scratch, "pts", 0755) < 0 ||
+	    move_mount(pts, "", scratch, "pts", MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return sg_trial_fail(trial, "mounting a devpts");
 	master = openat(scratch, "pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
 	return master < 0 ? sg_trial_fail(trial, "opening a terminal") : 0;
@@ -121,7 +124,9 @@ static int tmpfs_xattr_here(const struct sg_trial *trial)
 	if (tmpfs < 0)
 		return tmpfs;
 	root = openat(tmpfs, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return root < 0 || fsetxattr(root, "user.overlay.opaque", "y", 1, 0) < 0 ? sg_trial_fail(trial, "a user attribute") : 0;
+	return root < 0 || fsetxattr(root, "user.overlay.opaque", "y", 1, 0) < 0
+		       ? sg_trial_fail(trial, "a user attribute")
+		       : 0;
 }
 
 static int fuse_here(const struct sg_trial *trial)
@@ -131,10 +136,10 @@ static int fuse_here(const struct sg_trial *trial)
 	return device < 0 ? sg_trial_fail(trial, "/dev/fuse") : 0;
 }
 
-#define MOUNT_TRIAL(name, flags)                                                                                       \
-	int sg_trial_##name(const struct sg_trial *trial)                                                              \
-	{                                                                                                              \
-		return sg_trial_within(CLONE_NEWNS | (flags), false, name##_here, trial);                              \
+#define MOUNT_TRIAL(name, flags)                                                                             \
+	int sg_trial_##name(const struct sg_trial *trial)                                                    \
+	{                                                                                                    \
+		return sg_trial_within(CLONE_NEWNS | (flags), false, name##_here, trial);                    \
 	}
 MOUNT_TRIAL(mount_api, 0)
 MOUNT_TRIAL(mount_setattr, 0)
@@ -186,5 +191,7 @@ int sg_trial_idmapped(const struct sg_trial *trial)
 	tree = open_tree(AT_FDCWD, trial->folder, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (tree < 0)
 		return sg_trial_fail(trial, "open_tree");
-	return mount_setattr(tree, "", AT_EMPTY_PATH, &map, sizeof(map)) < 0 ? sg_trial_fail(trial, "mount_setattr") : 0;
+	return mount_setattr(tree, "", AT_EMPTY_PATH, &map, sizeof(map)) < 0
+		       ? sg_trial_fail(trial, "mount_setattr")
+		       : 0;
 }

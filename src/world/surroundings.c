@@ -12,7 +12,8 @@ static bool exists(const char *path)
 	return access(path, F_OK) == 0;
 }
 
-/* podman, systemd-nspawn and lxc name themselves in the environment of the container's first process, and some in ours. */
+/* podman, systemd-nspawn and lxc name themselves in the environment of the container's first process, and
+ * some in ours. */
 static const char *find_container(void)
 {
 	static const char *const known[] = {"podman", "docker", "lxc", "systemd-nspawn"};
@@ -34,10 +35,12 @@ void sg_surroundings_find(struct sg_surroundings *ret)
 {
 	struct utsname host;
 
-	*ret = (struct sg_surroundings){.container = find_container(), .session = getenv("SHELLGUARD_SESSION")};
-	ret->wsl = uname(&host) == 0 && (strstr(host.release, "microsoft") != NULL || strstr(host.release, "Microsoft") != NULL);
+	*ret = (struct sg_surroundings){.container = find_container(),
+					.session = getenv("SHELLGUARD_SESSION")};
+	ret->wsl = uname(&host) == 0 &&
+		   (strstr(host.release, "microsoft") != NULL || strstr(host.release, "Microsoft") != NULL);
 	ret->ci = getenv("GITHUB_ACTIONS") != NULL ? "GitHub Actions"
 		  : getenv("GITLAB_CI") != NULL    ? "GitLab CI"
-		  : getenv("CI") != NULL	   ? "CI"
+		  : getenv("CI") != NULL           ? "CI"
 						   : NULL;
 }
