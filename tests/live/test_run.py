@@ -84,10 +84,9 @@ def test_takes_everything_along(sg):
 
 def test_killed_front_end(sg):
     marker = "4%07d" % (os.getpid() % 10000000)
-    process, _ = sg.start(BASE, "/bin/sh", "-c", "echo up; sleep %s" % marker, stdout=subprocess.PIPE)
+    process, log = sg.start(BASE, "/bin/sh", "-c", "echo up; sleep %s" % marker, stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"up\n"
-    record = process.args[process.args.index("--record") + 1]
-    subprocess.run(["pkill", "-KILL", "-f", "shellguard run --record " + record], check=True)
+    subprocess.run(["pkill", "-KILL", "-f", "shellguard run --record " + log], check=True)
     process.wait(timeout=30)
     assert gone("sleep " + marker)
 
