@@ -31,6 +31,7 @@ def test_interactive_bash(day, both_ways):
         assert t.wait() == 7
 
 
+@pytest.mark.unsettled
 def test_jobs(day, both_ways):
     with day.terminal("/bin/bash", guarded=both_ways) as t:
         t.expect(prompt(day))
@@ -123,6 +124,7 @@ def leave(t):
     assert t.wait() == 0
 
 
+@pytest.mark.unsettled
 def test_outer_jobs(day):
     """The whole of `run` is a job of the user's shell: Ctrl-Z, the terminal as it was, fg, Ctrl-C."""
     with outer_bash(day) as t:
@@ -149,6 +151,7 @@ def test_outer_jobs(day):
         leave(t)
 
 
+@pytest.mark.unsettled
 def test_outer_jobs_with_a_shell_inside(day):
     """Ctrl-Z inside is the inner shell's; `suspend` there stops the whole of `run`."""
     with outer_bash(day) as t:
@@ -175,6 +178,7 @@ def test_outer_jobs_with_a_shell_inside(day):
         leave(t)
 
 
+@pytest.mark.unsettled
 def test_background_job(day):
     """`run ... &` leaves the keys to the shell until it asks for them and is brought forward."""
     with outer_bash(day) as t:
@@ -193,6 +197,7 @@ def test_background_job(day):
         leave(t)
 
 
+@pytest.mark.unsettled
 def test_pipe_to_a_pager(day):
     """`run CMD | less`: the keys are the pager's."""
     need("less")
@@ -209,6 +214,7 @@ def test_pipe_to_a_pager(day):
         leave(t)
 
 
+@pytest.mark.unsettled
 def test_pipe_from_a_program_that_reads_the_terminal(day):
     """`run CMD | cat`, where CMD asks something on the terminal."""
     with outer_bash(day) as t:
