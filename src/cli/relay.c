@@ -342,6 +342,7 @@ static int set_up(struct sg_relay_state *state, struct sg_error *error)
 			return sg_error_set_errno(error, r, "cannot open the terminal");
 	}
 	state->wants_keys = !(state->relay->on_demand && stdio->keys_on_demand);
+	state->modes_are_foreign = stdio->keys_on_demand;
 	open_streams(state);
 	state->now_ns = sg_relay_clock();
 	sg_notice_init(&state->notice, state->now_ns / ns_per_ms);

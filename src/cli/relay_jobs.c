@@ -98,6 +98,14 @@ void sg_relay_take_terminal(struct sg_relay_state *state)
 	if (!state->wants_keys || !running || !state->channels[CHANNEL_KEYS].open)
 		return;
 	outcome = sg_terminal_set_raw(&state->terminal);
+	/*
+	 * What was found at the start were the modes of whoever had the terminal then: for a background job those
+	 * of a shell's line editor. The command could not change its own without being stopped and coming here.
+	 */
+	if (outcome == 0 && state->modes_are_foreign) {
+		(void)tcsetattr(state->master, TCSANOW, &state->terminal.saved);
+		state->modes_are_foreign = false;
+	}
 	if (outcome == 0)
 		(void)sg_terminal_copy_window(&state->terminal, state->master);
 	state->channels[CHANNEL_KEYS].paused = outcome != 0;

@@ -44,6 +44,7 @@ struct sg_relay_state {
 	struct sigaction previous_ignored[2];
 	uint64_t to_forward;     /* bit n: signal n is to be sent to the supervisor */
 	bool wants_keys;         /* the terminal is to be taken when we are in the foreground */
+	bool modes_are_foreign;  /* the pty has the modes that the terminal had while it was not ours */
 	bool watches_foreground; /* it was not; there is no event for it: look again at `look_ns` */
 	uint64_t look_ns;
 	uint64_t stop_ns; /* SIGTSTP was passed on: stop when the command has, at this time at the latest; 0:

@@ -57,7 +57,7 @@ def test_less(day, both_ways):
     with day.terminal("/usr/bin/less", "long", guarded=both_ways) as t:
         t.expect(r"^line 23$")
         t.send("/line 1500\r")
-        t.expect(r"line 1522")
+        t.expect(r"line 1522\n:$")
         t.resize(40, 100)
         t.expect(r"line 1538")
         t.send("G")
@@ -198,16 +198,18 @@ def test_find_everything(day):
 def test_interrupted_build(day):
     """Ctrl-C on a build ends all of it, and the shell goes on."""
     need("make")
-    day.file("Makefile", "all: a b\na b:\n\t@echo sta\"\"rted $@; sleep 1000\n")
+    # Python says so itself: dash loses a Ctrl-C that comes while it starts a program.
+    day.file("wait.py", "import sys, time\nprint('started', sys.argv[1], flush=True)\ntime.sleep(1000)\n")
+    day.file("Makefile", "all: a b\na b:\n\t@/usr/bin/python3 wait.py $@\n")
     with day.terminal("/bin/bash", "--norc") as t:
         t.expect(PROMPT)
         t.line("make -j2")
-        t.expect(r"started a")
-        t.expect(r"started b")
+        t.expect(r"started [ab]")
+        t.expect(r"started [ab]")
         t.send(CTRL_C)
         t.expect(r"Interrupt")
         t.expect(PROMPT)
-        t.line("ps -e -o comm= | grep -c sleep")
+        t.line("ps -e -o comm= | grep -c python")
         t.expect(r"^0$")
         t.line("exit")
         t.wait()
