@@ -2,6 +2,7 @@
 
 The mirror is the one that this machine's apt uses (or SG_MIRROR); everything made lies below build/.
 """
+import glob
 import hashlib
 import os
 import shutil
@@ -56,7 +57,8 @@ def make_root(folder, packages):
         return path
     if os.getuid() != 0:
         stop("making a Debian 12 (debootstrap) needs root; once it is there, no more")
-    shutil.rmtree(path, ignore_errors=True)
+    for old in glob.glob(os.path.join(BUILD, folder + "-*")):
+        (shutil.rmtree if os.path.isdir(old) else os.unlink)(old)
     os.makedirs(path)
     command = ["debootstrap", "--variant=minbase"]
     if packages:
