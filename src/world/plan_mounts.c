@@ -54,6 +54,7 @@ static void add_named_devices(struct sg_planner *planner)
 			continue;
 		name = sg_glob_prefix(rule->glob, &length);
 		if (strncmp(name, "/dev/", 5) == 0 && name[length - 1] != '/' && strncmp(name, "/dev/pts/", 9) != 0 &&
+		    strcmp(name, "/dev/ptmx") != 0 && /* the host's makes terminals of the host's devpts: a link stands there */
 		    lstat(name, &status) == 0 && (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)))
 			add_mount(planner, SG_MOUNT_DEVICE, SG_MOUNT_OPTIONAL, 0, name, name);
 	}
