@@ -93,7 +93,7 @@ class Shellguard(Runner):
         lines += ["", "[Runtime]",
                   'Flags = ["start", "malloc", "threads", "fork", "exec", "signals", "timers"]',
                   f"Env = [{names}]",
-                  'Limits = { Processes = 1024, Memory = "8GiB", OpenFiles = 4096, CpuTime = "1h" }', ""]
+                  'Limits = { Processes = 1024, OpenFiles = 4096, CpuTime = "1h" }', ""]
         with open(path, "w", encoding="utf-8") as stream:
             stream.write("\n".join(lines))
         return path
