@@ -55,6 +55,8 @@ static int abi(int argc, char **argv)
 	(void)argv;
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
 		refused("int80", ENOSYS);
+	else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV) /* the kernel has no such gate, or the filter is beside the point */
+		refused("int80-fault", ENOSYS);
 	else if (WIFEXITED(status) && WEXITSTATUS(status) == 1)
 		escaped("int80");
 	else

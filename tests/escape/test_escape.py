@@ -111,7 +111,10 @@ def held(done, refused=1, works=1, status=0):
 
 def test_foreign_abis_and_unknown_numbers(tree):
     done = held(tree.run(tree.profile(), "calls", "abi"), refused=18)
-    assert "int80-other" not in lines(done, "refused")
+    # Where the kernel has no gate for 32-bit calls, any program faults there, in a world or not.
+    native = subprocess.run([os.path.join(tree.programs, "escape_calls"), "abi"], capture_output=True, text=True)
+    expected = "int80-fault" if "refused int80-fault" in native.stdout else "int80"
+    assert expected in lines(done, "refused")
 
 
 def test_calls_that_no_flag_gives(tree):
