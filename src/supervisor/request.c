@@ -5,30 +5,82 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/fd.h"
 #include "supervisor/supervisor.h"
 
 #ifndef SECCOMP_ADDFD_FLAG_SEND
 #define SECCOMP_ADDFD_FLAG_SEND (1UL << 1)
 #endif
 
+/* The line "NAME:..." of a status file, without its end; NULL: there is none. */
+static const char *find_line(const char *text, const char *name, size_t *ret_length)
+{
+	const char *line = strstr(text, name);
+
+	if (line != NULL)
+		*ret_length = strcspn(line + 1, "\n") + 1;
+	return line;
+}
+
 /*
- * /proc/TID belongs to the effective user, whatever the task's dumpable state (fs/proc/base.c, task_dump_owner), and looking
- * at it costs a tenth of reading "status". A file system id apart from the effective one makes no difference: its owner may
- * go back to that.
+ * The lines of a thread's status that say whose rights it has: all four user ids, all four group ids, every group. Returns the
+ * length, or a negative errno value. One read(2): the kernel makes the text anew for each.
+ */
+static int read_ids(int proc, pid_t tid, char *ids, size_t size)
+{
+	static const char *const names[] = {"\nUid:", "\nGid:", "\nGroups:"};
+	char path[32], text[2 * SG_IDS_MAX];
+	SG_AUTO_FD int fd = -1;
+	size_t used = 0;
+	ssize_t count;
+
+	(void)snprintf(path, sizeof(path), "%d/status", (int)tid);
+	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	count = read(fd, text, sizeof(text) - 1);
+	if (count < 0)
+		return -errno;
+	text[count] = '\0';
+	for (size_t i = 0; i < SG_ARRAY_SIZE(names); i++) {
+		size_t length;
+		const char *line = find_line(text, names[i], &length);
+
+		if (line == NULL || line[length] != '\n' || length > size - used)
+			return -EPERM; /* more groups than we compare */
+		memcpy(ids + used, line, length);
+		used += length;
+	}
+	return (int)used;
+}
+
+/*
+ * We act with our own ids and groups, so they must be the caller's: whoever gave up a group, or took another file system id,
+ * would get back by our acting what it gave up. Both texts are read by us, so that one id is written in one way in both; as
+ * root, where alone ids can change, every id of the world has a mapping here, and none is shown as the overflow id for want
+ * of one. The caller waits in its call, and nobody else can change a thread's ids: what was read stays true.
  */
 int sg_request_identify(const struct sg_request *request)
 {
-	char path[16];
-	struct stat status;
+	struct sg_supervisor *supervisor = request->supervisor;
+	char ids[SG_IDS_MAX];
+	int length;
 
 	/* Without a capability for it nobody in the world can take other ids than those that it began with. */
-	if (request->supervisor->ids_fixed)
+	if (supervisor->ids_fixed)
 		return 0;
-	(void)snprintf(path, sizeof(path), "%d", (int)request->caller.tid);
-	if (fstatat(request->caller.proc, path, &status, 0) < 0)
-		return errno == ENOENT ? -ESRCH : -errno;
-	return status.st_uid == request->supervisor->uid ? 0 : -EPERM;
+	if (supervisor->ids_length == 0) {
+		length = read_ids(supervisor->view.proc, supervisor->view.self, supervisor->ids, sizeof(supervisor->ids));
+		if (length < 0)
+			return length;
+		supervisor->ids_length = (size_t)length;
+	}
+	length = read_ids(request->caller.proc, request->caller.tid, ids, sizeof(ids));
+	if (length < 0)
+		return length;
+	return (size_t)length == supervisor->ids_length && memcmp(ids, supervisor->ids, (size_t)length) == 0 ? 0 : -EPERM;
 }
 
 static void send_answer(struct sg_request *request, int64_t value, int error, uint32_t flags)

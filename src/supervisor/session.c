@@ -248,7 +248,6 @@ void sg_session_run(struct sg_session_spec *spec)
 	supervisor.control = spec->control;
 	supervisor.door = spec->door;
 	supervisor.description = spec->description;
-	supervisor.uid = spec->identity->uid;
 	supervisor.ids_fixed = (spec->world.capabilities & (UINT64_C(1) << CAP_SETUID | UINT64_C(1) << CAP_SETGID)) == 0;
 	if (start(spec, &supervisor, &error) < 0)
 		fail(spec, &error);

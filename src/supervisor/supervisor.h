@@ -24,7 +24,7 @@
 #include "world/plan.h"
 #include "world/world.h"
 
-enum { SG_OWN_DEVICES_MAX = 64, SG_TRACED_MAX = 256, SG_NOTICES_MAX = 64 };
+enum { SG_OWN_DEVICES_MAX = 64, SG_TRACED_MAX = 256, SG_NOTICES_MAX = 64, SG_IDS_MAX = 4096 };
 
 /* A thread on its way through execve (supervisor/exec.c). */
 struct sg_traced {
@@ -54,7 +54,8 @@ struct sg_supervisor {
 	int epoll;
 	int signals;                   /* signalfd of SIGCHLD */
 	bool ids_fixed;                /* no process of the world can change its ids */
-	uid_t uid;                     /* the ids that the main thread acts with */
+	char ids[SG_IDS_MAX];          /* all ids and groups that the main thread acts with, as its status file has them (request.c) */
+	size_t ids_length;             /* 0: not read yet */
 	dev_t own_devices[SG_OWN_DEVICES_MAX]; /* file systems of the world's own */
 	size_t own_device_count;
 	struct sg_traced traced[SG_TRACED_MAX];
@@ -79,8 +80,8 @@ struct sg_request {
 };
 
 /*
- * Whether the supervisor may act in the caller's place. Returns 0; -EPERM if the caller's effective uid is another than the
- * supervisor's; -ESRCH if it is gone; or another negative errno value. Believed once sg_caller_valid says so.
+ * Whether the supervisor may act in the caller's place. Returns 0; -EPERM if any of the caller's user ids, group ids or
+ * supplementary groups is another than the supervisor's; -ESRCH if it is gone; or another negative errno value. Believed once sg_caller_valid says so.
  */
 int sg_request_identify(const struct sg_request *request);
 

@@ -256,26 +256,38 @@ static bool overlays_work(void)
 	return result.state == SG_PROBE_PRESENT;
 }
 
-/*
- * Whoever holds CAP_SYS_ADMIN over the world's mounts can take a cover off, or make a read-only mount writable: nothing
- * that the mount tree holds would hold.
- */
-static int refuse_mounting(const struct sg_policy *policy, struct sg_error *error)
+/* Calls that, with the capability they need, would take away what our rules for files stand on. */
+static const struct {
+	const char *capability, *call, *why;
+} undoing[] = {
+#define MOUNTS "a world could undo the mounts that hold its own rules for files"
+    {"CAP_SYS_ADMIN", "mount", MOUNTS},
+    {"CAP_SYS_ADMIN", "umount2", MOUNTS},
+    {"CAP_SYS_ADMIN", "pivot_root", MOUNTS},
+    {"CAP_SYS_ADMIN", "move_mount", MOUNTS},
+    {"CAP_SYS_ADMIN", "open_tree", MOUNTS},
+    {"CAP_SYS_ADMIN", "open_tree_attr", MOUNTS},
+    {"CAP_SYS_ADMIN", "fsmount", MOUNTS},
+    {"CAP_SYS_ADMIN", "fspick", MOUNTS},
+    {"CAP_SYS_ADMIN", "fsconfig", MOUNTS},
+    {"CAP_SYS_ADMIN", "mount_setattr", MOUNTS},
+#undef MOUNTS
+    /* Names are resolved from the world's root: after chroot they would mean one file to the caller and another to us. */
+    {"CAP_SYS_CHROOT", "chroot", "a name would mean another file to the program than to what decides about it"},
+};
+
+static int refuse_undoing(const struct sg_policy *policy, struct sg_error *error)
 {
-	static const char *const calls[] = {"mount",	  "umount2", "pivot_root", "move_mount",    "open_tree", "open_tree_attr",
-					    "fsmount", "fspick",  "fsconfig",   "mount_setattr"};
+	for (size_t i = 0; i < SG_ARRAY_SIZE(undoing); i++) {
+		const struct sg_rule *rule = sg_policy_find(policy, SG_RULE_SYSCALL, undoing[i].call);
 
-	if (sg_policy_find(policy, SG_RULE_CAPABILITY, "CAP_SYS_ADMIN") == NULL ||
-	    sg_policy_find(policy, SG_RULE_DENY_CAPABILITY, "CAP_SYS_ADMIN") != NULL)
-		return 0;
-	for (size_t i = 0; i < SG_ARRAY_SIZE(calls); i++) {
-		const struct sg_rule *rule = sg_policy_find(policy, SG_RULE_SYSCALL, calls[i]);
-
-		if (rule == NULL || sg_policy_find(policy, SG_RULE_DENY_SYSCALL, calls[i]) != NULL)
+		if (rule == NULL || sg_policy_find(policy, SG_RULE_DENY_SYSCALL, undoing[i].call) != NULL ||
+		    sg_policy_find(policy, SG_RULE_CAPABILITY, undoing[i].capability) == NULL ||
+		    sg_policy_find(policy, SG_RULE_DENY_CAPABILITY, undoing[i].capability) != NULL)
 			continue;
-		(void)sg_error_set(error, -EOPNOTSUPP,
-				   "%s:%zu: this profile gives %s together with CAP_SYS_ADMIN: with them a world could undo the mounts that hold its own rules for files, so this version does not run it",
-				   rule->source->name, sg_source_line(rule->source, rule->span.offset), calls[i]);
+		(void)sg_error_set(error, -EOPNOTSUPP, "%s:%zu: this profile gives %s together with %s: with them %s, so this version does not run it",
+				   rule->source->name, sg_source_line(rule->source, rule->span.offset), undoing[i].call,
+				   undoing[i].capability, undoing[i].why);
 		return SG_PLAN_REFUSED;
 	}
 	return 0;
@@ -304,7 +316,7 @@ int sg_plan_make(const struct sg_policy *policy, const struct sg_plan_options *o
 	int status = refuse_unheld(policy, error);
 
 	if (status == 0)
-		status = refuse_mounting(policy, error);
+		status = refuse_undoing(policy, error);
 	if (status != 0)
 		return status;
 	if (planner == NULL)

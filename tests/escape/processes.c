@@ -4,6 +4,8 @@
 #include <linux/kcmp.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/fsuid.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,6 +149,58 @@ static int other_user(int argc, char **argv)
 	return 0;
 }
 
+static int other_groups(void *path)
+{
+	return setgroups(0, NULL) < 0 || setgroups(1, &(gid_t){1235}) < 0 ? 1 : open(path, O_WRONLY) < 0 ? 0 : 2;
+}
+
+static int other_group(void *path)
+{
+	return setresgid(1234, 1234, 1234) < 0 ? 1 : open(path, O_WRONLY) < 0 ? 0 : 2;
+}
+
+static int other_effective_group(void *path)
+{
+	return setresgid((gid_t)-1, 1234, (gid_t)-1) < 0 ? 1 : open(path, O_WRONLY) < 0 ? 0 : 2;
+}
+
+static int other_file_system_ids(void *path)
+{
+	return setfsgid(1234) < 0 || setfsgid((gid_t)-1) != 1234 ? 1 : open(path, O_WRONLY) < 0 ? 0 : 2;
+}
+
+static int other_file_system_user(void *path)
+{
+	return setfsuid(1234) < 0 || setfsuid((uid_t)-1) != 1234 ? 1 : open(path, O_WRONLY) < 0 ? 0 : 2;
+}
+
+/* FILE: its group, which alone may write it, is one that each child gives up before it asks; the parent keeps it. */
+static int fewer_groups(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		int (*run)(void *data);
+	} children[] = {{"without-groups", other_groups},
+			{"other-group", other_group},
+			{"other-effective-group", other_effective_group},
+			{"other-file-system-group", other_file_system_ids},
+			{"other-file-system-user", other_file_system_user}};
+
+	(void)argc;
+	for (size_t i = 0; i < sizeof(children) / sizeof(children[0]); i++) {
+		int status = in_child(children[i].run, argv[0]);
+
+		if (status == 0)
+			refused(children[i].name, EPERM);
+		else if (status == 2 << 8)
+			escaped(children[i].name);
+		else
+			saw("could-not", children[i].name);
+	}
+	(void)must_work("with-all-groups", open(argv[0], O_WRONLY));
+	return 0;
+}
+
 /* Files of /proc that speak of the namespaces of whoever opens them. */
 static int opener(int argc, char **argv)
 {
@@ -203,6 +257,7 @@ const struct probe probes[] = {
 	{"limit-first", limit_first},
 	{"undumpable", undumpable},
 	{"other-user", other_user},
+	{"fewer-groups", fewer_groups},
 	{"opener", opener},
 	{"keys", keys},
 	{"crash", crash},

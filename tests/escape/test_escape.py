@@ -357,6 +357,13 @@ def test_the_caller_s_own_user_decides(tree, kind):
     assert saw(done, "public") == ["given" if kind == "native" else "EPERM"]
 
 
+@pytest.mark.parametrize("sg", ["root"], indirect=True)
+def test_a_group_that_was_given_up_is_not_lent(tree):
+    profile = writing_profiles(tree)["decided"].replace('"timers"', '"timers"', 1) + '\n[User]\nFlags = ["switch"]\n'
+    done = held(tree.run(profile, "processes", "fewer-groups", os.path.join(tree.rw, "open.txt")), refused=5)
+    assert saw(done, "could-not") == []
+
+
 @pytest.mark.parametrize("mediated", [False, True])
 def test_the_opener_s_namespaces_are_not_the_worlds(tree, mediated):
     made = subprocess.run(tree.sg.command(["ipcmk", "-M", "4444"]), capture_output=True, text=True)

@@ -112,8 +112,14 @@ def test_a_world_that_could_mount_does_not_run(sg):
     text = profile(["/tmp/**"]) + '[Misc]\nFlags = ["mount"]\n'
     done = sg.run(text, "/bin/true")
     assert done.status == 125 and "CAP_SYS_ADMIN" in done.stderr
-    without = sg.run(text + 'DenyCapabilities = ["CAP_SYS_ADMIN"]\n', "/bin/true")
-    assert without.status == 0, without.stderr
+    # Names are decided from the world's root: no program may have another one.
+    rooted = sg.run(text + 'DenyCapabilities = ["CAP_SYS_ADMIN"]\n', "/bin/true")
+    assert rooted.status == 125 and "gives chroot together with CAP_SYS_CHROOT" in rooted.stderr
+    own = profile(["/tmp/**"]) + '[Define.rooting]\nSyscalls = ["chroot"]\nCapabilities = ["CAP_SYS_CHROOT"]\n[Misc]\nFlags = ["rooting"]\n'
+    assert "gives chroot together with CAP_SYS_CHROOT" in sg.run(own, "/bin/true").stderr
+    without = sg.run(text + 'DenyCapabilities = ["CAP_SYS_ADMIN", "CAP_SYS_CHROOT"]\n', "/usr/bin/python3", "-c",
+                     "import os\ntry: os.chroot('/tmp')\nexcept PermissionError: print('no')")
+    assert without.status == 0 and without.stdout.strip() in ("no", b"no"), without.stderr
 
 
 THREE_THREADS = r"""

@@ -319,7 +319,6 @@ static void world_init(struct test_world *world)
 	supervisor->world = SG_WORLD_INIT;
 	supervisor->world.first = getpid();
 	supervisor->control = -1;
-	supervisor->uid = getuid();
 	supervisor->view.self = getpid();
 	supervisor->view.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	supervisor->view.proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);

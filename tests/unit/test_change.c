@@ -811,12 +811,13 @@ static void test_refused_as_a_whole(void **state)
 	fill_rows(&world);
 	world_compile(&world, profile);
 	world_start(&world, true, NULL, NULL);
-	world.supervisor.uid = getuid() + 1;
+	memcpy(world.supervisor.ids, "another", 7);
+	world.supervisor.ids_length = 7;
 	assert_int_equal(world_call(&world, &make).error, EPERM);
 	assert_int_equal(world_call(&world, &look).error, EPERM);
 	assert_int_equal(world_call(&world, &open_file).error, EPERM);
 	assert_false(exists(&world, "w/a"));
-	world.supervisor.uid = getuid();
+	world.supervisor.ids_length = 0;
 	auditor = sg_audit_pidfd(world.supervisor.audit);
 	must(syscall(SYS_pidfd_send_signal, auditor, SIGKILL, NULL, 0) == 0, "pidfd_send_signal");
 	must(poll(&(struct pollfd){.fd = auditor, .events = POLLIN}, 1, DEADLINE_MS) == 1,
