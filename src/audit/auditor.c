@@ -231,6 +231,7 @@ static void close_log(struct state *state)
 		.kind = SG_RECORD_SESSION_END,
 		.audience = sg_record_text("owner"),
 		.exit_status = -1,
+		.policy_hash = sg_record_text(state->with->policy),
 		.reason = sg_record_text(state->writer_died
 						 ? "the supervisor ended without closing the log"
 						 : "the supervisor closed the log without a session-end")};

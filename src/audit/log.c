@@ -56,13 +56,21 @@ static bool is_log_name(const char *name)
 	return true;
 }
 
+/* True for the 0 whom this host's own files belong to, and not for the 0 of a user's own namespace (unshare -r). */
+static bool is_root_here(void)
+{
+	struct stat status;
+
+	return geteuid() == 0 && (stat("/var/log", &status) < 0 || status.st_uid == 0);
+}
+
 int sg_log_folder(char **ret_folder, struct sg_error *error)
 {
 	SG_AUTO_BUFFER struct sg_buffer folder = SG_BUFFER_INIT;
 	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
 	char *taken;
 
-	if (geteuid() == 0)
+	if (is_root_here())
 		sg_buffer_append_text(&folder, "/var/log/shellguard/sessions");
 	else if (state != NULL && state[0] == '/')
 		sg_buffer_printf(&folder, "%s/shellguard/sessions", state);

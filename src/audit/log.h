@@ -20,7 +20,7 @@ enum { SG_LOG_SESSION_SIZE = 32 }; /* a session id and its NUL */
 int sg_log_new_session(char id[static SG_LOG_SESSION_SIZE]);
 
 /*
- * The folder of the sessions' logs: /var/log/shellguard/sessions for root, else
+ * The folder of the sessions' logs: /var/log/shellguard/sessions for root (whom /var/log belongs to), else
  * $XDG_STATE_HOME/shellguard/sessions, else $HOME/.local/state/shellguard/sessions. Relative values are
  * ignored (XDG base directories). *ret_folder is the caller's (free). Returns 0, -ENOENT if there is neither
  * variable, -ENOMEM.

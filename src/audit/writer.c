@@ -31,6 +31,7 @@ struct sg_audit {
 	int child; /* pidfd of the auditor */
 	uint64_t wait_ns, stuck_ns;
 	const char *audience;
+	char policy[SG_AUDITOR_SESSION_MAX + 1];
 
 	/* Guards everything below and the writer's half of the ring's control page. */
 	pthread_mutex_t lock;
@@ -161,6 +162,7 @@ static int prepare(const struct sg_audit_options *options, struct sg_audit *audi
 	auditor->event = audit->event;
 	auditor->log = options->log;
 	memcpy(auditor->session, options->session, strlen(options->session) + 1);
+	memcpy(auditor->policy, audit->policy, sizeof(audit->policy));
 	return 0;
 }
 
@@ -215,6 +217,8 @@ int sg_audit_start(const struct sg_audit_options *options, struct sg_audit **ret
 	audit->stuck_ns = (uint64_t)(options->stuck_ms == 0 ? STUCK_MS : options->stuck_ms) * 1000000;
 	audit->early_end = auditor.early_end = options->early_end;
 	audit->audience = options->audience == NULL ? "owner" : options->audience;
+	if (options->policy != NULL)
+		memcpy(audit->policy, options->policy, strnlen(options->policy, sizeof(audit->policy) - 1));
 	(void)pthread_mutex_init(&audit->lock, NULL);
 	result = prepare(options, audit, &auditor, error);
 	if (result == 0)
@@ -415,6 +419,24 @@ int sg_audit_flush(struct sg_audit *audit, unsigned int timeout_ms)
 	return result;
 }
 
+const char *sg_audit_words(int status)
+{
+	static const struct {
+		int status;
+		const char *words;
+	} table[] = {{-EPIPE, "the auditor has ended"},
+		     {-ETIMEDOUT, "the auditor does not write any more"},
+		     {-ENOBUFS, "more happens than the auditor can write"},
+		     {-EPROTO, "the ring to the auditor is damaged"},
+		     {-EBADMSG, "the ring to the auditor is damaged"},
+		     {-ESHUTDOWN, "the session is at its end"}};
+
+	for (size_t i = 0; i < SG_ARRAY_SIZE(table); i++)
+		if (table[i].status == status)
+			return table[i].words;
+	return strerror(-status);
+}
+
 int sg_audit_alive(struct sg_audit *audit)
 {
 	uint64_t room;
@@ -444,6 +466,7 @@ static int append_end(struct sg_audit *audit, const struct sg_record *end)
 	struct sg_record record = *end;
 
 	record.kind = SG_RECORD_SESSION_END;
+	record.policy_hash = sg_record_text(audit->policy);
 	(void)pthread_mutex_lock(&audit->lock);
 	record.count_exec = audit->kinds[SG_RECORD_EXEC];
 	record.count_grant = audit->kinds[SG_RECORD_GRANT];

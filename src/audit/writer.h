@@ -24,6 +24,7 @@ struct sg_audit_options {
 	unsigned int wait_ms;  /* how long an append waits for room when the ring is full; 0: 100 ms */
 	unsigned int stuck_ms; /* once the oldest record has waited this long, appends fail; 0: 5000 ms */
 	const char *audience;  /* who may read the records made here (flood); NULL: "owner"; not copied */
+	const char *policy;    /* the policy's hash, for the session-end; NULL: none; at most 64 bytes; copied */
 	bool early_end;        /* sg_audit_stop() returns once all is written; the auditor syncs on its own and ends */
 	bool no_wait;          /* return after the fork; the caller calls sg_audit_ready() later */
 };
@@ -78,6 +79,9 @@ SG_MUST_USE int sg_audit_append(struct sg_audit *audit, const struct sg_record *
  */
 SG_MUST_USE int sg_audit_flush(struct sg_audit *audit, unsigned int timeout_ms);
 
+/* What a negative status of the functions here means, in words for a person: "the auditor has ended". Never NULL. */
+const char *sg_audit_words(int status);
+
 /* 0 if an append would be taken now, else the error it would return. Does not block. Any thread. */
 int sg_audit_alive(struct sg_audit *audit);
 
@@ -93,7 +97,7 @@ void sg_audit_counts(struct sg_audit *audit, struct sg_audit_counts *ret_counts)
  * there was none), lets the auditor write the rest and sync, waits for its end (at most `timeout_ms`) and
  * reaps it. `audit` is freed in every case; NULL is fine. To be called once, when no other thread appends.
  * *ret_result (may be NULL) is always set. Returns 0, or the error that stopped the log; -ETIMEDOUT if the
- * auditor still runs (it goes on trying, for 10 s on a full disk).
+ * auditor still runs (on a full disk it goes on trying for a second).
  */
 int sg_audit_stop(struct sg_audit *audit, const struct sg_record *end, unsigned int timeout_ms,
 		  struct sg_audit_result *ret_result);

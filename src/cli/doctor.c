@@ -118,10 +118,29 @@ static void write_remedies(const struct report *report, enum sg_feature_effect e
 	}
 }
 
+/* Where no world can be made because of where we are, and not of the kernel: what to do about that. NULL: nothing. */
+static const char *find_hint(const struct report *report)
+{
+	if (report->absent[SG_EFFECT_NEEDED] == 0)
+		return NULL;
+	if (report->surroundings.foreign_proc)
+		return "the /proc that is mounted here is of another PID namespace: mount a new one over it (unshare "
+		       "--mount-proc, bwrap --proc /proc)";
+	if (report->surroundings.session != NULL)
+		return "no flag lets a ShellGuard world make worlds: run shellguard outside of this session, or put all that "
+		       "this one is to do into its profile";
+	return NULL;
+}
+
 static void write_text(const struct report *report, struct sg_buffer *out)
 {
+	const char *hint = find_hint(report);
+
+
 	write_verdict(report, out);
 	write_surroundings(report, out);
+	if (hint != NULL)
+		sg_buffer_printf(out, "\nWhat helps here: %s.\n", hint);
 	sg_buffer_append_byte(out, '\n');
 	for (int i = 1; i < SG_FEATURES_; i++)
 		write_row((enum sg_feature)i, &report->results[i], out);
@@ -182,6 +201,8 @@ static void write_json(const struct report *report, struct sg_buffer *out)
 	write_name("session", where->session, out);
 	sg_buffer_append_byte(out, ',');
 	write_name("ci", where->ci, out);
+	sg_buffer_append_byte(out, ',');
+	write_name("hint", find_hint(report), out);
 	sg_buffer_append_text(out, ",\"features\":[");
 	for (int i = 1; i < SG_FEATURES_; i++) {
 		if (i > 1)

@@ -227,7 +227,8 @@ static int run_session(struct run *run, const struct sg_variables *variables)
 {
 	struct sg_session_spec spec = {.policy = run->policy, .plan = run->plan, .identity = &run->identity,
 				       .session = run->session, .log = run->log, .parent = -1,
-				       .door = run->door, .description = run->description};
+				       .door = run->door, .description = run->description,
+				       .log_path = run->log_path, .user = variables->user};
 	struct sg_relay relay = {.stdio = &run->stdio, .pipes = &run->pipes, .quiet = run->options.quiet,
 				 .on_demand = true};
 	struct sg_error error = SG_ERROR_INIT;

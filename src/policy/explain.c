@@ -18,12 +18,6 @@ static void heading(struct sg_buffer *out, const char *text)
 
 /* --- title --- */
 
-/* The profile that a person named: the built-in flags are texts of the policy too. */
-static bool is_builtin(const struct sg_profile *profile)
-{
-	return profile->source->name[0] != '/' && strncmp(profile->source->name, "flags/", 6) == 0;
-}
-
 void sg_explain_title(const struct sg_policy *policy, struct sg_buffer *out)
 {
 	char hash[2 * SG_POLICY_HASH_SIZE + 1];
@@ -33,7 +27,7 @@ void sg_explain_title(const struct sg_policy *policy, struct sg_buffer *out)
 	for (size_t i = 0; i < policy->profile_count; i++) {
 		const struct sg_profile *profile = policy->profiles[i];
 
-		if (is_builtin(profile))
+		if (sg_policy_is_builtin(profile))
 			continue;
 		sg_buffer_append_text(out, "  ");
 		append_escaped(out, profile->source->name);

@@ -72,6 +72,11 @@ uint64_t sg_policy_limit(const struct sg_policy *policy, const char *name, bool 
 	return 0;
 }
 
+bool sg_policy_is_builtin(const struct sg_profile *profile)
+{
+	return profile->source->name[0] != '/' && strncmp(profile->source->name, "flags/", 6) == 0;
+}
+
 void sg_policy_hash_text(const struct sg_policy *policy, char *out)
 {
 	for (size_t i = 0; i < SG_POLICY_HASH_SIZE; i++)

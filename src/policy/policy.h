@@ -62,5 +62,8 @@ bool sg_policy_has_flag(const struct sg_policy *policy, const char *name);
 /* The value of a limit, or its documented default (0: the caller's own). */
 uint64_t sg_policy_limit(const struct sg_policy *policy, const char *name, bool *ret_explicit);
 
+/* True for a text of built-in flags; a policy's other profiles are those that a person named, and what they extend. */
+bool sg_policy_is_builtin(const struct sg_profile *profile);
+
 /* The hash in hexadecimal. `out` has room for 2 * SG_POLICY_HASH_SIZE + 1 bytes. */
 void sg_policy_hash_text(const struct sg_policy *policy, char *out);

@@ -295,7 +295,7 @@ void sg_handle_exec(struct sg_request *request)
 		return;
 	}
 	/* The record is written at the exec stop, of what was executed; nothing starts when none can be taken. */
-	if (sg_audit_alive(request->supervisor->audit) < 0) {
+	if (sg_report_possible(request->supervisor) < 0) {
 		sg_answer_error(request, EIO);
 		return;
 	}

@@ -35,6 +35,7 @@ struct opening {
 	unsigned int mode;
 	uint64_t resolve;   /* of openat2(2) */
 	char named[PATH_MAX];
+	bool recorded;      /* the grant is on the record already */
 };
 
 /* The arguments, copied once. Returns 0 or the error (positive) of the call. */
@@ -200,6 +201,16 @@ static void decide_object(struct sg_request *request, const struct sg_resolved *
 		(void)sg_is_denied_inode(supervisor, &object->status, access, decision);
 }
 
+/* Before an opening that makes or empties a file: without a record that must not happen either. Returns false if none is. */
+static bool record_first(struct sg_request *request, struct opening *opening, const struct sg_decision *decision,
+			 const char *object)
+{
+	opening->recorded = sg_report(request, decision, object, opening->named) == 0;
+	if (!opening->recorded)
+		sg_answer_error(request, EIO);
+	return opening->recorded;
+}
+
 /* Gives what was opened, once the record is taken. `fd` is ours or a negative errno value. */
 static void finish(struct sg_request *request, const struct opening *opening, const struct sg_decision *decision,
 		   const char *object, int fd)
@@ -208,7 +219,7 @@ static void finish(struct sg_request *request, const struct opening *opening, co
 		sg_answer_error(request, -fd);
 		return;
 	}
-	if (sg_report(request, decision, object, opening->named) < 0)
+	if (!opening->recorded && sg_report(request, decision, object, opening->named) < 0)
 		sg_answer_error(request, EIO);
 	else
 		sg_give_descriptor(request, fd, (opening->flags & O_CLOEXEC) != 0);
@@ -317,7 +328,7 @@ static void open_later(struct sg_request *request, const struct opening *opening
 	(void)pthread_attr_destroy(&attributes);
 }
 
-static void open_existing(struct sg_request *request, const struct opening *opening, struct sg_resolved *object)
+static void open_existing(struct sg_request *request, struct opening *opening, struct sg_resolved *object)
 {
 	const unsigned int kept = O_ACCMODE | O_APPEND | O_NONBLOCK | O_DIRECTORY | O_TRUNC | O_NOATIME | O_SYNC | O_DSYNC |
 				  O_DIRECT | O_ASYNC | O_LARGEFILE | O_NOFOLLOW;
@@ -344,6 +355,9 @@ static void open_existing(struct sg_request *request, const struct opening *open
 		sg_answer_error(request, decision.error);
 		return;
 	}
+	if ((flags & O_TRUNC) != 0 && S_ISREG(object->status.st_mode) &&
+	    !record_first(request, opening, &decision, object->name))
+		return;
 	if (S_ISCHR(object->status.st_mode) && object->status.st_rdev == makedev(5, 0))
 		fd = open_terminal(request, flags & (O_ACCMODE | O_NONBLOCK));
 	else if (S_ISFIFO(object->status.st_mode) && (flags & O_NONBLOCK) == 0 && (flags & O_ACCMODE) != O_RDWR) {
@@ -355,7 +369,7 @@ static void open_existing(struct sg_request *request, const struct opening *open
 }
 
 /* Makes the file in its pinned folder. Returns 1 if somebody else made one meanwhile. */
-static int open_new(struct sg_request *request, const struct opening *opening, const struct sg_resolved *place)
+static int open_new(struct sg_request *request, struct opening *opening, const struct sg_resolved *place)
 {
 	const unsigned int kept = O_ACCMODE | O_APPEND | O_NONBLOCK | O_SYNC | O_DSYNC | O_DIRECT | O_NOATIME | O_LARGEFILE;
 	struct sg_supervisor *supervisor = request->supervisor;
@@ -377,6 +391,8 @@ static int open_new(struct sg_request *request, const struct opening *opening, c
 		sg_answer_error(request, decision.error);
 		return 0;
 	}
+	if (!record_first(request, opening, &decision, place->name))
+		return 0;
 	umask_before = umask(request->caller.umask);
 	fd = openat(place->fd, place->last, (int)(opening->flags & kept) | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC,
 		    opening->mode & 01777);
@@ -432,6 +448,7 @@ void sg_handle_open(struct sg_request *request)
 		unsigned int flags = (opening.resolve & RESOLVE_NO_MAGICLINKS) != 0 ? SG_RESOLVE_NO_MAGIC : 0U;
 		int status;
 
+		opening.recorded = false;
 		if ((opening.flags & O_NOFOLLOW) != 0 || exclusive)
 			flags |= SG_RESOLVE_NO_FOLLOW;
 		status = sg_resolve(&request->supervisor->view, &request->caller, opening.dirfd, opening.named, flags, &object);

@@ -107,6 +107,25 @@ static void notice_refusal(struct sg_request *request, const struct sg_decision 
 		sg_notice(request->supervisor, line.data, line.size);
 }
 
+/* Says, not more often than is_repeated() lets it, why nothing is granted any more. Returns `status`. */
+static int notice_unrecorded(struct sg_supervisor *supervisor, int status)
+{
+	char line[256];
+	int size;
+
+	if (status >= 0)
+		return status;
+	size = snprintf(line, sizeof(line), "the record cannot be written (%s): nothing is granted", sg_audit_words(status));
+	if (!is_repeated(line, (size_t)size))
+		sg_notice(supervisor, line, (size_t)size);
+	return status;
+}
+
+int sg_report_possible(struct sg_supervisor *supervisor)
+{
+	return notice_unrecorded(supervisor, sg_audit_alive(supervisor->audit));
+}
+
 int sg_report(struct sg_request *request, const struct sg_decision *decision, const char *object, const char *named)
 {
 	struct sg_supervisor *supervisor = request->supervisor;
@@ -137,7 +156,7 @@ int sg_report(struct sg_request *request, const struct sg_decision *decision, co
 		record.parents = (struct sg_record_ancestors){process->parents, process->parent_count};
 	}
 	fill_rule(&record, decision->rule);
-	status = sg_audit_append(supervisor->audit, &record, NULL);
+	status = notice_unrecorded(supervisor, sg_audit_append(supervisor->audit, &record, NULL));
 	/* What is hidden is not spoken of where the world could read it back from its terminal. */
 	if (!granted && decision->verdict != SG_VERDICT_HIDE)
 		notice_refusal(request, decision, process != NULL ? process->program : "?", object, named);
@@ -200,5 +219,5 @@ int sg_report_exec(struct sg_supervisor *supervisor, pid_t tid, const char *prog
 	record.parents = (struct sg_record_ancestors){process->parents, process->parent_count};
 	record.argv = (struct sg_record_list){items, count};
 	record.cwd = sg_record_text(cwd);
-	return sg_audit_append(supervisor->audit, &record, NULL);
+	return notice_unrecorded(supervisor, sg_audit_append(supervisor->audit, &record, NULL));
 }

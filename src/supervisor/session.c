@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -36,7 +37,7 @@
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
 #endif
 
-enum { STOP_TIMEOUT_MS = 15000 };
+enum { STOP_TIMEOUT_MS = 10000, PROFILES_MAX = 64 };
 
 static void send_control(int control, enum sg_control_kind kind, int value, const char *text, int fd)
 {
@@ -153,12 +154,19 @@ static int enter_world(struct sg_supervisor *supervisor, struct sg_error *error)
 static int record_start(const struct sg_session_spec *spec, struct sg_audit *audit)
 {
 	char hash[2 * SG_POLICY_HASH_SIZE + 1];
-	struct sg_record_text argv[256], missing[SG_FEATURES_], profile = sg_record_text(spec->policy->name);
+	struct sg_record_text argv[256], missing[SG_FEATURES_], files[PROFILES_MAX],
+	    profile = sg_record_text(spec->policy->name);
 	struct utsname host;
 	struct sg_record record = {.kind = SG_RECORD_SESSION_START, .audience = sg_record_text("owner"),
-				   .policy_profiles = {&profile, 1},
+				   .policy_profiles = {&profile, 1}, .user_name = sg_record_text(spec->user),
 				   .user_uid = spec->identity->uid};
 	size_t count = 0;
+
+	for (size_t i = 0; i < spec->policy->profile_count && count < PROFILES_MAX; i++)
+		if (!sg_policy_is_builtin(spec->policy->profiles[i]))
+			files[count++] = sg_record_text(spec->policy->profiles[i]->source->name);
+	record.policy_files = (struct sg_record_list){files, count};
+	count = 0;
 
 	for (size_t i = 0; i < spec->missing_count; i++)
 		missing[i] = sg_record_text(sg_feature_infos[spec->missing[i]].name);
@@ -178,11 +186,13 @@ static int record_start(const struct sg_session_spec *spec, struct sg_audit *aud
 
 static int start(struct sg_session_spec *spec, struct sg_supervisor *supervisor, struct sg_error *error)
 {
+	char hash[2 * SG_POLICY_HASH_SIZE + 1];
 	const struct sg_audit_options audit = {
-	    .session = spec->session, .log = spec->log, .no_wait = true, .early_end = true};
+	    .session = spec->session, .log = spec->log, .policy = hash, .no_wait = true, .early_end = true};
 	uint64_t sync = SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP;
 	int status = leave_streams(error);
 
+	sg_policy_hash_text(spec->policy, hash);
 	if (status == 0)
 		status = take_identity(spec, error);
 	if (status == 0)
@@ -217,16 +227,38 @@ static int start(struct sg_session_spec *spec, struct sg_supervisor *supervisor,
 	return status < 0 ? sg_error_set_errno(error, status, "cannot start the session") : 0;
 }
 
+/*
+ * Ends the log. An auditor that somebody stopped goes on; one that does not end all the same is killed, so that nothing of the
+ * session stays. Returns 0, or why the record is not complete.
+ */
+static int end_record(struct sg_supervisor *supervisor, int exit_status)
+{
+	const struct sg_record record = {.kind = SG_RECORD_SESSION_END, .audience = sg_record_text("owner"),
+					 .exit_status = exit_status};
+	SG_AUTO_FD int auditor = fcntl(sg_audit_pidfd(supervisor->audit), F_DUPFD_CLOEXEC, 3);
+	int status;
+
+	(void)pidfd_send_signal(auditor, SIGCONT, NULL, 0);
+	status = sg_audit_stop(supervisor->audit, &record, STOP_TIMEOUT_MS, NULL);
+	supervisor->audit = NULL;
+	if (status == -ETIMEDOUT)
+		(void)pidfd_send_signal(auditor, SIGKILL, NULL, 0);
+	return status;
+}
+
 static void end(struct sg_session_spec *spec, struct sg_supervisor *supervisor, int status)
 {
-	struct sg_record record = {.kind = SG_RECORD_SESSION_END, .audience = sg_record_text("owner"), .exit_status = status};
-	struct sg_audit_result result;
-	bool started = supervisor->command_started;
+	const bool started = supervisor->command_started;
+	char text[SG_CONTROL_TEXT_MAX];
+	int recorded;
 
 	sg_world_done(&supervisor->world);
-	(void)sg_audit_stop(supervisor->audit, &record, STOP_TIMEOUT_MS, &result);
+	recorded = end_record(supervisor, status);
+	(void)snprintf(text, sizeof(text), "the record %s is not complete: %s", spec->log_path, sg_audit_words(recorded));
 	if (!started && supervisor->failure[0] != '\0')
 		send_control(spec->control, SG_CONTROL_FAILED, status, supervisor->failure, -1);
+	else if (recorded < 0)
+		send_control(spec->control, SG_CONTROL_FAILED, 125, text, -1);
 	else
 		send_control(spec->control, SG_CONTROL_ENDED, status, "", -1);
 }

@@ -17,6 +17,8 @@ struct sg_session_spec {
 	struct sg_world_spec world;   /* complete but for the mounts, which are the plan's */
 	const char *session;          /* session id */
 	int log;                      /* open for appending */
+	const char *log_path;         /* its name, for messages */
+	const char *user;             /* the caller's name, for the record; NULL: not known */
 	int control;                  /* our end of the socket to the front end */
 	int parent;                   /* -1, or as root a socket: the parent sends the mounts once it has written the maps */
 	int door;                     /* the listening end of the session's door, or -1 */

@@ -117,6 +117,12 @@ int sg_replace_descriptor(struct sg_request *request, int number, int fd, bool c
  */
 int sg_report(struct sg_request *request, const struct sg_decision *decision, const char *object, const char *named);
 
+/*
+ * 0 if a record would be taken now, else the error (sg_audit_alive); then the person at the terminal is told, at most once a
+ * second. Does not block.
+ */
+int sg_report_possible(struct sg_supervisor *supervisor);
+
 /* Records that a program was executed: name, argv and working directory are read at the exec stop of thread `tid`. */
 int sg_report_exec(struct sg_supervisor *supervisor, pid_t tid, const char *program);
 

@@ -46,6 +46,7 @@ struct sg_surroundings {
 	bool wsl;              /* Windows Subsystem for Linux */
 	const char
 		*session; /* within a ShellGuard session: its id (borrowed from the environment), or NULL */
+	bool foreign_proc;     /* /proc shows the processes of another PID namespace than ours */
 	const char *ci;   /* "GitHub Actions", "GitLab CI", "CI", or NULL */
 };
 

@@ -31,12 +31,20 @@ static const char *find_container(void)
 	return (name != NULL && *name != '\0') || exists("/run/systemd/container") ? "container" : NULL;
 }
 
+static bool is_foreign_proc(void)
+{
+	char text[16] = "";
+
+	return readlink("/proc/self", text, sizeof(text) - 1) <= 0 || strtol(text, NULL, 10) != getpid();
+}
+
 void sg_surroundings_find(struct sg_surroundings *ret)
 {
 	struct utsname host;
 
 	*ret = (struct sg_surroundings){.container = find_container(),
 					.session = getenv("SHELLGUARD_SESSION")};
+	ret->foreign_proc = is_foreign_proc();
 	ret->wsl = uname(&host) == 0 &&
 		   (strstr(host.release, "microsoft") != NULL || strstr(host.release, "Microsoft") != NULL);
 	ret->ci = getenv("GITHUB_ACTIONS") != NULL ? "GitHub Actions"
