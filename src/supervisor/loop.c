@@ -83,14 +83,14 @@ static void handle(struct sg_request *request)
 	}
 }
 
-static void receive_call(struct sg_supervisor *supervisor)
+void sg_receive_call(struct sg_supervisor *supervisor, int listener)
 {
 	struct sg_request request = {.supervisor = supervisor, .operation = "call"};
 
-	if (ioctl(supervisor->world.listener, SECCOMP_IOCTL_NOTIF_RECV, &request.notification) < 0)
+	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &request.notification) < 0)
 		return; /* ENOENT, EINTR: the caller went away before it was received */
 	request.generation = atomic_load(&supervisor->generation);
-	request.caller = (struct sg_caller){.listener = supervisor->world.listener,
+	request.caller = (struct sg_caller){.listener = listener,
 					    .id = request.notification.id,
 					    .tid = (pid_t)request.notification.pid,
 					    .proc = supervisor->view.proc};
@@ -206,7 +206,7 @@ int sg_supervise(struct sg_supervisor *supervisor)
 		if ((wait[1].revents & POLLIN) != 0)
 			drain_signals(supervisor);
 		if ((wait[0].revents & POLLIN) != 0)
-			receive_call(supervisor);
+			sg_receive_call(supervisor, supervisor->world.listener);
 		else if ((wait[0].revents & (POLLHUP | POLLERR)) != 0) /* no filtered process is left */
 			supervisor->world.listener = sg_fd_close(supervisor->world.listener);
 		if ((wait[4].revents & POLLIN) != 0)

@@ -311,7 +311,7 @@ static void open_later(struct sg_request *request, const struct opening *opening
 		sg_answer_error(request, EAGAIN);
 		return;
 	}
-	*waiter = (struct waiter){.view = request->supervisor->view, .listener = request->supervisor->world.listener,
+	*waiter = (struct waiter){.view = request->supervisor->view, .listener = request->caller.listener,
 				  .fd = sg_fd_take(&object->fd), .flags = flags, .id = request->notification.id,
 				  .close_on_exec = (opening->flags & O_CLOEXEC) != 0};
 	(void)pthread_attr_init(&attributes);

@@ -92,7 +92,7 @@ static void send_answer(struct sg_request *request, int64_t value, int error, ui
 		return;
 	request->answered = true;
 	/* ENOENT: the caller was killed. There is nobody left to answer. */
-	(void)ioctl(request->supervisor->world.listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+	(void)ioctl(request->caller.listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
 }
 
 static bool is_current(const struct sg_request *request)
@@ -129,7 +129,7 @@ void sg_give_descriptor(struct sg_request *request, int fd, bool close_on_exec)
 		sg_answer_error(request, EAGAIN);
 		return;
 	}
-	if (ioctl(request->supervisor->world.listener, SECCOMP_IOCTL_NOTIF_ADDFD, &give) >= 0) {
+	if (ioctl(request->caller.listener, SECCOMP_IOCTL_NOTIF_ADDFD, &give) >= 0) {
 		request->answered = true;
 		return;
 	}
@@ -151,7 +151,7 @@ int sg_replace_descriptor(struct sg_request *request, int number, int fd, bool c
 
 	if (!is_current(request))
 		return -EAGAIN;
-	return ioctl(request->supervisor->world.listener, SECCOMP_IOCTL_NOTIF_ADDFD, &give) < 0 ? -errno : 0;
+	return ioctl(request->caller.listener, SECCOMP_IOCTL_NOTIF_ADDFD, &give) < 0 ? -errno : 0;
 }
 
 bool sg_is_own(const struct sg_supervisor *supervisor, const struct stat *status)

@@ -151,6 +151,9 @@ void sg_exec_collect(struct sg_supervisor *supervisor);           /* stops of tr
 int sg_exec_timeout(const struct sg_supervisor *supervisor);      /* ms until sg_exec_expire must run; -1: none */
 void sg_exec_expire(struct sg_supervisor *supervisor);            /* looks after calls that seem to have failed */
 
+/* loop.c: receives one call of a listener, and has it handled. Does not wait for anything but the handler. */
+void sg_receive_call(struct sg_supervisor *supervisor, int listener);
+
 /* True if the object of that status lies on a file system of the world's own. */
 bool sg_is_own(const struct sg_supervisor *supervisor, const struct stat *status);
 

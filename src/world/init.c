@@ -7,15 +7,15 @@
  * own filter leaves it just the calls of its loop; all that the world can do to it is to exit, be stopped, or send it
  * signals, which it, as a PID 1 without handlers, never gets.
  *
- * The command gives up everything in this order: terminal and streams, limits, capabilities and no_new_privs, scopes,
- * other descriptors, and last the filter; after the filter it makes no call but execve and exit_group.
+ * The command gives up everything in this order: terminal and streams, limits, capabilities and no_new_privs, other
+ * descriptors, and last the filter; after the filter it makes no call but execve and exit_group. The Landlock scopes and the
+ * keyring of the world are its keeper's already (keeper.c).
  */
 #include "world/init.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
-#include <linux/keyctl.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
@@ -136,17 +136,6 @@ static int set_limits(const struct sg_world_spec *spec, struct sg_error *error)
 	return 0;
 }
 
-/*
- * A session keyring is inherited, and whoever possesses it may use the keys in it, in whatever user namespace. So the world
- * gets an empty one of its own. ENOSYS: a kernel without keys.
- */
-static int leave_keyring(struct sg_error *error)
-{
-	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
-		return sg_error_set_errno(error, -errno, "cannot leave the keyring of the user's session");
-	return 0;
-}
-
 static void reset_signals(void)
 {
 	struct sigaction action = {.sa_handler = SIG_DFL};
@@ -237,7 +226,7 @@ static SG_NORETURN void run_command(const struct sg_world_spec *spec, int slave,
 
 	reset_signals();
 	if (take_group(spec, slave, &error) == 0 && place_streams(spec, slave, &error) == 0 && set_limits(spec, &error) == 0 &&
-	    sg_confine_capabilities(spec->capabilities, &error) == 0 && sg_confine_scopes(&error) == 0 &&
+	    sg_confine_capabilities(spec->capabilities, &error) == 0 &&
 	    chdir(spec->directory) < 0 && spec->directory_named)
 		(void)sg_error_set_errno(&error, -errno, "cannot enter the working directory %s in this world",
 					 spec->directory);
@@ -358,7 +347,7 @@ static SG_NORETURN void watch(const struct sg_world_spec *spec, pid_t command, i
 	/* None is for us, and setting the terminal's foreground from a background group asks that SIGTTOU is blocked. */
 	(void)sigfillset(&all);
 	(void)sigprocmask(SIG_SETMASK, &all, NULL);
-	if (sg_confine_capabilities(0, &error) < 0 || sg_confine_scopes(&error) < 0)
+	if (sg_confine_capabilities(0, &error) < 0)
 		fail(report, &error);
 	if (keep_terminal) {
 		slave = sg_fd_move_above(slave, 3);
@@ -397,7 +386,7 @@ void sg_world_init(const struct sg_world_spec *spec, int go, int report)
 	(void)umask(0);
 	if (unshare(CLONE_NEWCGROUP) < 0)
 		(void)sg_error_set_errno(&error, -errno, "cannot make a namespace of control groups");
-	if (error.code != 0 || leave_keyring(&error) < 0 || sg_mount_build(spec->mounts, spec->mount_count, &error) < 0)
+	if (error.code != 0 || sg_mount_build(spec->mounts, spec->mount_count, &error) < 0)
 		fail(report, &error);
 	if (sethostname(spec->hostname, strlen(spec->hostname)) < 0 && errno != EPERM)
 		(void)sg_error_set_errno(&error, -errno, "sethostname");

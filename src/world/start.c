@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
@@ -15,12 +14,8 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "tables/features.h"
 #include "world/init.h"
-
-#ifndef CLONE_NEWTIME
-#define CLONE_NEWTIME 0x00000080
-#endif
+#include "world/keeper.h"
 
 static int64_t now_ms(void)
 {
@@ -28,121 +23,6 @@ static int64_t now_ms(void)
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* clone3 behaves as fork here: no stack, no shared memory. */
-static pid_t clone_with(uint64_t flags, int group, int *ret_pidfd)
-{
-	struct clone_args arguments = {
-	    .flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_PIDFD |
-		     flags,
-	    .pidfd = (uint64_t)(uintptr_t)ret_pidfd,
-	    .exit_signal = SIGCHLD,
-	};
-	long pid;
-
-	if (group > 0) {
-		arguments.flags |= CLONE_INTO_CGROUP;
-		arguments.cgroup = (uint64_t)(unsigned int)group;
-	}
-	pid = syscall(SYS_clone3, &arguments, sizeof(arguments));
-	return pid < 0 ? -errno : (pid_t)pid;
-}
-
-/*
- * A time namespace where there is one: without, the world has the host's clock offsets, which it cannot change. The
- * namespace of control groups is made by the first process itself: its root is the group that its maker was in.
- */
-static pid_t clone_first(const struct sg_world_spec *spec, int *ret_pidfd)
-{
-	const bool timed = !sg_feature_hidden(SG_FEATURE_TIME_NAMESPACES);
-	pid_t pid = clone_with(timed ? CLONE_NEWTIME : 0, spec->group, ret_pidfd);
-
-	if (timed && (pid == -EINVAL || pid == -ENOSPC))
-		pid = clone_with(0, spec->group, ret_pidfd);
-	if (pid < 0 && spec->group > 0 && !spec->group_required)
-		pid = clone_with(timed ? CLONE_NEWTIME : 0, -1, ret_pidfd);
-	return pid;
-}
-
-static SG_NORETURN void keeper_fail(int report, const struct sg_error *error)
-{
-	struct sg_world_report message = {.kind = SG_WORLD_REPORT_FAILED, .number = error->code};
-
-	(void)snprintf(message.text, sizeof(message.text), "%s", error->text);
-	(void)sg_fd_send(report, &message, sizeof(message), NULL, 0);
-	_exit(125);
-}
-
-/* Keeps what the supervisor sends until the world has ended; when the supervisor dies, ends the world. */
-static SG_NORETURN void keep(int supervisor, int socket, pid_t first, int first_pidfd)
-{
-	struct pollfd wait[] = {{.fd = supervisor, .events = POLLIN},
-				{.fd = first_pidfd, .events = POLLIN},
-				{.fd = socket, .events = POLLIN}};
-	int kept[SG_FD_PASS_MAX], status = 0;
-	size_t count;
-	char byte;
-
-	for (;;) {
-		if (poll(wait, SG_ARRAY_SIZE(wait), -1) < 0 && errno != EINTR)
-			break;
-		/*
-		 * The descriptors stay open, by number only, for as long as we live: that is their purpose. First of all:
-		 * a message that is left unread when we end would make the supervisor's end of the socket fail
-		 * (ECONNRESET) instead of giving it the status.
-		 */
-		if (wait[2].revents != 0 && sg_fd_receive(socket, &byte, 1, kept, SG_FD_PASS_MAX, &count) <= 0)
-			break;
-		if ((wait[0].revents | wait[1].revents) != 0)
-			break;
-	}
-	(void)kill(first, SIGKILL);
-	while (waitpid(first, &status, 0) < 0 && errno == EINTR)
-		continue;
-	/* What is left unread when the socket closes would reach the supervisor as ECONNRESET, before the status. */
-	while (recv(socket, &byte, 1, MSG_DONTWAIT) > 0)
-		continue;
-	(void)sg_fd_send(socket, &status, sizeof(status), NULL, 0);
-	_exit(0);
-}
-
-static SG_NORETURN void run_keeper(const struct sg_world_spec *spec, int supervisor, int socket, int report)
-{
-	struct sg_error error = SG_ERROR_INIT;
-	int go[2], first_pidfd = -1;
-	sigset_t all;
-	pid_t first;
-
-	(void)prctl(PR_SET_NAME, "sg-keeper", 0, 0, 0);
-	(void)sigfillset(&all);
-	(void)sigprocmask(SIG_SETMASK, &all, NULL);
-	if (pipe2(go, O_CLOEXEC) < 0) {
-		(void)sg_error_set_errno(&error, -errno, "pipe");
-		keeper_fail(report, &error);
-	}
-	first = clone_first(spec, &first_pidfd);
-	if (first < 0) {
-		(void)sg_error_set_errno(&error, first, "cannot make the namespaces of the world");
-		keeper_fail(report, &error);
-	}
-	if (first == 0) {
-		sg_fd_close(go[1]);
-		sg_fd_close(socket);
-		sg_fd_close(supervisor);
-		sg_world_init(spec, go[0], report);
-	}
-	if (sg_identity_write_maps(spec->identity, first, true, &error) < 0) {
-		(void)kill(first, SIGKILL);
-		keeper_fail(report, &error);
-	}
-	(void)sg_fd_write_full(go[1], "", 1);
-	/* All else that we inherited is not ours to keep: only these four stay. */
-	int held[] = {supervisor, socket, first_pidfd};
-	for (int i = 0; i < 3; i++)
-		held[i] = sg_fd_move_above(held[i], 1000);
-	(void)close_range(0, 999, 0);
-	keep(held[0], held[1], first, held[2]);
 }
 
 static int open_pidfd(pid_t pid)
@@ -294,6 +174,13 @@ static int await_seal(const struct sg_world *world, int64_t deadline, struct sg_
 	return 0;
 }
 
+int sg_world_hold(const struct sg_world *world, const int *listeners, size_t count)
+{
+	const uint32_t request = SG_KEEPER_HOLD;
+
+	return sg_fd_send(world->keeper_socket, &request, sizeof(request), listeners, count);
+}
+
 static int collect(struct sg_world *world, int report_socket, struct sg_error *error)
 {
 	int64_t deadline = now_ms() + SG_WORLD_START_SECONDS * 1000;
@@ -312,9 +199,9 @@ static int collect(struct sg_world *world, int report_socket, struct sg_error *e
 	}
 	status = await_seal(world, deadline, error);
 	if (status == 0) {
-		int listeners[] = {world->listener, world->first_listener};
+		const int listeners[] = {world->listener, world->first_listener};
 
-		status = sg_fd_send(world->keeper_socket, "", 1, listeners, 2);
+		status = sg_world_hold(world, listeners, SG_ARRAY_SIZE(listeners));
 		if (status < 0)
 			(void)sg_error_set_errno(error, status, "the keeper is gone");
 	}
@@ -340,7 +227,7 @@ int sg_world_start(const struct sg_world_spec *spec, struct sg_world *ret, struc
 	if (world.keeper == 0) {
 		sg_fd_close(reports[0]);
 		sg_fd_close(keeper[0]);
-		run_keeper(spec, self, keeper[1], reports[1]);
+		sg_keeper_run(spec, self, keeper[1], reports[1]);
 	}
 	status = world.keeper < 0 ? -errno : 0;
 	sg_fd_close(reports[1]);

@@ -105,6 +105,12 @@ int sg_world_start(const struct sg_world_spec *spec, struct sg_world *ret, struc
 
 enum { SG_WORLD_START_SECONDS = 20 };
 
+/*
+ * Gives the keeper a second copy of listeners: as long as it lives, a call is never answered ENOSYS by the end of the first
+ * copy's holder. Returns 0 or a negative errno value. The listeners stay the caller's.
+ */
+int sg_world_hold(const struct sg_world *world, const int *listeners, size_t count);
+
 /* Kills all that is left of the world and of the keeper, waits for both, and closes the descriptors. */
 void sg_world_done(struct sg_world *world);
 
