@@ -27,7 +27,7 @@ def parse(arguments):
     parser.add_argument("--plot", metavar="FILE", help="write the ratios as SVG")
     parser.add_argument("--update", metavar="FILE", help="refresh the block between this user's markers in a document")
     parser.add_argument("--from", metavar="FILE", dest="source", help="measure nothing: take the JSON of an earlier run")
-    parser.add_argument("--shellguard", metavar="PATH", help="the program (BUILD/src/shellguard)")
+    parser.add_argument("--shellguard", metavar="PATH", help="the program (BUILD/shellguard)")
     parser.add_argument("--build", default=os.path.join(SOURCE_ROOT, "build"), help="the meson build folder (%(default)s)")
     parser.add_argument("--workdir", default="/var/tmp", help="a folder on disk for the work folder (%(default)s)")
     parser.add_argument("--keep", action="store_true", help="do not remove the work folder; its name is printed")
