@@ -25,7 +25,7 @@ class Context:
         self.quick = options.quick
         self.source_root = source_root
         self.build = os.path.abspath(options.build)
-        self.shellguard = os.path.abspath(options.shellguard or os.path.join(self.build, "src", "shellguard"))
+        self.shellguard = os.path.abspath(options.shellguard or os.path.join(self.build, "shellguard"))
         self.keep = options.keep
         built = {name: self._built(name) for name in ("loops", "timer")}
         os.makedirs(options.workdir, exist_ok=True)
