@@ -52,13 +52,14 @@ def run_program(test, totals):
     totals["passed"] += 0 if code == 77 else cases if not failed else max(cases - failed, 0)
 
 
-def run_pytest(suite, totals):
-    folder = os.path.join(ROOT, "tests", suite)
+def run_pytest(suite, totals, files=()):
+    """A whole suite, or only some of its files."""
     report = os.path.join(BUILD, "pytest-%s.xml" % suite)
+    what = [os.path.join(ROOT, file) for file in files] or [os.path.join(ROOT, "tests", suite)]
     start = time.monotonic()
     code = subprocess.run([sys.executable if "/usr/bin" in sys.executable else "/usr/bin/python3", "-m", "pytest", "-q",
                            "-p", "no:cacheprovider", "-m", "unsettled or not unsettled" if UNSETTLED else "not unsettled",
-                           "-W", "ignore::pytest.PytestUnknownMarkWarning", "--tb=short", "--junit-xml", report, folder],
+                           "-W", "ignore::pytest.PytestUnknownMarkWarning", "--tb=short", "--junit-xml", report] + what,
                           cwd=ROOT, env=dict(os.environ, PYTHONDONTWRITEBYTECODE="1")).returncode
     if code == 5 or not os.path.exists(report):
         print("FAIL  %s: no test ran" % suite)
@@ -81,7 +82,10 @@ def main():
     for test in meson_tests(wanted):
         run_program(test, totals)
     for suite in PYTEST_SUITES:
-        if os.path.isdir(os.path.join(ROOT, "tests", suite)) and (not wanted or suite in wanted) and \
+        files = sorted(name for name in wanted if name.startswith("tests/%s/" % suite))
+        if files and suite not in wanted:
+            run_pytest(suite, totals, files)
+        elif os.path.isdir(os.path.join(ROOT, "tests", suite)) and (not wanted or suite in wanted) and \
            any(n.startswith("test_") for n in os.listdir(os.path.join(ROOT, "tests", suite))):
             run_pytest(suite, totals)
     if MUST_WORK and totals["skipped"]:
