@@ -210,6 +210,8 @@ int sg_net_find_peer(struct sg_request *request, const struct sg_net_socket *soc
 	if (address->abstract)
 		return find_abstract(request, socket, address, ret);
 	status = sg_resolve(&supervisor->view, &request->caller, AT_FDCWD, address->name, 0, &object);
+	if (status == -ENOENT && sg_caller_valid(&request->caller))
+		sg_net_report_absent(request, address->name);
 	if (status < 0)
 		return status;
 	if (!sg_caller_valid(&request->caller))

@@ -252,6 +252,12 @@ void sg_net_peer_done(struct sg_net_peer *peer);
 int sg_net_find_peer(struct sg_request *request, const struct sg_net_socket *socket,
 		     const struct sg_address *address, struct sg_net_peer *ret);
 
+/*
+ * net_absent.c: the path is not there for the caller (-ENOENT). Where that is because no rule allows a socket in a part of the
+ * host that the world does not see, the refusal is recorded and told. Answers nothing.
+ */
+void sg_net_report_absent(struct sg_request *request, const char *path);
+
 /* bind to a unix path. Answers. */
 void sg_net_bind_path(struct sg_request *request, const struct sg_net_socket *socket,
 		      const struct sg_address *address);

@@ -139,6 +139,20 @@ static int open_source(const struct sg_mount *mount)
 	return fd < 0 ? -1 : (int)fd;
 }
 
+/* What is only read needs no map: without one the world's root sees it as any other user does, which is less. */
+static int map_ids(const struct sg_mount *mount, int tree, int user_namespace, struct sg_error *error)
+{
+	struct mount_attr map = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (__u64)(unsigned int)user_namespace};
+	const bool hidden = sg_feature_hidden(SG_FEATURE_IDMAPPED_MOUNTS);
+
+	if (!hidden && mount_setattr(tree, "", AT_EMPTY_PATH, &map, sizeof(map)) == 0)
+		return 0;
+	if ((mount->flags & SG_MOUNT_WRITE) == 0)
+		return 0;
+	return sg_error_set(error, hidden ? -EOPNOTSUPP : -errno, SG_MOUNT_NOT_MAPPED, mount->source,
+			    hidden ? "hidden for a test" : strerrordesc_np(errno));
+}
+
 /* Clones the source as a detached tree with its attributes set. Returns the descriptor or a negative errno value. */
 static int clone_source(const struct sg_mount *mount, int user_namespace, struct sg_error *error)
 {
@@ -157,12 +171,10 @@ static int clone_source(const struct sg_mount *mount, int user_namespace, struct
 	    mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &change, sizeof(change)) < 0)
 		return sg_error_set_errno(error, -errno, "cannot set the mount attributes of %s", mount->source);
 	if ((mount->flags & SG_MOUNT_OWNED) != 0 && user_namespace >= 0) {
-		struct mount_attr map = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (__u64)(unsigned int)user_namespace};
+		int status = map_ids(mount, tree, user_namespace, error);
 
-		if (sg_feature_hidden(SG_FEATURE_IDMAPPED_MOUNTS))
-			return sg_error_set(error, -EOPNOTSUPP, SG_MOUNT_NOT_MAPPED, mount->source, "hidden for a test");
-		if (mount_setattr(tree, "", AT_EMPTY_PATH, &map, sizeof(map)) < 0)
-			return sg_error_set(error, -errno, SG_MOUNT_NOT_MAPPED, mount->source, strerrordesc_np(errno));
+		if (status < 0)
+			return status;
 	}
 	return sg_fd_take(&tree);
 }

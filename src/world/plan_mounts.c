@@ -60,17 +60,37 @@ static void add_named_devices(struct sg_planner *planner)
 	}
 }
 
-/* On most hosts /bin is a link into /usr: programs name it so, and it leads only where the world may go anyway. */
+/* Something of the folder, or the folder itself, is mounted. */
+static bool has_root_in(const struct sg_planner *planner, const char *folder)
+{
+	const size_t length = strlen(folder);
+
+	for (size_t i = 0; i < planner->root_count; i++)
+		if (strncmp(planner->roots[i].path, folder, length) == 0 &&
+		    (planner->roots[i].path[length] == '/' || planner->roots[i].path[length] == '\0'))
+			return true;
+	return false;
+}
+
+/*
+ * On most hosts /bin is a link into /usr, and /var/run one to /run: programs name things so, and it leads only where the
+ * world may go anyway. `into`: made only where something of that folder is there.
+ */
 static void add_usual_links(struct sg_planner *planner)
 {
-	static const char *const names[] = {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"};
+	static const struct {
+		const char *name, *into;
+	} usual[] = {{"/bin", NULL},   {"/sbin", NULL},   {"/lib", NULL},	{"/lib32", NULL},
+		     {"/lib64", NULL}, {"/libx32", NULL}, {"/var/run", "/run"}};
 
-	for (size_t i = 0; i < SG_ARRAY_SIZE(names); i++) {
+	for (size_t i = 0; i < SG_ARRAY_SIZE(usual); i++) {
 		struct stat status;
 		const char *canonical;
 
-		if (lstat(names[i], &status) == 0 && S_ISLNK(status.st_mode))
-			(void)sg_plan_canonical(planner, names[i], &canonical);
+		if (usual[i].into != NULL && !has_root_in(planner, usual[i].into))
+			continue;
+		if (lstat(usual[i].name, &status) == 0 && S_ISLNK(status.st_mode))
+			(void)sg_plan_canonical(planner, usual[i].name, &canonical);
 	}
 }
 
@@ -96,7 +116,12 @@ static void add_root_mount(struct sg_planner *planner, struct sg_plan_root *root
 			  NULL);
 		return;
 	}
-	if (root->write && planner->options->owned)
+	/*
+	 * A file that a rule names by itself is for the world's root to read as the caller's root does: a key of mode 0600, a
+	 * private dot file. Trees that cannot be written stay as they are on disk: what root alone may read in them is not
+	 * granted by a rule that speaks of everything there.
+	 */
+	if (planner->options->owned && (root->write || (!root->folder && root->rule->kind != SG_RULE_ALLOW)))
 		flags |= SG_MOUNT_OWNED;
 	add_mount(planner, SG_MOUNT_TREE, flags, 0, root->path, root->path);
 	if (planner->status == 0) {

@@ -31,6 +31,7 @@ live = load_live()
 prefix, sg = live.prefix, live.sg
 
 from terminal import Terminal  # noqa: E402  (after the path is set)
+from town import Town  # noqa: E402
 
 BASHRC = """case $- in *i*) ;; *) return ;; esac
 PS1='\\u@\\h:\\w\\$ '
@@ -45,6 +46,7 @@ class Day:
     def __init__(self, sg, etc):
         self.sg, self.who = sg, sg.who
         self.setup = []            # shell commands run as root in the private mount namespace before each program
+        self.network = []          # what a command is put behind to be in another network namespace
         self.private = os.getuid() == 0
         if self.private:
             self.name = "root" if sg.who == "root" else live.USER
@@ -103,7 +105,7 @@ class Day:
         inner = ["sh", "-c", 'cd "$0" && exec "$@"', self.project] + self.sg.command(command)
         if not self.private:
             return inner
-        return ["unshare", "--mount", "--propagation", "private", "sh", "-c", "set -e; %s; exec \"$@\"" % "; ".join(self.setup), "sh"] + inner
+        return self.network + ["unshare", "--mount", "--propagation", "private", "sh", "-c", "set -e; %s; exec \"$@\"" % "; ".join(self.setup), "sh"] + inner
 
     def guarded(self, *command, profile="developer", options=()):
         self.sg.count += 1
@@ -126,6 +128,10 @@ class Day:
         """The same script without ShellGuard."""
         return self._run(self.plain("/bin/sh", "-c", script), stdin, timeout, env)
 
+    def cli(self, *arguments):
+        """Another command of the program, outside of any world."""
+        return self._run(self._wrap([self.sg.program] + list(arguments)), b"", 60, None)
+
     def both(self, script, **kwargs):
         """Runs it outside, then inside, each in the project as it was; the two must give the same. Returns the inner one."""
         here = self.seen(self.project)
@@ -142,9 +148,19 @@ class Day:
         assert (within.status, within.stdout) == (without.status, without.stdout), within.stderr + without.stderr
         return within
 
+    def told(self, script, **kwargs):
+        """What a person sees who runs the script of sh in a world: everything on one terminal, and our lines among it."""
+        with self.terminal("/bin/sh", "-c", script, **kwargs) as t:
+            t.wait(120)
+            return t.text
+
     def terminal(self, *command, guarded=True, env=None, rows=24, columns=80, **kwargs):
         return Terminal(self.guarded(*command, **kwargs) if guarded else self.plain(*command), self.environment(env), "/",
                         rows=rows, columns=columns)
+
+    def reported(self, object_, log=None):
+        """The refusals of that object in the record of the last session."""
+        return live.Result(0, "", "", log or self.log).refusals(object_)
 
     def close(self):
         if not self.private:
@@ -168,8 +184,29 @@ def etc():
             if fields[0] == live.USER:
                 fields[5:7] = ["/home/" + live.USER, "/bin/bash"]
             f.write(":".join(fields) + "\n")
+    # A password that nothing matches, but no locked account: people log in with a key.
+    subprocess.run(["sed", "-i", "s/^%s:[^:]*:/%s:*:/" % (live.USER, live.USER), os.path.join(folder, "shadow")], check=True)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def servers(etc):
+    """The town, for the whole run: its servers are started as they are asked for."""
+    if os.getuid() != 0:
+        live.cannot("a network of its own needs root")
+    for program in ("ip", "nsenter"):
+        need(program)
+    one = Town(etc, live.USER)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def town(servers, day):
+    """The town, with the day's programs on its near side."""
+    day.network = ["nsenter", "--net=/proc/%d/ns/net" % servers.near]
+    return servers
 
 
 @pytest.fixture

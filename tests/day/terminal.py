@@ -71,6 +71,41 @@ class Terminal:
                                      % ("the time was up" if more else "the command ended", pattern, self.text[self.seen:][-3000:]))
             more = self._read(0.2)
 
+    def foreground(self):
+        """What is in the foreground of any terminal below: (pid, state) of each process. (`tpgid` is of the process's own
+        terminal: the world's within a world.)"""
+        parents, found = {}, []
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open("/proc/%s/stat" % name, "rb") as f:
+                    fields = f.read().rsplit(b")", 1)[1].split()
+            except OSError:
+                continue
+            state, parent, group, terminal, foreground = fields[0], int(fields[1]), int(fields[2]), int(fields[4]), int(fields[5])
+            parents[int(name)] = parent
+            if terminal != 0 and group == foreground:
+                found.append((int(name), state.decode()))
+        below = []
+        for pid, state in found:
+            at = pid
+            while at not in (0, 1, self.pid):
+                at = parents.get(at, 0)
+            if at == self.pid:
+                below.append((pid, state))
+        return below
+
+    def idle(self, timeout=TIMEOUT):
+        """Waits until every process in the foreground sleeps: a program that has shown its prompt has then set its terminal
+        up and waits for keys. (Between the prompt and that some programs lose a signal, or throw away what is typed.)"""
+        deadline = time.monotonic() + timeout
+        while True:
+            states = self.foreground()
+            if states and all(state == "S" for _, state in states):
+                return
+            if time.monotonic() > deadline:
+                raise AssertionError("what is in the foreground does not come to rest: %r; the screen:\n%s" % (states, self.text[-2000:]))
+            self._read(0.01)
+
     def send(self, text):
         os.write(self.master, text.encode())
 

@@ -222,3 +222,19 @@ def test_no_descriptor_of_the_caller_comes_along(sg, secret):
         os.close(high)
     assert "secret" not in done.stdout and "key" not in done.stdout
     assert str(far) not in done.stdout.split()
+
+
+def test_a_named_file_is_read_as_its_owner_reads_it(sg):
+    """A key of mode 0600 that a rule names by itself; a rule for a tree gives root's world no more than any user may read."""
+    for folder in ("named", "tree"):
+        sg.write(folder + "/key", "the-key\n", mode=0o600, folder=sg.home)
+        sg.write(folder + "/other", "the-other\n", mode=0o600, folder=sg.home)
+    named, tree = os.path.join(sg.home, "named"), os.path.join(sg.home, "tree")
+    text = profile([]).replace('"tmp", "write"', '"tmp"').replace('"/etc/**"]', '"/etc/**", "%s/key", "%s/**"]' % (named, tree))
+    done = sg.shell(text, "cat {0}/key; cat {0}/other; stat -c %u {0}/key; echo x >> {0}/key; ls {0}".format(named))
+    assert done.stdout == "the-key\n%d\nkey\n" % sg.uid, done.stderr
+    done = sg.shell(text, "cat %s/key" % tree)
+    assert done.stdout == ("" if sg.who == "root" else "the-key\n"), done.stderr
+    # Nothing of it leads elsewhere: the mode and the owner are not to be changed, nor the file linked.
+    done = sg.shell(text.replace('Flags = ["tmp"', 'Flags = ["tmp", "attributes"'), "chmod 644 {0}/key; chown 1 {0}/key; ln {0}/key /tmp/k; ls /tmp".format(named))
+    assert done.stdout == "" and os.stat(named + "/key").st_mode & 0o777 == 0o600

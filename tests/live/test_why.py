@@ -177,6 +177,35 @@ def test_unix_socket_is_proposed(sg):
         assert sg.run(with_line(profile, section, line), "/usr/bin/python3", "-c", script % (folder + "/a1.sock")).status != 0
 
 
+def test_absent_unix_socket_is_explained(sg):
+    """A service's socket in a folder that no rule grants: ENOENT, and a refusal that names the rule; the host is not asked."""
+    folder = tree(sg)
+    script = ("import os, socket, sys\nfor path in sys.argv[1:]:\n    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):\n        s = socket.socket(socket.AF_UNIX, kind)\n"
+              "        try: s.connect(path) if kind == socket.SOCK_STREAM else s.sendto(b'x', path)\n        except OSError as e: print(e.errno)\n"
+              "        else: print('up', path)\n")
+    place = os.path.join(folder, "service")
+    # Without /tmp of its own: a name in there is the world's, and only missing.
+    profile = BASE.replace('Flags = ["tmp"]\n', "") + '[Networking]\nFlags = ["unix"]\nAllow = ["unix:/srv/allowed/*"]\n'
+    hide = profile.replace('Exec = ["/usr/**"]', 'Exec = ["/usr/**"]\nHide = ["/srv/hidden/**"]')
+    with socket.socket(socket.AF_UNIX) as wanted:
+        wanted.bind(place)
+        os.chmod(place, 0o666)
+        wanted.listen()
+        first = sg.run(hide, "/usr/bin/python3", "-c", script, place, folder + "//./nothing", "/srv/hidden/x", "/srv/allowed/x",
+                       "/var/run/nscd/socket", "/dev/log", "/usr/share/none")
+        assert first.stdout == "2\n" * 14, first.stdout
+        refused = [(r["operation"], r["object"], r["error"]) for r in first.refusals()]
+        assert refused == [(word, name, "ENOENT") for name in (place, folder + "/nothing") for word in ("connect to", "send to")]
+        section, line, option, value = proposal(why(sg, first.log, str(first.refusals()[0]["seq"]))[1])
+        assert (section, line, option) == ("Networking", 'Allow = ["unix:%s"]' % place, "--allow")
+        for done in (sg.run(with_line(profile, section, line), "/usr/bin/python3", "-c", script, place, folder + "/other"),
+                     sg.run(profile, "/usr/bin/python3", "-c", script, place, folder + "/other", options=[option, value])):
+            assert done.stdout.split("\n")[0] == "up " + place and done.stdout.count("up") == 1, done.stdout + done.stderr
+    assert sg.run(BASE + profile[profile.index("[Networking]"):], "/usr/bin/python3", "-c", script, place).refusals() == []
+    seen, _ = read_terminal(sg, profile.replace('[Filesystem]', '[Filesystem]\nFlags = ["tty"]'), "exec python3 -c '%s' %s" % (script.replace("'", '"'), place))
+    assert re.search(r"shellguard: python3\S* may not connect to %s: no rule allows a socket of the host by this name" % re.escape(place), seen), seen
+
+
 def test_change_is_proposed(sg):
     folder = tree(sg)
     profile = BASE.replace('Flags = ["tmp"]', 'Flags = ["tmp", "attributes"]')
