@@ -15,6 +15,10 @@ test: all
 test-kernel: all
 	@tools/test-kernel
 
+# The live and escape tests with each kernel feature that can be done without hidden in turn, then with all of them hidden.
+test-features: all
+	@tools/test-features $(FEATURE)
+
 # The first two commands of the README on a Debian 12 with nothing but a shell and apt.
 test-fresh:
 	@tools/test-fresh
@@ -67,4 +71,4 @@ install: all
 clean:
 	@rm -rf $(BUILD)
 
-.PHONY: all test test-asan test-tsan test-clang analyze fuzz test-kernel test-fresh bench install clean
+.PHONY: all test test-features test-asan test-tsan test-clang analyze fuzz test-kernel test-fresh bench install clean

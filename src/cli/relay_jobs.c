@@ -160,14 +160,15 @@ static void stop(struct sg_relay_state *state, int signal_number, bool whole_gro
  * By SIGTTIN or SIGTTOU the command asks for the terminal: it is taken, or, in the background, we stop as the
  * command would have. By SIGTSTP (Ctrl-Z inside) our whole process group stops, as it would if the terminal
  * had sent the signal to it; after a SIGTSTP that we passed on, or another signal that someone sent to the
- * command alone, only we do.
+ * command alone, only we do. Without a terminal there is no job control that would continue us: whoever stopped the
+ * command may continue it, and we go on.
  */
 void sg_relay_command_stopped(struct sg_relay_state *state, int signal_number)
 {
 	bool wants_terminal = signal_number == SIGTTIN || signal_number == SIGTTOU;
 	bool from_keys = signal_number == SIGTSTP && state->terminal.raw && state->stop_ns == 0;
 
-	if (state->phase != PHASE_RUNNING)
+	if (state->phase != PHASE_RUNNING || (state->terminal.fd < 0 && state->stop_ns == 0))
 		return;
 	if (wants_terminal && state->terminal.fd >= 0) {
 		state->wants_keys = true;

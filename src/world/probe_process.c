@@ -33,7 +33,7 @@ static int nothing(const struct sg_trial *trial)
 /* Ubuntu gives the namespace, but no capability in it. */
 static int has_capabilities(const struct sg_trial *trial)
 {
-	return unshare(CLONE_NEWUTS) < 0 ? sg_trial_fail(trial, "a capability in the user namespace") : 0;
+	return chroot("/") < 0 ? sg_trial_fail(trial, "a capability in the user namespace") : 0;
 }
 
 static const struct {

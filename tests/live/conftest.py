@@ -17,6 +17,8 @@ BUILD = os.environ.get("SG_BUILD_ROOT") or os.path.join(ROOT, "build")
 MUST_WORK = os.environ.get("SG_MUST_WORK") == "1"
 USER = "sgtest"
 TIMEOUT = 60
+# Features that the program is to take for missing, in every test of the run (tools/test-features); "" for none.
+HIDDEN = os.environ.get("SG_TEST_HIDE", "")
 
 # A build with AddressSanitizer links tests/sanitize/report.c. Leaks are for the unit tests: a search for them needs ptrace.
 # No symbols in the report: looking them up takes system calls that a confined process does not have.
@@ -84,6 +86,8 @@ class Identity:
     def environment(self, extra=None):
         env = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": self.home, "LANG": "C.UTF-8",
                "XDG_STATE_HOME": os.path.join(self.home, "state"), "SHELL": "/bin/sh"}
+        if HIDDEN:
+            env["SG_HIDE_FEATURES"] = HIDDEN
         env.update(extra or {})
         if self.reports:
             env.update({"SG_SANITIZER_REPORT": self.reports, "ASAN_OPTIONS": ASAN, "UBSAN_OPTIONS": UBSAN})
@@ -160,7 +164,8 @@ def prefix():
     folder = tempfile.mkdtemp(prefix="sg-prefix-", dir="/var/tmp")
     os.chmod(folder, 0o755)
     os.makedirs(os.path.join(folder, "bin"))
-    shutil.copy(os.path.join(BUILD, "shellguard"), os.path.join(folder, "bin"))
+    program = os.path.join(BUILD, "tests", "live", "shellguard-hiding") if HIDDEN else os.path.join(BUILD, "shellguard")
+    shutil.copy(program, os.path.join(folder, "bin", "shellguard"))
     shutil.copytree(os.path.join(ROOT, "profiles"), os.path.join(folder, "share", "shellguard", "profiles"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,5 +1,6 @@
 """The manual pages and completions: up to date with the tables, and fit for use."""
 import os
+import re
 import shutil
 import subprocess
 
@@ -79,3 +80,15 @@ def test_tables_for_the_documents(prefix):
     assert "| `start` | Runtime | " in flags and "| [Filesystem] | `ReadOnly` | a list of texts | may be read |" in keys
     wrong = subprocess.run([program, "_document", "nothing"], capture_output=True, text=True)
     assert wrong.returncode == 2 and "usage: shellguard _document" in wrong.stderr
+
+
+@pytest.mark.parametrize("page", ["promises", "escapes", "architecture"])
+def test_the_tests_that_are_named_exist(page):
+    with open(os.path.join(ROOT, "docs", page + ".md"), encoding="utf-8") as f:
+        named = set(re.findall(r"`(live|day|escape|unit|fault)(?:/(test_\w+)(?:\.py)?)?(?:::(test_\w+))?`", f.read()))
+    assert named
+    for suite, file, test in named:
+        folder = os.path.join(ROOT, "tests", suite)
+        files = [n for n in os.listdir(folder) if n.startswith("test_") and (not file or n.split(".")[0] == file)]
+        assert files, (page, suite, file)
+        assert not test or any("\ndef %s(" % test in open(os.path.join(folder, n), encoding="utf-8").read() for n in files), (page, file, test)
