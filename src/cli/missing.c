@@ -9,7 +9,6 @@
 /* What it means for a world that a feature is accepted as missing. */
 static const char *const accepted_words[SG_FEATURES_] = {
 	[SG_FEATURE_CGROUP_MEMORY] = "the memory of this world has no limit",
-	[SG_FEATURE_OVERLAY] = "the names that it hides are seen, though not opened",
 	[SG_FEATURE_IDMAPPED_MOUNTS] = "uid 0 of this world owns nothing of what it may write",
 };
 
@@ -80,8 +79,6 @@ int sg_missing_find(const struct sg_policy *policy, struct sg_plan *plan, const 
 {
 	int status = find_group(policy, session, group, ret);
 
-	if (status == 0 && plan->unhidden != NULL)
-		status = require(policy, SG_FEATURE_OVERLAY, plan->unhidden, "", ret);
 	if (status == 0 && identity->mapped)
 		status = find_mapping(policy, plan, ret);
 	return status;

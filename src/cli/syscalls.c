@@ -21,6 +21,10 @@ static const char *const bound[SG_CLASSES_] = {
 	[SG_CLASS_CHECKED] = "the filter looks at its arguments, then it runs natively",
 	[SG_CLASS_FILE_LOOK] =
 		"runs natively on what is mounted; the supervisor is asked where a profile needs it",
+	[SG_CLASS_FD_LOOK] = "runs natively; where a profile hides names by wildcards or in a writable "
+			     "folder, the supervisor takes them out",
+	[SG_CLASS_FILE_ENTER] = "runs natively; where a profile hides names by wildcards or in a writable "
+				"folder, the supervisor decides, and verifies which folder was entered",
 	[SG_CLASS_FILE_OPEN] = "the supervisor is asked for openings that write, and for every one where a "
 			       "profile needs it; it opens on "
 			       "behalf of the caller",

@@ -114,6 +114,23 @@ void sg_decide(const struct sg_policy *policy, struct sg_matcher *names, const c
 	ret->error = 0;
 }
 
+bool sg_decide_hides(struct sg_matcher *names, const char *name, size_t length, uint32_t *ret_rule)
+{
+	const uint64_t hide = SG_NAME_BIT(SG_RULE_HIDE);
+	struct sg_match match;
+
+	for (size_t end = 1; end <= length; end++) {
+		if (end != length && name[end - 1] != '/')
+			continue;
+		if (sg_matcher_match(names, name, end, &match) < 0 || (match.mask & hide) == 0)
+			continue;
+		if (sg_matcher_rules(names, hide, ret_rule, 1) == 0)
+			*ret_rule = UINT32_MAX;
+		return true;
+	}
+	return false;
+}
+
 void sg_decide_move(const struct sg_policy *policy, struct sg_matcher *names, const char *from, size_t from_length,
 		    const char *to, size_t to_length, struct sg_decision *ret)
 {

@@ -47,6 +47,12 @@ void sg_decide(const struct sg_policy *policy, struct sg_matcher *names, const c
 	       unsigned int access, bool own, struct sg_decision *ret);
 
 /*
+ * Whether a Hide rule takes the name away: it names it, or a folder above it (what lies in a folder that does not exist cannot
+ * be looked up). Returns true with the rule's index in policy->rules in *ret_rule (UINT32_MAX: not known).
+ */
+bool sg_decide_hides(struct sg_matcher *names, const char *name, size_t length, uint32_t *ret_rule);
+
+/*
  * Decides whether the directory `from` may become `to` (both ending in '/'), or a file below it be linked: refused where a
  * rule could match below the old name what it would not match below the new one.
  */

@@ -186,11 +186,28 @@ void sg_change_form(struct sg_change_name *name, bool directory)
 	at->name[at->length] = '\0';
 }
 
+bool sg_change_is_hidden(struct sg_change *change, struct sg_change_name *name, bool making)
+{
+	const struct sg_policy *policy = change->request->supervisor->policy;
+
+	if (!name->at.hidden)
+		return false;
+	name->decision = (struct sg_decision){
+		.verdict = SG_VERDICT_HIDE,
+		.error = making ? EACCES : ENOENT,
+		.rule = name->at.hiding < policy->rule_count ? &policy->rules[name->at.hiding] : NULL,
+		.reason = "it is hidden",
+		.access = making ? SG_ACCESS_CHANGE : SG_ACCESS_READ};
+	return true;
+}
+
 bool sg_change_ask(struct sg_change *change, struct sg_change_name *name, unsigned int access, bool making)
 {
 	struct sg_supervisor *supervisor = change->request->supervisor;
 	struct sg_decision decision;
 
+	if (sg_change_is_hidden(change, name, making))
+		return false;
 	sg_decide(supervisor->policy, supervisor->names, name->at.name, name->at.length, access, name->own,
 		  &decision);
 	if (decision.verdict == SG_VERDICT_ALLOW && name->at.exists)

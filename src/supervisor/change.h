@@ -27,6 +27,7 @@ struct sg_change_row {
 	sg_change_act act;
 	const char *operation;       /* for the record, and for "may not ... NAME" */
 	uint8_t fd;                  /* the object, as a descriptor */
+	uint8_t on;                  /* a descriptor that the act uses as it is */
 	uint8_t dirfd, path;         /* the object, by name; without dirfd: the working directory */
 	uint8_t dirfd2, path2;       /* the second name of rename and link */
 	uint8_t flags;               /* AT_ or RENAME_ flags */
@@ -84,6 +85,12 @@ void sg_change_form(struct sg_change_name *name, bool directory);
 bool sg_change_ask(struct sg_change *change, struct sg_change_name *name, unsigned int access, bool making);
 
 /*
+ * With looks decided: whether a Hide rule takes the pinned name away. If so, name->decision says so, with the error that a missing
+ * name gives, or EACCES when the call is `making` it: the same whether or not there is something under the name.
+ */
+bool sg_change_is_hidden(struct sg_change *change, struct sg_change_name *name, bool making);
+
+/*
  * Decides about the pinned object of the call, into first.decision: by its name and inode; where it has no
  * name in the world, by the name that it had or by what it is. at.name is then the name that was decided.
  * Nothing in /proc may be changed.
@@ -111,7 +118,7 @@ void sg_change_pin_name(const struct sg_change *change, const struct sg_change_n
 /* True if the pinned object (or folder) lies in a /proc. */
 bool sg_change_in_proc(const struct sg_change_name *name);
 
-/* --- the acts: change_names.c, change_attributes.c, change_xattrs.c, look.c --- */
+/* --- the acts: change_names.c, change_attributes.c, change_xattrs.c, look.c, look_names.c --- */
 int64_t sg_change_remove(struct sg_change *change);
 int64_t sg_change_make_folder(struct sg_change *change);
 int64_t sg_change_make_node(struct sg_change *change);
@@ -131,3 +138,12 @@ int64_t sg_change_remove_xattr(struct sg_change *change);
 int64_t sg_change_get_xattr(struct sg_change *change);
 int64_t sg_change_list_xattrs(struct sg_change *change);
 int64_t sg_change_read_link(struct sg_change *change);
+int64_t sg_change_stat(struct sg_change *change);
+int64_t sg_change_statx(struct sg_change *change);
+int64_t sg_change_stat_system(struct sg_change *change);
+int64_t sg_change_may_access(struct sg_change *change);
+int64_t sg_change_tell_folder(struct sg_change *change);
+int64_t sg_change_watch(struct sg_change *change);
+int64_t sg_change_mark(struct sg_change *change);
+int64_t sg_change_list(struct sg_change *change);
+int64_t sg_change_list_old(struct sg_change *change);

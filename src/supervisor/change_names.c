@@ -339,6 +339,17 @@ static int act_rename(struct sg_change *change, bool first_directory, bool secon
 	return -EAGAIN;
 }
 
+/* Before anything is asked that depends on what is there: a name that a rule hides. Returns 0 or the error of the call. */
+static int check_hidden(struct sg_change *change, struct sg_change_name *name, bool making)
+{
+	if (!sg_change_is_hidden(change, name, making))
+		return 0;
+	if (!sg_caller_valid(&change->request->caller))
+		return -EINTR;
+	(void)sg_report(change->request, &name->decision, name->at.name, name->named);
+	return -name->decision.error;
+}
+
 int64_t sg_change_rename(struct sg_change *change)
 {
 	struct sg_change_name *first = &change->first, *second = &change->second;
@@ -356,6 +367,10 @@ int64_t sg_change_rename(struct sg_change *change)
 	status = sg_change_pin_place(change, false);
 	if (status == 0)
 		status = sg_change_pin_place(change, true);
+	if (status == 0)
+		status = check_hidden(change, first, false);
+	if (status == 0)
+		status = check_hidden(change, second, !exchange);
 	if (status < 0)
 		return status;
 	if (sg_change_special(first) != NULL)
@@ -395,6 +410,8 @@ int64_t sg_change_link(struct sg_change *change)
 	if ((change->flags & AT_SYMLINK_FOLLOW) == 0)
 		change->flags |= AT_SYMLINK_NOFOLLOW;
 	status = sg_change_pin_object(change);
+	if (status == 0)
+		status = check_hidden(change, first, false);
 	if (status == 0)
 		status = prepare_new(change, true, false);
 	if (status < 0)

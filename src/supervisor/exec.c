@@ -135,6 +135,8 @@ static int decide_chain(struct sg_request *request, struct sg_resolved *program,
 		int status;
 
 		(void)snprintf(object, sizeof(program->name), "%s", program->name);
+		if (program->hidden)
+			return -ENOENT;
 		if (!S_ISREG(program->status.st_mode))
 			return -EACCES;
 		if (program->unnamed) {
@@ -193,9 +195,9 @@ static void leave_seize(int number)
  * Seizing waits for a lock that another thread of that process holds all through an execve of its own (cred_guard_mutex in
  * ptrace_attach), and that one may wait for us: until we have reaped a third thread, which we trace and it has killed. Nothing
  * but a signal ends the wait, and then the kernel would start it anew: the handler jumps out of it. Only this thread ever lets
- * SIGALRM in, and only here. Returns 0; -EAGAIN when it took too long (the thread may be seized, or not); or -errno.
+ * SIGALRM in, and only here.
  */
-static int seize(pid_t tid)
+int sg_exec_seize(pid_t tid, unsigned long options)
 {
 	const struct sigaction action = {.sa_handler = leave_seize};
 	const struct itimerval limit = {.it_value.tv_usec = SEIZE_US, .it_interval.tv_usec = SEIZE_US}, none = {{0}};
@@ -209,11 +211,24 @@ static int seize(pid_t tid)
 	if (sigsetjmp(seize_took_long, 1) == 0) {
 		if (setitimer(ITIMER_REAL, &limit, NULL) < 0 || pthread_sigmask(SIG_UNBLOCK, &alarm_only, NULL) != 0)
 			return -EIO;
-		result = syscall(SYS_ptrace, PTRACE_SEIZE, tid, 0, PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL) < 0 ? -errno : 0;
+		result = syscall(SYS_ptrace, PTRACE_SEIZE, tid, 0, options) < 0 ? -errno : 0;
 		(void)pthread_sigmask(SIG_BLOCK, &alarm_only, NULL);
 	}
 	(void)setitimer(ITIMER_REAL, &none, NULL);
 	return result;
+}
+
+bool sg_exec_watches(struct sg_supervisor *supervisor, pid_t tid)
+{
+	return find_traced(supervisor, tid) != NULL;
+}
+
+void sg_exec_forget(struct sg_supervisor *supervisor, pid_t tid)
+{
+	struct sg_traced *traced = find_traced(supervisor, tid);
+
+	if (traced != NULL)
+		free_traced(supervisor, traced);
 }
 
 /* The call fails; the watch, if there is one by now, ends at the next stop. */
@@ -244,7 +259,7 @@ static void let_go(struct sg_request *request, struct sg_resolved *program, cons
 		sg_answer_error(request, EAGAIN);
 		return;
 	}
-	status = seized ? 0 : seize(tid);
+	status = seized ? 0 : sg_exec_seize(tid, PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL);
 	if (status < 0 && status != -EAGAIN) {
 		/* Traced inside already (a debugger): its exec could not be verified. */
 		struct sg_decision refused = *decision;

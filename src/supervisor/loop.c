@@ -72,7 +72,11 @@ static void handle(struct sg_request *request)
 		sg_handle_change(request);
 		break;
 	case SG_CLASS_FILE_LOOK:
+	case SG_CLASS_FD_LOOK:
 		sg_handle_look(request);
+		break;
+	case SG_CLASS_FILE_ENTER:
+		sg_handle_enter(request);
 		break;
 	case SG_CLASS_NET_NAME:
 		sg_handle_network(request);

@@ -216,6 +216,8 @@ int sg_net_find_peer(struct sg_request *request, const struct sg_net_socket *soc
 		return status;
 	if (!sg_caller_valid(&request->caller))
 		return -EINTR;
+	if (object.hidden)
+		return -ENOENT;
 	if (!S_ISSOCK(object.status.st_mode))
 		return -ECONNREFUSED;
 	if (!is_session_user(request))
@@ -295,6 +297,8 @@ void sg_net_bind_path(struct sg_request *request, const struct sg_net_socket *so
 	} else if (status == 0) {
 		status = sg_resolve(&supervisor->view, &request->caller, AT_FDCWD, address->name,
 				    SG_RESOLVE_PARENT, &place);
+		if (status == 0 && place.hidden)
+			status = -EACCES;
 		if (status == 0 && (place.exists || place.last[0] == '\0'))
 			status = -EADDRINUSE;
 		if (status == 0 && fstat(place.fd, &folder) < 0)

@@ -86,8 +86,8 @@ static int read_arguments(struct sg_request *request, struct opening *opening)
 	}
 	if ((opening->flags & (O_CREAT | __O_TMPFILE)) != 0 && (opening->mode & 06000) != 0)
 		return EPERM; /* nosuid inside does not bind the host, where the file stays */
-	if ((opening->flags & O_PATH) != 0)
-		return ENOSYS; /* never notified: it gives no contents */
+	if ((opening->flags & O_PATH) != 0) /* the kernel looks at no other flags then (build_open_how in fs/open.c) */
+		opening->flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 	length = sg_caller_read_string(&request->caller, opening->path, opening->named, sizeof(opening->named));
 	return length < 0 ? (int)-length : 0;
 }
@@ -174,11 +174,26 @@ static bool may_open_unnamed(const struct sg_supervisor *supervisor, const struc
 						       strncmp(object->name, "/memfd:", 7) == 0);
 }
 
+/* A Hide rule takes the name away, whether or not there is something under it. */
+static void decide_hidden(const struct sg_supervisor *supervisor, const struct sg_resolved *object, int error,
+			  struct sg_decision *decision)
+{
+	const struct sg_policy *policy = supervisor->policy;
+
+	*decision = (struct sg_decision){.verdict = SG_VERDICT_HIDE, .error = error, .reason = "it is hidden",
+					 .rule = object->hiding < policy->rule_count ? &policy->rules[object->hiding] : NULL,
+					 .access = error == EACCES ? SG_ACCESS_CHANGE : SG_ACCESS_READ};
+}
+
 static void decide_object(struct sg_request *request, const struct sg_resolved *object, unsigned int access,
 			  struct sg_decision *decision)
 {
 	struct sg_supervisor *supervisor = request->supervisor;
 
+	if (object->hidden) {
+		decide_hidden(supervisor, object, ENOENT, decision);
+		return;
+	}
 	if (object->unnamed) {
 		*decision = (struct sg_decision){.verdict = SG_VERDICT_DENY, .error = EACCES,
 						 .reason = "it has no name in the world"};
@@ -336,7 +351,7 @@ static void open_existing(struct sg_request *request, struct opening *opening, s
 	struct sg_decision decision;
 	int fd;
 
-	if (S_ISLNK(object->status.st_mode)) {
+	if (S_ISLNK(object->status.st_mode) && !object->hidden) {
 		sg_answer_error(request, ELOOP);
 		return;
 	}
@@ -382,8 +397,11 @@ static int open_new(struct sg_request *request, struct opening *opening, const s
 		sg_answer_error(request, status < 0 ? -status : errno);
 		return 0;
 	}
-	sg_decide(supervisor->policy, supervisor->names, place->name, place->length,
-		  access_of(opening->flags) | SG_ACCESS_CHANGE, sg_is_own(supervisor, &folder), &decision);
+	if (place->hidden)
+		decide_hidden(supervisor, place, EACCES, &decision);
+	else
+		sg_decide(supervisor->policy, supervisor->names, place->name, place->length,
+			  access_of(opening->flags) | SG_ACCESS_CHANGE, sg_is_own(supervisor, &folder), &decision);
 	if (!sg_caller_valid(&request->caller))
 		return 0;
 	if (decision.verdict != SG_VERDICT_ALLOW) {
@@ -415,7 +433,9 @@ static void open_unnamed(struct sg_request *request, const struct opening *openi
 	mode_t before;
 
 	(void)sg_matcher_below(supervisor->names, folder->name, folder->length, &below);
-	if (!S_ISDIR(folder->status.st_mode))
+	if (folder->hidden)
+		status = -ENOENT;
+	else if (!S_ISDIR(folder->status.st_mode))
 		status = -ENOTDIR;
 	else if (status == 0 && ((below.may & SG_NAMES_REFUSE) != 0 ||
 				 (!own && (below.all & SG_NAME_BIT(SG_RULE_WRITE)) == 0)))
@@ -431,6 +451,26 @@ static void open_unnamed(struct sg_request *request, const struct opening *openi
 	if (status == 0 && fchmod(fd, opening->mode & 01777 & ~request->caller.umask) < 0)
 		status = -errno;
 	finish(request, opening, &decision, folder->name, status < 0 ? status : fd);
+}
+
+/*
+ * O_PATH, which is notified where looks are decided. A descriptor of that kind cannot be handed over (ADDFD refuses it), so what
+ * may be opened for reading is opened for reading: that serves wherever the other does. The rest is refused.
+ */
+static void open_place(struct sg_request *request, struct opening *opening, struct sg_resolved *object)
+{
+	struct sg_decision decision = {.verdict = SG_VERDICT_DENY, .error = EACCES, .access = SG_ACCESS_READ,
+				       .reason = "a rule hides names, and a descriptor of a bare place (O_PATH) cannot be handed over: only folders and files that may be read are opened"};
+
+	if (object->hidden || S_ISDIR(object->status.st_mode) || S_ISREG(object->status.st_mode)) {
+		opening->flags = (opening->flags & ~(unsigned int)O_PATH) | O_RDONLY | O_NONBLOCK;
+		open_existing(request, opening, object);
+		return;
+	}
+	if (!sg_caller_valid(&request->caller))
+		return;
+	(void)sg_report(request, &decision, object->name, opening->named);
+	sg_answer_error(request, decision.error);
 }
 
 void sg_handle_open(struct sg_request *request)
@@ -452,8 +492,15 @@ void sg_handle_open(struct sg_request *request)
 		if ((opening.flags & O_NOFOLLOW) != 0 || exclusive)
 			flags |= SG_RESOLVE_NO_FOLLOW;
 		status = sg_resolve(&request->supervisor->view, &request->caller, opening.dirfd, opening.named, flags, &object);
+		/* What is hidden is made, or not, as if it were not there. */
+		if (status == 0 && object.hidden && (opening.flags & O_CREAT) != 0) {
+			sg_resolved_done(&object);
+			status = -ENOENT;
+		}
 		if (status == 0 && exclusive) {
 			error = EEXIST;
+		} else if (status == 0 && (opening.flags & O_PATH) != 0) {
+			open_place(request, &opening, &object);
 		} else if (status == 0 && (opening.flags & O_TMPFILE) == O_TMPFILE) {
 			open_unnamed(request, &opening, &object);
 		} else if (status == 0) {
@@ -463,7 +510,7 @@ void sg_handle_open(struct sg_request *request)
 					    flags | SG_RESOLVE_PARENT, &object);
 			if (status == 0 && object.slash)
 				error = EISDIR;
-			else if (status == 0 && object.exists && S_ISLNK(object.status.st_mode))
+			else if (status == 0 && !object.hidden && object.exists && S_ISLNK(object.status.st_mode))
 				error = ENOENT; /* a dangling link: nothing is made through it */
 			else if (status == 0 && open_new(request, &opening, &object) == 1)
 				continue;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "policy/decide.h"
 
 enum {
 	LINKS_MAX = 40,      /* as the kernel's MAXSYMLINKS */
@@ -167,6 +168,39 @@ static bool is_planted(const struct walk *walk, const struct stat *link)
 	return link->st_uid != folder.st_uid || link->st_uid == OVERFLOW_ID;
 }
 
+/* The kernel's name of a pinned object. Returns its length or a negative errno value. */
+static ssize_t read_name(const struct sg_view *view, int fd, char *name, size_t size)
+{
+	char link[64];
+	ssize_t length;
+
+	(void)snprintf(link, sizeof(link), "%d/fd/%d", (int)view->self, fd);
+	length = readlinkat(view->proc, link, name, size - 1);
+	if (length < 0)
+		return -errno;
+	if ((size_t)length >= size - 1)
+		return -ENAMETOOLONG;
+	name[length] = '\0';
+	return length;
+}
+
+/* Whether a component on the way is there for the world. 0: it is, -ENOENT: a rule hides it, or another negative errno value. */
+static int check_hidden(const struct walk *walk, const char *component, bool directory)
+{
+	char name[PATH_MAX + NAME_MAX + 3];
+	ssize_t length;
+	uint32_t rule;
+
+	if (walk->view->hides == NULL || strcmp(component, ".") == 0 || strcmp(component, "..") == 0)
+		return 0;
+	length = read_name(walk->view, walk->here, name, PATH_MAX + 1);
+	if (length < 0)
+		return (int)length;
+	length += snprintf(name + length, sizeof(name) - (size_t)length, "%s%s%s", length == 1 ? "" : "/", component,
+			   directory ? "/" : "");
+	return sg_decide_hides(walk->view->hides, name, (size_t)length, &rule) ? -ENOENT : 0;
+}
+
 static int follow(struct walk *walk, const char *component, int link, const struct stat *status)
 {
 	char text[PATH_MAX];
@@ -211,6 +245,13 @@ static int step(struct walk *walk, bool parent, bool no_follow, char *last)
 		next = openat(walk->here, component, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 		if (next < 0 || fstat(next, &status) < 0)
 			return -errno;
+		if (!is_last || slash || S_ISLNK(status.st_mode)) {
+			int hidden = check_hidden(walk, component, S_ISDIR(status.st_mode));
+
+			/* A link that is itself the object is decided about like any other (mark_hidden). */
+			if (hidden < 0 && !(S_ISLNK(status.st_mode) && is_last && no_follow && !slash))
+				return hidden;
+		}
 		if (S_ISLNK(status.st_mode) && !(is_last && no_follow && !slash)) {
 			int followed = follow(walk, component, next, &status);
 
@@ -242,22 +283,31 @@ static bool is_removed(const struct sg_view *view, const struct sg_resolved *res
 	       named.st_dev != resolved->status.st_dev || named.st_ino != resolved->status.st_ino;
 }
 
+/* The name is all that counts: what is there, and whether anything is, must make no difference to what is answered. */
+static void mark_hidden(const struct sg_view *view, struct sg_resolved *resolved, bool parent)
+{
+	if (view->hides == NULL || (resolved->unnamed && !parent))
+		return;
+	resolved->hidden = sg_decide_hides(view->hides, resolved->name, resolved->length, &resolved->hiding);
+	if (resolved->hidden || !parent || resolved->exists || resolved->length + 1 >= sizeof(resolved->name))
+		return;
+	/* Nothing is there: it must not be told by what can be made whether a folder, or a file, of that name is hidden. */
+	resolved->name[resolved->length] = '/';
+	resolved->hidden = sg_decide_hides(view->hides, resolved->name, resolved->length + 1, &resolved->hiding);
+	resolved->name[resolved->length] = '\0';
+}
+
 /* Asks the kernel for the name of a pinned object, and puts it into the form that globs are matched against. */
 static int name_object(const struct sg_view *view, struct sg_resolved *resolved)
 {
-	char link[64];
 	ssize_t length;
 
 	if (!resolved->stated && fstat(resolved->fd, &resolved->status) < 0)
 		return -errno;
 	resolved->stated = true;
-	(void)snprintf(link, sizeof(link), "%d/fd/%d", (int)view->self, resolved->fd);
-	length = readlinkat(view->proc, link, resolved->name, PATH_MAX);
+	length = read_name(view, resolved->fd, resolved->name, PATH_MAX + 1);
 	if (length < 0)
-		return -errno;
-	if (length >= PATH_MAX)
-		return -ENAMETOOLONG;
-	resolved->name[length] = '\0';
+		return (int)length;
 	resolved->unnamed = resolved->name[0] != '/' ||
 			    (resolved->status.st_nlink == 0 && !S_ISDIR(resolved->status.st_mode)) ||
 			    is_removed(view, resolved, (size_t)length);
@@ -373,7 +423,7 @@ int sg_resolve(const struct sg_view *view, struct sg_caller *caller, int dirfd, 
 	if (length == 0) {
 		resolved.fd = sg_fd_take(&opened);
 		status = 0;
-	} else if (!parent) {
+	} else if (!parent && view->hides == NULL) {
 		status = walk_fast(view, start, path, length, no_follow, &resolved);
 	}
 	if (status < 0)
@@ -401,6 +451,7 @@ int sg_resolve(const struct sg_view *view, struct sg_caller *caller, int dirfd, 
 	}
 	if (status < 0)
 		return status;
+	mark_hidden(view, &resolved, parent && resolved.last[0] != '\0');
 	*ret = resolved;
 	resolved.fd = -1;
 	return 0;

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
+#include "policy/glob_set.h"
 #include "supervisor/caller.h"
 
 enum sg_resolve_flag {
@@ -33,6 +34,8 @@ struct sg_resolved {
 	char name[PATH_MAX + NAME_MAX + 2]; /* canonical, as a glob sees it: a directory's ends in '/' */
 	size_t length;
 	bool named, stated;  /* name, and status, are filled in already */
+	bool hidden;         /* with view->hides: a Hide rule takes the name away, whether or not there is something under it */
+	uint32_t hiding;     /* the index of that rule, or UINT32_MAX */
 	bool unnamed;        /* no name in the world's tree: a memfd, a pipe, an unlinked file */
 };
 
@@ -43,6 +46,11 @@ struct sg_view {
 	int root;       /* O_PATH of the world's root folder */
 	int proc;       /* /proc of the supervisor's own PID namespace */
 	pid_t self;     /* the supervisor's pid there */
+	/*
+	 * Where a Hide rule must be held by looks (plan->decide_looks): the names, for the main thread; else NULL. Then each
+	 * component on the way is asked about, since walking through a folder tells as much as looking at it.
+	 */
+	struct sg_matcher *hides;
 	dev_t proc_device; /* of the world's own /proc; 0: not known, then file systems are asked */
 };
 
@@ -53,7 +61,8 @@ bool sg_view_is_proc(const struct sg_view *view, int fd, const struct stat *stat
  * Resolves `path` from the directory descriptor `dirfd` (AT_FDCWD: the working directory) of the caller. `flags` are enum
  * sg_resolve_flag. Returns 0 and fills *ret (sg_resolved_done; untouched on failure), or the negative errno value that
  * the call would give: -ENOENT, -ENOTDIR, -ELOOP, -EACCES, -EBADF, -ENAMETOOLONG ...
- * With SG_RESOLVE_PARENT a missing last component is no failure: `exists` tells.
+ * With SG_RESOLVE_PARENT a missing last component is no failure: `exists` tells. With view->hides a hidden name on the way
+ * is -ENOENT; a hidden last one is no failure, but `hidden`: who asks for it has to be told what a missing one gives.
  */
 int sg_resolve(const struct sg_view *view, struct sg_caller *caller, int dirfd, const char *path, unsigned int flags,
 	       struct sg_resolved *ret);

@@ -148,6 +148,7 @@ static int enter_world(struct sg_supervisor *supervisor, struct sg_error *error)
 	status = sg_denied_load(&supervisor->denied, supervisor->policy, supervisor->view.root);
 	if (status < 0)
 		return sg_error_set_errno(error, status, "cannot look up the files that the profile refuses");
+	supervisor->view.hides = supervisor->plan->decide_looks ? supervisor->names : NULL;
 	if (stat("/proc", &proc) == 0)
 		supervisor->view.proc_device = proc.st_dev;
 	add_own(supervisor, "/", TMPFS_MAGIC);

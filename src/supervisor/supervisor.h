@@ -132,7 +132,8 @@ void sg_notice(struct sg_supervisor *supervisor, const char *text, size_t size);
 /* --- handlers: one for each kind of call; each answers --- */
 void sg_handle_open(struct sg_request *request);
 void sg_handle_change(struct sg_request *request); /* FILE_CHANGE and FD_CHANGE */
-void sg_handle_look(struct sg_request *request);   /* FILE_LOOK */
+void sg_handle_look(struct sg_request *request);   /* FILE_LOOK and FD_LOOK */
+void sg_handle_enter(struct sg_request *request);  /* FILE_ENTER (enter.c) */
 void sg_handle_exec(struct sg_request *request);
 void sg_handle_network(struct sg_request *request);
 
@@ -147,6 +148,13 @@ int sg_network_timeout(const struct sg_supervisor *supervisor); /* ms until sg_n
 void sg_network_run(struct sg_supervisor *supervisor, bool ready); /* `ready`: its descriptor is; never blocks */
 
 /* --- exec.c --- */
+/*
+ * Seizes a thread of the world by ptrace, with PTRACE_O_ options. Returns 0; -EAGAIN when it took too long (it may be seized, or
+ * not); or -errno.
+ */
+int sg_exec_seize(pid_t tid, unsigned long options);
+void sg_exec_forget(struct sg_supervisor *supervisor, pid_t tid); /* the thread is in another call than execve: its watch ends */
+bool sg_exec_watches(struct sg_supervisor *supervisor, pid_t tid); /* it is seized still, since its last execve failed */
 void sg_exec_collect(struct sg_supervisor *supervisor);           /* stops of traced threads */
 int sg_exec_timeout(const struct sg_supervisor *supervisor);      /* ms until sg_exec_expire must run; -1: none */
 void sg_exec_expire(struct sg_supervisor *supervisor);            /* looks after calls that seem to have failed */

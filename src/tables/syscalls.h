@@ -19,7 +19,9 @@ enum sg_syscall_class {
 	SG_CLASS_NATIVE,    /* nothing to decide: kernel bounds (mounts, namespaces, Landlock, ids) hold it */
 	SG_CLASS_CHECKED,   /* the filter looks at its arguments (checks.def, or an allow-list), then it is
 			       native */
-	SG_CLASS_FILE_LOOK, /* reads a link's target or an attribute by name */
+	SG_CLASS_FILE_LOOK, /* looks at a name, its attributes or a link's target */
+	SG_CLASS_FD_LOOK,   /* lists an open directory, or tells the working directory's name */
+	SG_CLASS_FILE_ENTER, /* makes a folder the working directory, by name */
 	SG_CLASS_FILE_OPEN, /* gives a descriptor for a file by name */
 	SG_CLASS_FILE_CHANGE, /* changes the tree of names or attributes, by name */
 	SG_CLASS_FD_CHANGE, /* changes attributes through a descriptor, even one that is open only for reading
@@ -34,14 +36,16 @@ enum sg_syscall_class {
 enum sg_syscall_answer {
 	SG_ANSWER_NONE,      /* it is never notified, or only so that its refusal is recorded */
 	SG_ANSWER_ON_BEHALF, /* refused, or carried out by the supervisor on pinned objects; never CONTINUE */
-	SG_ANSWER_VERIFIED, /* execution: CONTINUE under a trace, then what was executed is verified before it
-			       runs */
+	SG_ANSWER_VERIFIED, /* CONTINUE under a trace, then what was executed (or entered) is verified before
+			       the program goes on */
 	SG_ANSWER_CONTINUE, /* allowed to go on as it is: the kernel reads every argument again */
 
 	SG_ANSWER_OF_UNKNOWN = SG_ANSWER_NONE,
 	SG_ANSWER_OF_NATIVE = SG_ANSWER_NONE,
 	SG_ANSWER_OF_CHECKED = SG_ANSWER_NONE,
 	SG_ANSWER_OF_FILE_LOOK = SG_ANSWER_ON_BEHALF,
+	SG_ANSWER_OF_FD_LOOK = SG_ANSWER_ON_BEHALF,
+	SG_ANSWER_OF_FILE_ENTER = SG_ANSWER_VERIFIED,
 	SG_ANSWER_OF_FILE_OPEN = SG_ANSWER_ON_BEHALF,
 	SG_ANSWER_OF_FILE_CHANGE = SG_ANSWER_ON_BEHALF,
 	SG_ANSWER_OF_FD_CHANGE = SG_ANSWER_ON_BEHALF,

@@ -52,7 +52,7 @@ enum sg_filter_opens {
  */
 struct sg_filter_plan {
 	enum sg_filter_opens opens;
-	enum sg_filter_mode looks;      /* FILE_LOOK: link targets and attributes read by name */
+	enum sg_filter_mode looks;      /* FILE_LOOK, FD_LOOK, FILE_ENTER: names, attributes, link targets, listings, working directories */
 	enum sg_filter_mode changes;    /* FILE_CHANGE */
 	enum sg_filter_mode fd_changes; /* FD_CHANGE, calls of FILE_CHANGE that can act by descriptor, ioctls
 					   that set a file's flags */

@@ -20,6 +20,7 @@ enum verdict {
 	VERDICT_NOTIFY,        /* always */
 	VERDICT_INVALID,       /* EINVAL */
 	VERDICT_NO_FAMILY,     /* EAFNOSUPPORT */
+	VERDICT_PLACE,         /* a place without contents (O_PATH): a look */
 	VERDICT_OPEN_WRITE,    /* an open that can write: notified unless the plan mediates no opens */
 	VERDICT_CHANGE_EITHER, /* notified if changes by name or by descriptor are */
 	VERDICT_MESSAGE,       /* as the plan says for sendmsg */
@@ -123,6 +124,8 @@ static uint32_t action_of_verdict(enum verdict verdict, const struct sg_filter_p
 		return action_errno(EINVAL);
 	case VERDICT_NO_FAMILY:
 		return action_errno(EAFNOSUPPORT);
+	case VERDICT_PLACE:
+		return action_of_mode(plan->looks);
 	case VERDICT_OPEN_WRITE:
 		return plan->opens == SG_FILTER_OPENS_NONE ? SECCOMP_RET_ALLOW : SECCOMP_RET_USER_NOTIF;
 	case VERDICT_CHANGE_EITHER:
@@ -147,6 +150,8 @@ static uint32_t action_of_class(enum sg_syscall_class class, const struct sg_fil
 	case SG_CLASS_CHECKED:
 		return SECCOMP_RET_ALLOW;
 	case SG_CLASS_FILE_LOOK:
+	case SG_CLASS_FD_LOOK:
+	case SG_CLASS_FILE_ENTER:
 		return action_of_mode(plan->looks);
 	case SG_CLASS_FILE_OPEN:
 		return plan->opens == SG_FILTER_OPENS_WRITING || plan->opens == SG_FILTER_OPENS_NONE

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "tables/syscalls.h"
 #include "world/plan_internal.h"
 #include "world/probe.h"
 
@@ -293,6 +294,42 @@ static int refuse_undoing(const struct sg_policy *policy, struct sg_error *error
 	return 0;
 }
 
+/* A call that takes a path and is carried out by nobody but the kernel. */
+static bool is_peeping(const struct sg_syscall *call)
+{
+	if (call->class != SG_CLASS_NATIVE && call->class != SG_CLASS_CHECKED)
+		return false;
+	for (unsigned int i = 0; i < SG_SYSCALL_ARGUMENTS; i++) {
+		enum sg_arg_role role = sg_syscall_role(call, i);
+
+		if (role == SG_ARG_PATH || role == SG_ARG_HANDLE || role == SG_ARG_OPEN_HOW)
+			return true;
+	}
+	return false;
+}
+
+/* Where hidden names are held by looks, such a call would tell whether there is something under one. */
+static void refuse_peeping(struct sg_planner *planner)
+{
+	const struct sg_policy *policy = planner->plan->policy;
+	const struct sg_rule *hiding = planner->plan->hiding;
+
+	for (unsigned int i = 0; hiding != NULL && i < SG_SYSCALL_LIMIT; i++) {
+		const struct sg_syscall *call = sg_syscall_by_number(i);
+		const struct sg_rule *rule = call != NULL && is_peeping(call) ? sg_policy_find(policy, SG_RULE_SYSCALL, call->name) : NULL;
+
+		if (rule == NULL || sg_policy_find(policy, SG_RULE_DENY_SYSCALL, call->name) != NULL)
+			continue;
+		(void)sg_error_set(planner->error, -EOPNOTSUPP,
+				   "%s:%zu: Hide \"%s\" cannot be held together with the call %s (%s:%zu%s%s), which would tell whether there is something under a hidden name. Take that away (DenyFlags, DenySyscalls), or use Deny, which shows the name and refuses what is in it",
+				   hiding->source->name, sg_source_line(hiding->source, hiding->span.offset), hiding->written, call->name,
+				   rule->source->name, sg_source_line(rule->source, rule->span.offset),
+				   rule->flag != NULL ? ", the flag " : "", rule->flag != NULL ? rule->flag : "");
+		planner->status = SG_PLAN_REFUSED;
+		return;
+	}
+}
+
 static void decide_placements(struct sg_plan *plan)
 {
 	for (size_t i = 0; i < plan->policy->rule_count; i++) {
@@ -302,7 +339,9 @@ static void decide_placements(struct sg_plan *plan)
 			plan->placements[i] = default_placements[kind];
 		if (kind == SG_RULE_LOG_READ || kind == SG_RULE_DENY_READ || kind == SG_RULE_DENY || kind == SG_RULE_HIDE)
 			if (plan->placements[i] == SG_PLACED_NOWHERE)
-				plan->placements[i] = plan->decide_reads ? SG_PLACED_OPENS : SG_PLACED_ABSENT;
+				plan->placements[i] = kind == SG_RULE_HIDE && plan->decide_looks ? SG_PLACED_LOOKS
+						      : plan->decide_reads                       ? SG_PLACED_OPENS
+												 : SG_PLACED_ABSENT;
 		if ((kind == SG_RULE_LOG_WRITE || kind == SG_RULE_DENY_WRITE) && plan->placements[i] == SG_PLACED_NOWHERE)
 			plan->placements[i] = SG_PLACED_WRITES;
 	}
@@ -341,6 +380,8 @@ int sg_plan_make(const struct sg_policy *policy, const struct sg_plan_options *o
 		sg_plan_find_covers(planner);
 	if (planner->status == 0)
 		sg_plan_settle_decisions(planner);
+	if (planner->status == 0)
+		refuse_peeping(planner);
 	if (planner->status == 0)
 		sg_plan_make_mounts(planner);
 	decide_placements(plan);

@@ -19,6 +19,7 @@ enum sg_placement {
 	SG_PLACED_COVER,    /* held by a cover over a read-only tree */
 	SG_PLACED_WRITES,   /* decided at openings that write, and at changes of names */
 	SG_PLACED_OPENS,    /* decided at every opening */
+	SG_PLACED_LOOKS,    /* decided at every look at a name, too */
 	SG_PLACED_EXEC,     /* decided at execve */
 	SG_PLACED_FILTER,   /* held by the system call filter */
 	SG_PLACED_NETWORK,  /* decided at connect, bind and their like */
@@ -31,12 +32,13 @@ struct sg_plan {
 	size_t mount_count;
 	struct sg_globset *names;       /* rule numbers are indices into policy->rules */
 	bool decide_reads;              /* every opening is notified */
+	bool decide_looks;              /* looks at names, listings and working directories are notified: Hide rules need it */
+	const struct sg_rule *hiding;   /* with decide_looks: the first of those rules */
 	bool decide_changes;            /* openings that write, changes of the tree and of attributes are notified */
 	bool mixed_code;                /* some files on mounts that allow code may not be executed by their names */
 	enum sg_placement *placements;  /* one for each rule of the policy */
 	char **strings;                 /* owned: names that the mounts point to */
 	size_t string_count;
-	const struct sg_rule *unhidden; /* no overlays here: the first Hide rule that would need one, and is held for openings alone */
 	bool system_proc;               /* /proc shows the machine too */
 };
 

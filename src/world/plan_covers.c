@@ -185,11 +185,8 @@ void sg_plan_find_covers(struct sg_planner *planner)
 			continue;
 		if (root == NULL || root->write || root->private || root->mounted || !root->folder || strlen(place) <= strlen(root->path))
 			continue;
-		if (planner->no_overlays) {
-			if (rule->kind == SG_RULE_HIDE && planner->plan->unhidden == NULL)
-				planner->plan->unhidden = rule;
+		if (planner->no_overlays)
 			continue;
-		}
 		add_cover(planner, root, rule, place);
 		planner->plan->placements[i] = SG_PLACED_COVER;
 	}

@@ -145,6 +145,16 @@ static void add_literal_target(struct sg_planner *planner, const struct sg_rule 
 		add_text(planner, text.data, text.size, index, mask);
 }
 
+/* What is hidden as a whole, FOLDER/ **, is as if it did not exist: the folder too, as a cover makes it (covers.c). */
+static void add_hidden_folder(struct sg_planner *planner, const struct sg_glob *glob, size_t rule)
+{
+	size_t length;
+	const char *text = sg_glob_text(glob, &length);
+
+	if (length > 4 && memcmp(text + length - 3, "/**", 3) == 0)
+		add_text(planner, text, length - 2, rule, SG_NAME_BIT(SG_RULE_HIDE));
+}
+
 void sg_plan_make_names(struct sg_planner *planner)
 {
 	const struct sg_policy *policy = planner->plan->policy;
@@ -161,6 +171,8 @@ void sg_plan_make_names(struct sg_planner *planner)
 			add_shown(planner, rule->glob, i);
 		add_alias(planner, rule, i, mask);
 		add_literal_target(planner, rule, i, mask);
+		if (rule->kind == SG_RULE_HIDE)
+			add_hidden_folder(planner, rule->glob, i);
 	}
 	if (planner->status == 0)
 		planner->status = sg_globset_compile(planner->plan->names);

@@ -213,8 +213,8 @@ static const struct sg_plan_root *find_above(const struct sg_planner *planner, s
 	return found;
 }
 
-/* Whether a refusal that no cover holds could speak of a name in the root: judged by its literal prefix. */
-static bool is_uncovered(const struct sg_planner *planner, const struct sg_plan_root *root)
+/* The first refusal of those kinds that no cover holds and that could speak of a name in the root, by its literal prefix; or NULL. */
+static const struct sg_rule *find_uncovered(const struct sg_planner *planner, const struct sg_plan_root *root, uint64_t kinds)
 {
 	const struct sg_policy *policy = planner->plan->policy;
 
@@ -223,14 +223,14 @@ static bool is_uncovered(const struct sg_planner *planner, const struct sg_plan_
 		size_t length;
 		const char *prefix;
 
-		if ((rule->kind != SG_RULE_DENY && rule->kind != SG_RULE_DENY_READ && rule->kind != SG_RULE_HIDE) ||
+		if (rule->glob == NULL || (SG_NAME_BIT(rule->kind) & kinds) == 0 ||
 		    planner->plan->placements[i] == SG_PLACED_COVER)
 			continue;
 		prefix = sg_glob_prefix(rule->glob, &length);
 		if (strncmp(prefix, root->path, length) == 0 || below(prefix, root->path))
-			return true;
+			return rule;
 	}
-	return false;
+	return NULL;
 }
 
 /* What of the rules below a root its mount does not hold by itself. */
@@ -239,6 +239,8 @@ static void settle_decisions(struct sg_planner *planner, const struct sg_plan_ro
 	const uint64_t refuse_read = SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_READ) | SG_NAME_BIT(SG_RULE_HIDE);
 	const uint64_t refuse_write = SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_WRITE) | SG_NAME_BIT(SG_RULE_HIDE);
 	const uint64_t refuse_execute = SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_EXECUTE);
+	const uint64_t hide = SG_NAME_BIT(SG_RULE_HIDE);
+	const struct sg_rule *hiding;
 
 	/* The mount of one socket gives nothing to open: connecting to it is decided. */
 	if (!root->folder && root->rule->kind == SG_RULE_ALLOW)
@@ -247,8 +249,13 @@ static void settle_decisions(struct sg_planner *planner, const struct sg_plan_ro
 		planner->plan->mixed_code = true;
 	if ((names->all & SG_NAMES_ALLOW) == 0 || (names->may & SG_NAME_BIT(SG_RULE_LOG_READ)) != 0)
 		planner->plan->decide_reads = true;
-	if ((names->may & refuse_read) != 0 && is_uncovered(planner, root))
+	if ((names->may & refuse_read) != 0 && find_uncovered(planner, root, refuse_read) != NULL)
 		planner->plan->decide_reads = true;
+	hiding = (names->may & hide) != 0 ? find_uncovered(planner, root, hide) : NULL;
+	if (hiding != NULL) {
+		planner->plan->decide_reads = planner->plan->decide_looks = true;
+		planner->plan->hiding = hiding;
+	}
 	if (root->write && ((names->all & SG_NAME_BIT(SG_RULE_WRITE)) == 0 || (names->may & refuse_write) != 0))
 		planner->plan->decide_changes = true;
 	if ((names->may & SG_NAME_BIT(SG_RULE_LOG_WRITE)) != 0)

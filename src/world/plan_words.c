@@ -31,6 +31,11 @@ static const struct {
 			     "about 10 native opens for each opening of any file (some 6 µs; up to 90 µs "
 			     "when the supervisor must wake on "
 			     "another processor)"},
+	[SG_PLACED_LOOKS] = {"decided at every opening and at every look at a name (stat, access, listings, chdir)",
+			     "some 6 to 10 µs for each of them (up to 90 µs when the supervisor must wake on another "
+			     "processor), where a native stat takes 0.3: git status takes some four times as long. "
+			     "Deny, which shows the name and refuses what is in it, costs openings only; one "
+			     "name, or a whole folder (FOLDER/**), in a read-only tree costs neither"},
 	[SG_PLACED_EXEC] = {"decided when a program is started",
 			    "some 30 µs for each start, a twentieth of what a start costs anyway"},
 	[SG_PLACED_FILTER] = {"the system call filter",
@@ -96,6 +101,9 @@ void sg_plan_explain(const struct sg_plan *plan, struct sg_buffer *out)
 		out, plan->decide_reads
 			     ? "    openings\tevery opening of a file: a rule needs it (--cost says which)\n"
 			     : "    openings\tthose that can write; reading runs natively\n");
+	if (plan->decide_looks)
+		sg_buffer_append_text(out, "    looks	every look at a name and every listing: Hide takes names out "
+					   "of them (--cost says which)\n");
 	if (plan->decide_changes)
 		sg_buffer_append_text(out,
 				      "    changes\tmaking, removing, renaming, and changes of attributes\n");
@@ -175,7 +183,7 @@ bool sg_plan_forces_reads(const struct sg_plan *plan, const struct sg_rule *rule
 		return false;
 	if (is_allow(rule))
 		return picks_by_name(plan, rule);
-	return placement == SG_PLACED_OPENS && rule->glob != NULL && meets_an_allow(plan, rule, &writable);
+	return (placement == SG_PLACED_OPENS || placement == SG_PLACED_LOOKS) && rule->glob != NULL && meets_an_allow(plan, rule, &writable);
 }
 
 static void append_rule(const struct sg_rule *rule, struct sg_buffer *out)

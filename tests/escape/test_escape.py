@@ -161,6 +161,61 @@ def test_nothing_is_typed_for_the_next_reader(tree):
     assert text.count("refused ") >= 7 and "saw terminal /dev/pts/0" in text, text
 
 
+# --- hidden names ---
+
+def hiding(tree, kind):
+    """A tree with names that wildcards hide, to read or to write, and its folder."""
+    folder = tree.rw if kind == "write" else tree.ro
+    for name in ("private/deep", "privy"):
+        os.makedirs(os.path.join(folder, name), exist_ok=True)
+        tree.own(os.path.join(folder, name))
+    tree.sg.write("list.key", "#!/bin/sh\n", mode=0o755, folder=folder)
+    for name, target in (("to-there", "secret.key"), ("to-nothing", "absent.key"), ("in-there", "private"), ("in-nothing", "privado")):
+        os.symlink(target, os.path.join(folder, name))
+    profile = tree.profile('Hide = ["%s/*.key", "%s/priv*/**"]' % (folder, folder), flags=["unix", "watch", "links", "attributes"])
+    grant = 'Read%s = ["%s/**"' % ("Write" if kind == "write" else "Only", folder)
+    if kind == "write":
+        return profile.replace("ReadOnly", grant + "]\nReadOnly", 1), folder
+    return profile.replace("ReadOnly = [", grant + ", ", 1), folder
+
+
+@pytest.mark.parametrize("kind", ["read", "write"])
+def test_a_hidden_name_is_like_a_missing_one(tree, kind):
+    profile, folder = hiding(tree, kind)
+    pairs = ["secret.key", "absent.key", "list.key", "abse.key", "private", "privado", "private/data", "privado/data",
+             "private/deep", "privado/deep", "privy", "prive", "to-there", "to-nothing", "in-there", "in-nothing"]
+    done = tree.run(profile, "hidden", "alike", folder, *pairs[:12])
+    held(done, refused=340, works=0)
+    # A link is there for everybody; what it leads to is not.
+    held(tree.run(profile, "hidden", "links", folder, *pairs[12:]), refused=90, works=0)
+    for name in ("secret.key", "private/data"):
+        with open(os.path.join(folder, name), encoding="ascii") as f:
+            assert f.read() == SECRET
+    assert not {"absent.key", "privado", "abse.key", "prive"} & set(os.listdir(folder))
+
+
+@pytest.mark.parametrize("kind", ["read", "write"])
+def test_listings_leave_hidden_names_out(tree, kind):
+    profile, folder = hiding(tree, kind)
+    assert {"secret.key", "private"} <= set(os.listdir(folder))  # which are there
+    held(tree.run(profile, "hidden", "listing", folder, "open.txt", "secret.key", "list.key", "private", "privy"), refused=24,
+         works=17)
+
+
+def test_a_folder_that_is_entered_is_the_one_that_was_decided(tree):
+    profile, folder = hiding(tree, "read")
+    for name in ("visible", "private"):
+        os.makedirs(os.path.join(folder, name), exist_ok=True)
+    for hidden in ("private", "privado"):  # there is one, there is none: the race shows the same
+        held(tree.run(profile, "hidden", "enter", os.path.join(folder, "visible"), os.path.join(folder, hidden), "20"), refused=1)
+
+
+def test_hiding_is_not_held_beside_calls_that_tell(tree):
+    profile, folder = hiding(tree, "read")
+    done = tree.sg.run(profile + '[Define.tell]\nSyscalls = ["open_tree"]\n[Misc]\nFlags = ["tell"]\n', "/bin/true")
+    assert done.status == 125 and "cannot be held together with the call open_tree" in done.stderr and not done.records
+
+
 # --- names ---
 
 def reading_profiles(tree):
