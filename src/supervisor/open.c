@@ -249,6 +249,8 @@ struct waiter {
 	struct sg_view view;
 	int listener, fd, flags;
 	uint64_t id;
+	const atomic_uint *generation; /* of the world, and what it was when the call was received */
+	unsigned int received;
 	bool close_on_exec;
 };
 
@@ -301,7 +303,10 @@ static void *wait_for_peer(void *data)
 
 	if (timed)
 		(void)timer_delete(timer);
-	if (opened >= 0 && ioctl(waiter->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &give) < 0)
+	/* What was decided before a cut is not given after it. */
+	if (opened >= 0 && atomic_load(waiter->generation) != waiter->received)
+		answer.error = -EAGAIN;
+	else if (opened >= 0 && ioctl(waiter->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &give) < 0)
 		answer.error = -errno;
 	if (answer.error < 0)
 		(void)ioctl(waiter->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
@@ -311,7 +316,36 @@ static void *wait_for_peer(void *data)
 	return NULL;
 }
 
-/* A FIFO waits for its other end. The record is written before: the grant is certain, only its moment is not. */
+/*
+ * What waits for somebody: a FIFO for its other end, a device (but for those that every world has: memory, terminals) for a
+ * carrier or whatever its driver waits for. A file that somebody outside holds a lease on is found by trying (reopen_file). What no
+ * worker guards against: a server that does not answer for a network file system, where already looking a name up waits.
+ */
+static bool waits(const struct stat *status, int flags)
+{
+	const unsigned int number = major(status->st_rdev);
+
+	if ((flags & O_NONBLOCK) != 0)
+		return false;
+	if (S_ISFIFO(status->st_mode))
+		return (flags & O_ACCMODE) != O_RDWR;
+	if (S_ISCHR(status->st_mode))
+		return number != 1 && number != 5 && (number < 136 || number > 143);
+	return S_ISBLK(status->st_mode);
+}
+
+/* A regular file. Returns the descriptor, -EWOULDBLOCK where a lease has to be given back first, or another errno value. */
+static int reopen_file(const struct sg_view *view, int fd, int flags)
+{
+	const int kept = O_APPEND | O_DIRECT | O_NOATIME | O_ASYNC;
+	SG_AUTO_FD int opened = sg_reopen(view, fd, flags | O_NONBLOCK);
+
+	if (opened >= 0 && (flags & O_NONBLOCK) == 0 && fcntl(opened, F_SETFL, flags & kept) < 0)
+		return -errno;
+	return sg_fd_take(&opened);
+}
+
+/* What waits is opened by a thread of its own. The record is written before: the grant is certain, only its moment is not. */
 static void open_later(struct sg_request *request, const struct opening *opening, const struct sg_decision *decision,
 		       struct sg_resolved *object, int flags)
 {
@@ -320,7 +354,7 @@ static void open_later(struct sg_request *request, const struct opening *opening
 	pthread_t thread;
 
 	if (waiter == NULL || atomic_fetch_add(&waiting, 1) >= WAITING_MAX ||
-	    sg_report(request, decision, object->name, opening->named) < 0) {
+	    (!opening->recorded && sg_report(request, decision, object->name, opening->named) < 0)) {
 		free(waiter);
 		atomic_fetch_sub(&waiting, waiter == NULL ? 0 : 1);
 		sg_answer_error(request, EAGAIN);
@@ -328,6 +362,7 @@ static void open_later(struct sg_request *request, const struct opening *opening
 	}
 	*waiter = (struct waiter){.view = request->supervisor->view, .listener = request->caller.listener,
 				  .fd = sg_fd_take(&object->fd), .flags = flags, .id = request->notification.id,
+				  .generation = &request->supervisor->generation, .received = request->generation,
 				  .close_on_exec = (opening->flags & O_CLOEXEC) != 0};
 	(void)pthread_attr_init(&attributes);
 	(void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
@@ -375,12 +410,16 @@ static void open_existing(struct sg_request *request, struct opening *opening, s
 		return;
 	if (S_ISCHR(object->status.st_mode) && object->status.st_rdev == makedev(5, 0))
 		fd = open_terminal(request, flags & (O_ACCMODE | O_NONBLOCK));
-	else if (S_ISFIFO(object->status.st_mode) && (flags & O_NONBLOCK) == 0 && (flags & O_ACCMODE) != O_RDWR) {
-		open_later(request, opening, &decision, object, flags);
-		return;
-	} else
+	else if (waits(&object->status, flags))
+		fd = -EWOULDBLOCK;
+	else if (S_ISREG(object->status.st_mode))
+		fd = reopen_file(&request->supervisor->view, object->fd, flags);
+	else
 		fd = sg_reopen(&request->supervisor->view, object->fd, flags);
-	finish(request, opening, &decision, object->name, fd);
+	if (fd == -EWOULDBLOCK && (flags & O_NONBLOCK) == 0)
+		open_later(request, opening, &decision, object, flags);
+	else
+		finish(request, opening, &decision, object->name, fd);
 }
 
 /* Makes the file in its pinned folder. Returns 1 if somebody else made one meanwhile. */

@@ -101,6 +101,9 @@ void sg_plan_explain(const struct sg_plan *plan, struct sg_buffer *out)
 		out, plan->decide_reads
 			     ? "    openings\tevery opening of a file: a rule needs it (--cost says which)\n"
 			     : "    openings\tthose that can write; reading runs natively\n");
+	if (!plan->decide_reads)
+		sg_buffer_append_text(out, "    \tso is that of a FIFO (a named pipe) of this host that lies where "
+					   "files may be read\n");
 	if (plan->decide_looks)
 		sg_buffer_append_text(out, "    looks	every look at a name and every listing: Hide takes names out "
 					   "of them (--cost says which)\n");

@@ -1,5 +1,6 @@
 """What one session may not do to the next, and what mounting may not undo."""
 import os
+import subprocess
 
 import pytest
 
@@ -238,3 +239,56 @@ def test_a_named_file_is_read_as_its_owner_reads_it(sg):
     # Nothing of it leads elsewhere: the mode and the owner are not to be changed, nor the file linked.
     done = sg.shell(text.replace('Flags = ["tmp"', 'Flags = ["tmp", "attributes"'), "chmod 644 {0}/key; chown 1 {0}/key; ln {0}/key /tmp/k; ls /tmp".format(named))
     assert done.stdout == "" and os.stat(named + "/key").st_mode & 0o777 == 0o600
+
+
+LEASE = r"""
+import fcntl, os, signal, sys
+signal.signal(signal.SIGIO, lambda *_: None)  # it is told, and keeps it
+fd = os.open(sys.argv[1], os.O_RDONLY)
+fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+print("leased", flush=True)
+sys.stdin.readline()
+fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+print("given back", flush=True)
+sys.stdin.readline()
+"""
+
+LEASED = r"""
+import os, sys, threading, time
+def leased():
+    with open("leased", "a") as f:
+        f.write("written")
+waits = threading.Thread(target=leased)
+waits.start()
+try:
+    os.open("leased", os.O_WRONLY | os.O_NONBLOCK)
+except BlockingIOError:
+    print("would block", flush=True)
+for i in range(50):  # other openings go on meanwhile
+    with open("free-%d" % i, "w") as f:
+        f.write("x")
+print("free", flush=True)
+waits.join()
+print("written", open("leased").read(), os.get_blocking(os.open("leased", os.O_WRONLY)), flush=True)
+"""
+
+
+def test_a_lease_held_outside_stops_only_its_opener(sg):
+    """The opening of a file waits while somebody outside keeps a lease on it; nobody else's does."""
+    sg.write("leased", "")
+    holder = subprocess.Popen(sg.command(["/usr/bin/python3", "-c", LEASE, os.path.join(sg.cwd, "leased")]), stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, text=True)
+    process, _ = sg.start(profile([sg.cwd + "/**"]), "/usr/bin/python3", "-c", LEASED, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        assert holder.stdout.readline() == "leased\n"
+        assert [process.stdout.readline(), process.stdout.readline()] == [b"would block\n", b"free\n"]
+        assert process.poll() is None
+        holder.stdin.write("\n")
+        holder.stdin.flush()
+        assert holder.stdout.readline() == "given back\n"
+        out, _ = process.communicate(timeout=30)
+        assert process.returncode == 0 and out == b"written written True\n", out
+    finally:
+        process.kill()
+        process.communicate()
+        holder.communicate("\n", timeout=30)
