@@ -64,6 +64,10 @@ _shellguard()
 		COMPREPLY=($(compgen -W "last $(shellguard audit list 2>/dev/null | cut -d' ' -f1)" -- "$cur"))
 		return
 		;;
+	--keep)
+		COMPREPLY=()
+		return
+		;;
 	esac
 	case $command in
 	run)
@@ -131,7 +135,7 @@ _shellguard()
 		;;
 	stop)
 		if [[ $cur == -* ]]; then
-			COMPREPLY=($(compgen -W "--help " -- "$cur"))
+			COMPREPLY=($(compgen -W "--network --keep --help " -- "$cur"))
 		else
 			COMPREPLY=($(compgen -W "last $(shellguard audit list 2>/dev/null | cut -d' ' -f1)" -- "$cur"))
 		fi

@@ -21,7 +21,7 @@ _shellguard()
 		'doctor:say what this kernel, user and place can hold, and what helps'
 		'profiles:list the profiles that can be named'
 		'ps:list the running sessions'
-		'stop:end a running session'
+		'stop:end a running session, or only its network'
 	)
 	if (( CURRENT == 2 )); then
 		_describe command commands
@@ -117,6 +117,8 @@ _shellguard()
 		;;
 	stop)
 		_arguments -S \
+			'*--network[cut the session'\''s network, and let the session go on]' \
+			'*--keep[with --network\: an address that it keeps, as under Networking.Allow; may be given several times]:ADDRESS: ' \
 			'*'{-h,--help}'[show this help]' \
 			'*:argument:_shellguard_sessions'
 		;;

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/help.h"
+#include "policy/addresspattern.h"
 #include "supervisor/door.h"
 
 enum { STOP_PATIENCE_MS = 5000, SESSIONS_MAX = 1024 };
@@ -163,15 +164,77 @@ static bool ask_and_wait(const char *path, const struct sg_door_message *message
 	return poll(&wait, 1, STOP_PATIENCE_MS) > 0;
 }
 
+/* Asks for the cut. Returns the exit status. */
+static int cut_network(const char *path, const struct sg_door_message *message, const char *name)
+{
+	char text[SG_DOOR_TEXT_MAX];
+	int status = sg_door_ask(path, message, text, NULL);
+
+	if (status < 0) {
+		sg_complain("the network of the session %s was not cut: %s", name, strerror(-status));
+		return SG_EXIT_FAILED;
+	}
+	text[strcspn(text, "\n")] = '\0';
+	if (text[0] == '\0')
+		return SG_EXIT_OK;
+	sg_complain("the network of the session %s: %s", name, text);
+	return SG_EXIT_FAILED;
+}
+
+struct stopping {
+	bool network;
+	const char *session;
+	struct sg_door_message cut;
+};
+
+/* One more address to keep. Returns 0, or -EINVAL after saying what is wrong. */
+static int keep(struct stopping *stopping, const char *text)
+{
+	SG_AUTO_ADDRESSPATTERN struct sg_addresspattern pattern = {0};
+	struct sg_addresspattern_problem problem = {.message = "out of memory"};
+	const size_t used = strlen(stopping->cut.argument);
+	int status = sg_addresspattern_parse(text, strlen(text), SG_ADDRESSPATTERN_ALLOW, &pattern, &problem);
+
+	if (status == 0 && (pattern.kind == SG_HOST_NAME || (pattern.protocols & SG_PROTOCOL_UNIX) != 0))
+		(void)snprintf(problem.message, sizeof(problem.message), "only IP addresses can be kept");
+	else if (status == 0 &&
+		 (size_t)snprintf(stopping->cut.argument + used, sizeof(stopping->cut.argument) - used,
+				  "%s\n", text) >= sizeof(stopping->cut.argument) - used)
+		(void)snprintf(problem.message, sizeof(problem.message), "too many addresses to keep");
+	else if (status == 0)
+		return 0;
+	sg_complain("--keep %s: %s", text, problem.message);
+	return -EINVAL;
+}
+
+/* Returns 0, or -EINVAL: wrong usage. */
+static int read_stop(int argc, char **argv, struct stopping *ret)
+{
+	*ret = (struct stopping){.cut = {.request = SG_DOOR_CUT}};
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--network") == 0)
+			ret->network = true;
+		else if (strcmp(argv[i], "--keep") == 0 && i + 1 < argc) {
+			if (keep(ret, argv[++i]) < 0)
+				return -EINVAL;
+		} else if (argv[i][0] == '-' || ret->session != NULL)
+			return -EINVAL;
+		else
+			ret->session = argv[i];
+	}
+	return ret->session == NULL || (!ret->network && ret->cut.argument[0] != '\0') ? -EINVAL : 0;
+}
+
 int sg_command_stop(int argc, char **argv)
 {
 	const struct sg_door_message ask = {.request = SG_DOOR_SIGNAL, .value = SIGTERM}, end = {.request = SG_DOOR_KILL};
 	SG_CLEANUP(sessions_done) struct sessions sessions = {0};
 	struct sg_error error = SG_ERROR_INIT;
+	struct stopping stopping;
 	char path[4400];
 	int index;
 
-	if (argc != 2 || argv[1][0] == '-') {
+	if (read_stop(argc, argv, &stopping) < 0) {
 		const bool help = argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
 
 		(void)sg_command_help("stop", help ? STDOUT_FILENO : STDERR_FILENO);
@@ -181,10 +244,12 @@ int sg_command_stop(int argc, char **argv)
 		sg_complain("%s", error.text);
 		return SG_EXIT_FAILED;
 	}
-	index = choose(&sessions, argv[1]);
+	index = choose(&sessions, stopping.session);
 	if (index < 0)
 		return SG_EXIT_NO;
 	door_path(&sessions, sessions.names[index], path, sizeof(path));
+	if (stopping.network)
+		return cut_network(path, &stopping.cut, sessions.names[index]);
 	if (ask_and_wait(path, &ask) || ask_and_wait(path, &end))
 		return SG_EXIT_OK;
 	sg_complain("the session %s does not end", sessions.names[index]);

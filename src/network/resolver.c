@@ -556,3 +556,11 @@ void sg_resolver_cancel(struct sg_resolver *resolver, uint64_t token)
 		}
 	}
 }
+
+void sg_resolver_cut(struct sg_resolver *resolver)
+{
+	resolver->conf.server_count = 0;
+	for (size_t i = 0; i < SG_RESOLVER_PENDING_MAX; i++)
+		if (resolver->pending[i].used)
+			sg_resolver_fail(resolver, &resolver->pending[i]);
+}

@@ -169,5 +169,8 @@ void sg_resolver_run(struct sg_resolver *resolver, int64_t now);
 /* The client is gone: its queries are ended without a reply. */
 void sg_resolver_cancel(struct sg_resolver *resolver, uint64_t token);
 
+/* From now on no question leaves: those under way fail, later ones are answered from what is known here. */
+void sg_resolver_cut(struct sg_resolver *resolver);
+
 /* Queries under way. */
 size_t sg_resolver_pending(const struct sg_resolver *resolver);

@@ -4,6 +4,7 @@
 
 #include "policy/glob.h"
 #include "policy/needs.h"
+#include "policy/words.h"
 
 void sg_proposal_done(struct sg_proposal *proposal)
 {
@@ -92,6 +93,8 @@ int sg_propose(const struct sg_refusal *refusal, struct sg_proposal *ret)
 		*ret = (struct sg_proposal){SG_PROPOSAL_LINE, sg_need_section_of_flag(refusal->needs),
 					    "Flags", SG_BUFFER_INIT};
 		sg_buffer_append_text(&ret->value, refusal->needs);
+	} else if (strcmp(refusal->reason, SG_WORDS_NETWORK_CUT) == 0) {
+		return 0; /* it is no profile that refused */
 	} else if (network_key(refusal->operation) != NULL) {
 		if (is_address(refusal->object) || refusal->object[0] == '/')
 			propose_address(refusal, network_key(refusal->operation), ret);

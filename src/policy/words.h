@@ -5,6 +5,9 @@
 #include "policy/decide.h"
 #include "policy/needs.h"
 
+/* The reason of every refusal after the session's owner has cut its network (stop --network). */
+#define SG_WORDS_NETWORK_CUT "the session's owner has cut its network"
+
 /*
  * The verb that completes "it may not ...": "read", "write", "execute", "connect to". `operation` is a
  * record's, `access` a record's or "" (sg_words_access); a name that ends in '/' is a folder. Static, or

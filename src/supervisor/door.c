@@ -150,6 +150,7 @@ void sg_door_answer(struct sg_supervisor *supervisor)
 	SG_AUTO_FD int connection = accept4(supervisor->door, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct pollfd wait = {.fd = connection, .events = POLLIN};
 	const char *answer = "\n";
+	int status;
 
 	if (connection < 0 || poll(&wait, 1, REQUEST_TIMEOUT_MS) <= 0 ||
 	    recv(connection, &message, sizeof(message), 0) != (ssize_t)sizeof(message))
@@ -162,8 +163,18 @@ void sg_door_answer(struct sg_supervisor *supervisor)
 		sg_deliver(supervisor, message.value);
 		break;
 	case SG_DOOR_KILL:
+		/* Not even what is queued leaves any more. */
+		(void)sg_network_cut_but(supervisor, "");
 		supervisor->ended = true;
 		supervisor->exit_status = 128 + SIGKILL;
+		break;
+	case SG_DOOR_CUT:
+		message.argument[sizeof(message.argument) - 1] = '\0';
+		status = sg_network_cut_but(supervisor, message.argument);
+		answer = status == -EINVAL  ? "what is to be kept must be IP addresses\n"
+			 : status == -E2BIG ? "it was cut with exceptions too often: cut it whole\n"
+			 : status < 0       ? "it could not be cut: the session ends\n"
+					    : "\n";
 		break;
 	default:
 		return;

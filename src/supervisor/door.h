@@ -1,9 +1,11 @@
 /*
- * The door of a running session: a socket by which its owner, from outside, lists it and stops it.
+ * The door of a running session: a socket by which its owner, from outside, lists it, stops it, and cuts its
+ * network.
  *
- * It lies in a folder that only the owner can use, outside of every world: no profile can name it, since the folder is
- * made after the plan and a socket of the host is never connected to without a `unix:` rule. The supervisor holds the
- * listening end, answers one short request of each connection, and never waits for whoever connects.
+ * It lies in a folder that only the owner can use, outside of every world: no profile can name it, since the
+ * folder is made after the plan and a socket of the host is never connected to without a `unix:` rule. The
+ * supervisor holds the listening end, answers one short request of each connection, and never waits for
+ * whoever connects.
  */
 #pragma once
 
@@ -16,14 +18,17 @@ enum sg_door_request {
 	SG_DOOR_DESCRIBE = 1, /* answered with one line of JSON */
 	SG_DOOR_SIGNAL,       /* the signal is delivered to the command; answered with an empty line */
 	SG_DOOR_KILL,         /* the world is ended; answered with an empty line */
+	SG_DOOR_CUT,          /* its network is cut; answered with an empty line, or with why not */
 	SG_DOOR_REQUESTS_
 };
 
-enum { SG_DOOR_TEXT_MAX = 4096, SG_DOOR_SESSION_MAX = 64 };
+enum { SG_DOOR_TEXT_MAX = 4096, SG_DOOR_SESSION_MAX = 64, SG_DOOR_ARGUMENT_MAX = 2048 };
 
 struct sg_door_message {
 	uint32_t request; /* enum sg_door_request */
 	int32_t value;    /* SIGNAL: its number */
+	char argument[SG_DOOR_ARGUMENT_MAX]; /* CUT: patterns of addresses that are kept, one a line; "": none
+						is */
 };
 
 /* The folder of the doors of this user (free). Returns 0 or a negative errno value with context. */

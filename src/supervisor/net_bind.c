@@ -66,7 +66,7 @@ static int give_bound(struct sg_request *request, const struct sg_net_socket *so
 		return fd;
 	if (bind(fd, (const struct sockaddr *)&raw, length) < 0 || (backlog >= 0 && listen(fd, backlog) < 0))
 		return -errno;
-	status = sg_net_swap(request, socket, fd);
+	status = sg_net_swap(request, socket, fd, SG_NET_ORIGIN_BOUND, address);
 	if (status == 0)
 		note_port(request->supervisor->network, socket, fd);
 	return status;
@@ -294,18 +294,22 @@ static int accept_now(struct sg_network *network, const struct accepting *accept
 }
 
 /* Who was let in from outside. The listener was decided; its peers are its own choice. */
-static int report_peer(struct sg_request *request, const struct sg_net_socket *socket,
+static int report_peer(struct sg_request *request, const struct sg_net_socket *socket, int fd,
 		       const struct sockaddr_storage *peer, socklen_t size)
 {
 	static const struct sg_decision decision = {.verdict = SG_VERDICT_ALLOW,
 						    .reason = "the world may listen there"};
-	struct sg_address address;
+	struct sg_address address = {0};
 	int status =
 		sg_address_from_sockaddr(peer, size, socket->domain, socket->kind, SG_ADDRESS_BIND, &address);
 
-	if (status != 0)
-		return status < 0 ? status : 0;
-	return sg_net_report(request, &decision, &address) < 0 ? -EIO : 0;
+	if (status < 0)
+		return status;
+	if (status == 0 && sg_net_report(request, &decision, &address) < 0)
+		return -EIO;
+	return sg_net_register(request->supervisor->network, fd, SG_NET_ORIGIN_ACCEPTED, &address) == 0
+		       ? -ENOBUFS
+		       : 0;
 }
 
 static int proceed(struct sg_request *request, void *data, int interrupted)
@@ -328,11 +332,9 @@ static int proceed(struct sg_request *request, void *data, int interrupted)
 		sg_answer_error(request, -fd);
 		return 0;
 	}
-	status = accepting->socket.outside ? report_peer(request, &accepting->socket, &peer, size) : 0;
+	status = accepting->socket.outside ? report_peer(request, &accepting->socket, fd, &peer, size) : 0;
 	if (status == 0)
 		status = write_peer(request, accepting, &peer, size);
-	if (status == 0 && accepting->socket.outside && sg_net_register(network, fd) == 0)
-		status = -ENOBUFS;
 	if (status < 0)
 		sg_answer_error(request, -status);
 	else
@@ -366,7 +368,8 @@ void sg_net_accept(struct sg_request *request)
 		return;
 	}
 	sg_net_wait_add(request,
-			&(struct sg_net_wait){.fd = accepting->socket.fd,
+			&(struct sg_net_wait){.outside = accepting->socket.outside,
+					      .fd = accepting->socket.fd,
 					      .events = EPOLLIN,
 					      .deadline_ms = sg_net_deadline(&accepting->socket, SO_RCVTIMEO),
 					      .deadline_error = EAGAIN,

@@ -21,12 +21,14 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "supervisor/network.h"
+#include "supervisor/net_cut.h"
 
 struct connecting {
 	struct sg_net_socket socket;
-	int outside;             /* the new socket, or -1: the caller's own one is connected */
+	int fresh;               /* the new socket, or -1: the caller's own one is connected */
+	bool outside;            /* where the address leads */
 	bool under_way;          /* the kernel goes on with it: EPOLLOUT says when it is done */
+	struct sg_address named; /* `address` as it was decided */
 	struct sg_net_peer peer; /* AF_UNIX; object.fd -1: none */
 	struct sockaddr_storage address;
 	socklen_t length;
@@ -37,7 +39,7 @@ static void release(void *data)
 	struct connecting *connecting = data;
 
 	sg_net_socket_done(&connecting->socket);
-	sg_fd_close(connecting->outside);
+	sg_fd_close(connecting->fresh);
 	sg_net_peer_done(&connecting->peer);
 	free(connecting);
 }
@@ -92,9 +94,13 @@ static int pending_error(int fd)
 /* The connection is made, or (with `answer`) goes on without the caller: the socket is the caller's now. */
 static void hand_over(struct sg_request *request, const struct connecting *connecting, int answer)
 {
-	int status =
-		connecting->outside >= 0 ? sg_net_swap(request, &connecting->socket, connecting->outside) : 0;
+	const struct sg_net_socket *socket = &connecting->socket;
+	int status = 0;
 
+	if (connecting->fresh >= 0)
+		status = connecting->outside ? sg_net_swap(request, socket, connecting->fresh,
+							   SG_NET_ORIGIN_CONNECTED, &connecting->named)
+					     : sg_net_put(request, socket, connecting->fresh);
 	if (status < 0 || answer != 0)
 		sg_answer_error(request, status < 0 ? -status : answer);
 	else
@@ -117,8 +123,8 @@ static int proceed(struct sg_request *request, void *data, int interrupted)
 	struct sg_net_socket own = *socket;
 	int status;
 
-	if (connecting->outside >= 0) {
-		own.fd = connecting->outside;
+	if (connecting->fresh >= 0) {
+		own.fd = connecting->fresh;
 		own.nonblocking = true; /* ours, until it is given */
 	}
 	if (interrupted != 0) {
@@ -159,9 +165,10 @@ static void run(struct sg_request *request, struct connecting *connecting)
 		return;
 	}
 	sg_net_wait_add(request, &(struct sg_net_wait){
-					 .fd = !connecting->under_way     ? -1
-					       : connecting->outside >= 0 ? connecting->outside
-									  : socket->fd,
+					 .outside = connecting->outside || connecting->peer.host,
+					 .fd = !connecting->under_way   ? -1
+					       : connecting->fresh >= 0 ? connecting->fresh
+									: socket->fd,
 					 .events = EPOLLOUT,
 					 .deadline_ms = sg_net_deadline(socket, SO_SNDTIMEO),
 					 .deadline_error = connecting->under_way ? EINPROGRESS : EAGAIN,
@@ -171,28 +178,41 @@ static void run(struct sg_request *request, struct connecting *connecting)
 				 });
 }
 
-/* An inside stream that is connected stays what it is. */
-static bool is_connected(const struct sg_net_socket *socket)
+/* The world's own sockets reach the world's network, the host's the host's; one that was ended reaches
+ * nothing. A path is reached by either. */
+static bool needs_fresh(const struct sg_network *network, const struct sg_net_socket *socket,
+			const struct connecting *what)
 {
-	struct sockaddr_storage peer;
-	socklen_t size = sizeof(peer);
+	if (what->outside)
+		return !socket->outside || sg_net_is_ended(network, socket->fd);
+	return socket->outside && socket->kind != SG_PROTOCOL_UNIX;
+}
 
-	return socket->type != SOCK_DGRAM && getpeername(socket->fd, (struct sockaddr *)&peer, &size) == 0;
+/* Returns the socket, or a negative errno value below -1 (EPERM, which -1 would be, is told as EACCES). */
+static int make_fresh(const struct sg_network *network, const struct sg_net_socket *socket, bool outside)
+{
+	int made = sg_net_is_busy(socket);
+
+	if (made == 0)
+		made = outside ? sg_net_make_outside(socket) : sg_net_make_inside(network, socket);
+	return made == -1 ? -EACCES : made;
 }
 
 /* Starts a connection; takes the socket and the peer over. */
 static void start(struct sg_request *request, struct sg_net_socket *socket, struct sg_net_peer *peer,
-		  const struct sockaddr_storage *address, socklen_t length, bool outside)
+		  const struct connecting *what)
 {
+	struct sg_network *network = request->supervisor->network;
 	struct connecting *connecting;
-	int made = -1;
+	int made = needs_fresh(network, socket, what) ? make_fresh(network, socket, what->outside) : -1;
 
-	if (outside && !socket->outside) {
-		made = is_connected(socket) ? -EISCONN : sg_net_make_outside(socket);
-		if (made < 0) {
-			sg_answer_error(request, -made);
-			return;
-		}
+	if (made < -1) {
+		sg_answer_error(request, -made);
+		return;
+	}
+	if (peer != NULL && peer->host && sg_net_note_unix(network, socket->fd, &what->named) < 0) {
+		sg_answer_error(request, ENOBUFS);
+		return;
 	}
 	connecting = malloc(sizeof(*connecting));
 	if (connecting == NULL) {
@@ -200,8 +220,9 @@ static void start(struct sg_request *request, struct sg_net_socket *socket, stru
 		sg_answer_error(request, ENOMEM);
 		return;
 	}
-	*connecting = (struct connecting){
-		.socket = *socket, .outside = made, .address = *address, .length = length};
+	*connecting = *what;
+	connecting->socket = *socket;
+	connecting->fresh = made;
 	connecting->peer.object = SG_RESOLVED_INIT;
 	socket->fd = -1;
 	if (peer != NULL) {
@@ -222,42 +243,110 @@ static void connect_unix(struct sg_request *request, struct sg_net_socket *socke
 	if (status < 0)
 		sg_answer_error(request, -status);
 	else
-		start(request, socket, &peer, &peer.address, peer.length, peer.where == SG_NET_OUTSIDE);
+		start(request, socket, &peer,
+		      &(struct connecting){.address = peer.address,
+					   .length = peer.length,
+					   .named = *address,
+					   .outside = peer.where == SG_NET_OUTSIDE});
+}
+
+/* A socket of the host's network that was bound by a rule under Listen: it is what it is. */
+static bool is_listening_place(const struct sg_network *network, const struct sg_net_socket *socket)
+{
+	const struct sg_net_outside *entry =
+		socket->outside ? sg_net_find_outside(network, sg_net_cookie(socket->fd)) : NULL;
+
+	return entry != NULL && entry->origin == SG_NET_ORIGIN_BOUND;
+}
+
+/*
+ * A datagram socket is connected to ask which address of this host's would be sent from: getaddrinfo(3) sorts
+ * by that (RFC 6724), ping(8) prints it. Where another protocol may be used with that peer the answer is
+ * given: by a socket that is connected, and sealed before the caller has it. It neither sends nor receives.
+ */
+static void ask_route(struct sg_request *request, const struct sg_net_socket *socket,
+		      const struct connecting *what)
+{
+	static const struct sg_decision decision = {
+		.verdict = SG_VERDICT_ALLOW,
+		.reason = "it asks for its own address only, and carries no data"};
+	SG_AUTO_FD int fd = -1;
+	int status = sg_net_report(request, &decision, &what->named) < 0 ? -EIO : 0;
+
+	if (status == 0) {
+		fd = sg_net_make_outside(socket);
+		status = fd < 0 ? fd : 0;
+	}
+	if (status == 0 && connect(fd, (const struct sockaddr *)&what->address, what->length) < 0)
+		status = -errno;
+	if (status == 0)
+		status = sg_net_seal(fd);
+	if (status == 0)
+		status = sg_net_swap(request, socket, fd, SG_NET_ORIGIN_CONNECTED, &what->named);
+	if (status < 0)
+		sg_answer_error(request, -status);
+	else
+		sg_answer_value(request, 0);
 }
 
 static void connect_internet(struct sg_request *request, struct sg_net_socket *socket,
 			     const struct sg_address *address)
 {
-	struct sockaddr_storage raw;
-	socklen_t length = sg_address_to_sockaddr(address, &raw);
+	struct sg_network *network = request->supervisor->network;
+	struct connecting what = {.named = *address,
+				  .length = sg_address_to_sockaddr(address, &what.address)};
 	struct sg_decision decision;
-	enum sg_net_where where =
-		sg_net_decide(request->supervisor->network, address, SG_ADDRESS_CONNECT, &decision);
+	enum sg_net_where where = sg_net_decide(network, address, SG_ADDRESS_CONNECT, &decision);
 
-	if (where == SG_NET_OWN && socket->outside) {
+	if (where == SG_NET_OWN && is_listening_place(network, socket)) {
 		decision = (struct sg_decision){.verdict = SG_VERDICT_DENY,
 						.error = ENETUNREACH,
-						.reason = "this socket is one of the host's network by now, "
-							  "and that address is the world's own"};
+						.reason = "this socket is bound to an address of the host, "
+							  "and that one is the world's own"};
 		where = SG_NET_REFUSED;
+	}
+	if (where == SG_NET_REFUSED && sg_net_may_ask_route(network, address, &decision)) {
+		ask_route(request, socket, &what);
+		return;
 	}
 	if (where == SG_NET_REFUSED) {
 		sg_net_refuse(request, &decision, address);
 		return;
 	}
+	what.outside = where == SG_NET_OUTSIDE;
+	if (what.outside)
+		sg_net_note_address(network, sg_net_cookie(socket->fd), address);
 	/* The grant is on the record before the first packet. */
-	if (where == SG_NET_OUTSIDE && sg_net_report(request, &decision, address) < 0)
+	if (what.outside && sg_net_report(request, &decision, address) < 0)
 		sg_answer_error(request, EIO);
 	else
-		start(request, socket, NULL, &raw, length, where == SG_NET_OUTSIDE);
+		start(request, socket, NULL, &what);
 }
 
-/* connect with AF_UNSPEC. An outside socket would have no peer then, and so nothing that was decided. */
+/* A socket without a peer is one of the world's own again. */
+static void take_back(struct sg_request *request, const struct sg_net_socket *socket)
+{
+	SG_AUTO_FD int fd = sg_net_make_inside(request->supervisor->network, socket);
+	int status = fd < 0 ? fd : sg_net_put(request, socket, fd);
+
+	if (status < 0)
+		sg_answer_error(request, -status);
+	else
+		sg_answer_value(request, 0);
+}
+
+/*
+ * connect with AF_UNSPEC. An outside socket would have no peer then, and so nothing that was decided: its
+ * place is taken by a fresh one of the world's own. One that was bound by a rule is what that rule decided.
+ */
 static void dissolve(struct sg_request *request, const struct sg_net_socket *socket)
 {
 	const struct sockaddr none = {.sa_family = AF_UNSPEC};
+	const bool bound = is_listening_place(request->supervisor->network, socket);
 
-	if (socket->outside)
+	if (socket->outside && !bound && (socket->kind & (SG_PROTOCOL_UDP | SG_PROTOCOL_ICMP)) != 0)
+		take_back(request, socket);
+	else if (socket->outside && (!bound || socket->kind == SG_PROTOCOL_TCP))
 		sg_answer_error(request, EACCES);
 	else if (connect(socket->fd, &none, sizeof(none)) < 0)
 		sg_answer_error(request, errno);
@@ -277,7 +366,7 @@ static void connect_other(struct sg_request *request, struct sg_net_socket *sock
 	else if (socket->domain == AF_NETLINK && !sg_net_is_kernel(bytes, size))
 		sg_answer_error(request, EPERM);
 	else
-		start(request, socket, NULL, &raw, (socklen_t)size, false);
+		start(request, socket, NULL, &(struct connecting){.address = raw, .length = (socklen_t)size});
 }
 
 void sg_net_connect(struct sg_request *request)

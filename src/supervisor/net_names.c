@@ -53,6 +53,8 @@ static int record(void *data, const struct sg_resolver_event *event)
 		if (event->outcome == SG_RESOLVER_REFUSED)
 			reason = "a rule denies it";
 	}
+	if (network->cut && event->outcome == SG_RESOLVER_FAILED)
+		reason = SG_NET_CUT_REASON;
 	if (sg_buffer_status(&name) < 0)
 		return -ENOMEM;
 	entry.object = sg_record_text(name.data);

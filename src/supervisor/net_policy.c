@@ -171,7 +171,7 @@ static enum sg_net_where decide_bind(const struct sg_network *network, const str
 	return allow(decision, SG_NET_OWN, NULL, "it is the world's own");
 }
 
-enum sg_net_where sg_net_decide(struct sg_network *network, const struct sg_address *address,
+static enum sg_net_where decide(struct sg_network *network, const struct sg_address *address,
 				enum sg_address_use use, struct sg_decision *decision)
 {
 	const struct sg_address_environment *environment = network->namerules.environment;
@@ -199,6 +199,48 @@ enum sg_net_where sg_net_decide(struct sg_network *network, const struct sg_addr
 	if (find_port(network, address) != NULL)
 		return allow(decision, SG_NET_OUTSIDE, NULL, "the world listens there itself");
 	return allow(decision, SG_NET_OWN, NULL, "it is the world's own");
+}
+
+enum sg_net_where sg_net_decide(struct sg_network *network, const struct sg_address *address,
+				enum sg_address_use use, struct sg_decision *decision)
+{
+	enum sg_net_where where = decide(network, address, use, decision);
+
+	if (where == SG_NET_OUTSIDE && !sg_net_is_kept(network, address))
+		return refuse(decision, ENETUNREACH, NULL, SG_NET_CUT_REASON);
+	return where;
+}
+
+/* Some port, or a name that the session's resolver answered. */
+static bool is_peer(const struct sg_network *network, const struct sg_address *address)
+{
+	uint32_t ids[SG_NAMECACHE_NAMES_MAX];
+	const unsigned int classes = sg_address_classes(address, network->namerules.environment);
+
+	return sg_namecache_names(network->names, address, sg_net_now(), ids) > 0 ||
+	       sg_addressset_names_address(network->set, address, SG_NET_ALLOW) ||
+	       (network->namerules.any && (classes & SG_CLASS_INTERNET) != 0);
+}
+
+bool sg_net_may_ask_route(struct sg_network *network, const struct sg_address *address,
+			  const struct sg_decision *decision)
+{
+	static const uint8_t others[] = {SG_PROTOCOL_TCP, SG_PROTOCOL_ICMP};
+	struct sg_address other = *address;
+	struct sg_decision ignored;
+
+	if (address->protocol != SG_PROTOCOL_UDP || decision->rule != NULL || network->cut)
+		return false;
+	/* Port 0 carries nothing, with any socket. */
+	if (address->port == 0)
+		return is_peer(network, address);
+	for (size_t i = 0; i < SG_ARRAY_SIZE(others); i++) {
+		other.protocol = others[i];
+		other.port = others[i] == SG_PROTOCOL_ICMP ? 0 : address->port;
+		if (decide(network, &other, SG_ADDRESS_CONNECT, &ignored) == SG_NET_OUTSIDE)
+			return true;
+	}
+	return false;
 }
 
 int sg_net_report(struct sg_request *request, const struct sg_decision *decision,

@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "supervisor/network.h"
+#include "supervisor/net_cut.h"
 
 enum { CONTROL_MAX = 4096, RIGHTS_MAX = 253, MESSAGES_MAX = 64, STREAM_MAX = 1 << 20 };
 
@@ -218,13 +218,14 @@ static int copy_message(struct sg_request *request, const struct sg_net_socket *
 /* --- addresses --- */
 
 /* Puts an outside socket in the place of the caller's, and of our copy. */
-static int move_outside(struct sg_request *request, struct sg_net_socket *socket)
+static int move_outside(struct sg_request *request, struct sg_net_socket *socket,
+			const struct sg_address *address)
 {
 	int fd = sg_net_make_outside(socket), status;
 
 	if (fd < 0)
 		return fd;
-	status = sg_net_swap(request, socket, fd);
+	status = sg_net_swap(request, socket, fd, SG_NET_ORIGIN_OPEN, address);
 	if (status < 0) {
 		sg_fd_close(fd);
 		return status;
@@ -249,11 +250,7 @@ static size_t recorded_next;
 
 static uint64_t cookie_of(const struct sg_net_socket *socket)
 {
-	uint64_t cookie = 0;
-	socklen_t size = sizeof(cookie);
-
-	return socket->outside && getsockopt(socket->fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie
-												     : 0;
+	return socket->outside ? sg_net_cookie(socket->fd) : 0;
 }
 
 static int record_once(struct sg_request *request, const struct sg_net_socket *socket,
@@ -298,8 +295,9 @@ static int decide_internet(struct sg_request *request, struct sending *sending,
 	if (where == SG_NET_OUTSIDE) {
 		int status = record_once(request, &sending->socket, address, &decision);
 
-		if (status == 0 && !sending->socket.outside)
-			status = move_outside(request, &sending->socket);
+		if (status == 0 && (!sending->socket.outside ||
+				    sg_net_is_ended(request->supervisor->network, sending->socket.fd)))
+			status = move_outside(request, &sending->socket, address);
 		if (status < 0)
 			return status;
 	}
@@ -341,7 +339,7 @@ static int decide(struct sg_request *request, struct sending *sending)
 	if (status != 0)
 		return status;
 	if (sending->peer.where == SG_NET_OUTSIDE && !socket->outside)
-		status = move_outside(request, socket);
+		status = move_outside(request, socket, &address);
 	sending->to = sending->peer.address;
 	sending->to_length = sending->peer.length;
 	return status;
@@ -470,6 +468,7 @@ static void run(struct sg_request *request, struct sending *sending)
 		return;
 	}
 	sg_net_wait_add(request, &(struct sg_net_wait){
+					 .outside = sending->socket.outside || sending->peer.host,
 					 .fd = sending->socket.type == SOCK_STREAM ? sending->socket.fd : -1,
 					 .events = EPOLLOUT,
 					 .deadline_ms = sg_net_deadline(&sending->socket, SO_SNDTIMEO),

@@ -2,19 +2,15 @@
  * Sockets: what a descriptor of the caller is, outside ones like it, and the swap.
  *
  * An outside socket is made by us, with nothing of the caller's but options that stay with a socket and
- * change neither where its packets go nor whose they are: a fixed list, each value read from our copy. The
- * registry knows every outside socket that was given, as an epoll instance does: weakly, so that the world's
- * last close still ends a connection. A cut finds the sockets in the world's processes and can tell from the
- * registry whether one is left in flight.
+ * change neither where its packets go nor whose they are: a fixed list, each value read from our copy. Each
+ * is in the registry (net_registry.c) before it is given.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -185,7 +181,7 @@ static const struct defaults *find_defaults(const struct sg_net_socket *like, in
 
 /* Sets only what differs from a fresh socket: defaults stay defaults. A value that the host refuses is left
  * out. */
-static void carry_options(const struct sg_net_socket *from, int to)
+void sg_net_carry_options(const struct sg_net_socket *from, int to)
 {
 	const struct defaults *defaults = find_defaults(from, to);
 
@@ -210,33 +206,8 @@ int sg_net_make_outside(const struct sg_net_socket *socket_like)
 
 	if (fd < 0)
 		return -errno;
-	carry_options(socket_like, fd);
+	sg_net_carry_options(socket_like, fd);
 	return fd;
-}
-
-uint64_t sg_net_register(struct sg_network *network, int fd)
-{
-	struct epoll_event event = {.events = EPOLLET, .data.u64 = network->serial + 1};
-
-	if (epoll_ctl(network->registry, EPOLL_CTL_ADD, fd, &event) < 0)
-		return 0;
-	return ++network->serial;
-}
-
-bool sg_net_is_alive(const struct sg_network *network, uint64_t serial)
-{
-	SG_AUTO_FD int fd = -1;
-	SG_AUTO_FREE char *text = NULL;
-	char path[48], wanted[32];
-	size_t size;
-
-	(void)snprintf(path, sizeof(path), "self/fdinfo/%d", network->registry);
-	fd = openat(network->supervisor->view.proc, path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || sg_fd_read_file(fd, 16U << 20, &text, &size) < 0)
-		return false;
-	/* "tfd:        9 events: 80000000 data:                1  pos:0 ino:..." (proc_pid_fdinfo(5)) */
-	(void)snprintf(wanted, sizeof(wanted), "data: %16" PRIx64 " ", serial);
-	return strstr(text, wanted) != NULL;
 }
 
 /* The close-on-exec flag of the caller's descriptor. */
@@ -257,19 +228,40 @@ static bool closes_on_exec(const struct sg_request *request, int number)
 	return flags == NULL || (strtoul(flags + 7, NULL, 8) & O_CLOEXEC) != 0;
 }
 
-int sg_net_swap(struct sg_request *request, const struct sg_net_socket *socket, int fd)
+int sg_net_is_busy(const struct sg_net_socket *socket)
+{
+	struct sockaddr_storage peer;
+	struct tcp_info info = {.tcpi_state = TCP_CLOSE};
+	socklen_t size = sizeof(info), length = sizeof(peer);
+
+	if (socket->type == SOCK_DGRAM)
+		return 0;
+	if (socket->kind != SG_PROTOCOL_TCP)
+		return getpeername(socket->fd, (struct sockaddr *)&peer, &length) == 0 ? -EISCONN : 0;
+	if (getsockopt(socket->fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
+		return -errno;
+	return info.tcpi_state == TCP_CLOSE ? 0 : info.tcpi_state == TCP_SYN_SENT ? -EALREADY : -EISCONN;
+}
+
+int sg_net_put(struct sg_request *request, const struct sg_net_socket *socket, int fd)
 {
 	struct sg_net_watches watches;
 	int flags = fcntl(fd, F_GETFL), status;
 
 	if (flags < 0 || (!socket->nonblocking && fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0))
 		return -errno;
-	if (sg_net_register(request->supervisor->network, fd) == 0)
-		return -ENOBUFS;
 	sg_net_find_watches(request, socket, &watches);
 	status = sg_replace_descriptor(request, socket->number, fd, closes_on_exec(request, socket->number));
 	sg_net_move_watches(socket, status == 0 ? fd : socket->fd, &watches);
 	return status;
+}
+
+int sg_net_swap(struct sg_request *request, const struct sg_net_socket *socket, int fd,
+		enum sg_net_origin origin, const struct sg_address *address)
+{
+	return sg_net_register(request->supervisor->network, fd, origin, address) == 0
+		       ? -ENOBUFS
+		       : sg_net_put(request, socket, fd);
 }
 
 void sg_net_guard(struct sg_network *network)

@@ -16,6 +16,7 @@
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <linux/unix_diag.h>
+#include <netinet/tcp.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +38,8 @@ void sg_net_peer_done(struct sg_net_peer *peer)
 	sg_resolved_done(&peer->object);
 }
 
-static bool names_object(const struct nlmsghdr *message, const struct stat *status)
+/* The object on a file system that the socket of this row is bound to, or of which its listener is. */
+static bool read_object(const struct nlmsghdr *message, struct unix_diag_vfs *ret)
 {
 	const struct unix_diag_msg *body = NLMSG_DATA(message);
 	const struct nlattr *attribute = (const struct nlattr *)(const void *)(body + 1);
@@ -46,14 +48,11 @@ static bool names_object(const struct nlmsghdr *message, const struct stat *stat
 	while (left >= sizeof(*attribute) && attribute->nla_len >= sizeof(*attribute) &&
 	       attribute->nla_len <= left) {
 		size_t step = NLMSG_ALIGN(attribute->nla_len);
-		struct unix_diag_vfs object;
 
 		if (attribute->nla_type == UNIX_DIAG_VFS &&
-		    attribute->nla_len >= sizeof(*attribute) + sizeof(object)) {
-			memcpy(&object, attribute + 1, sizeof(object));
-			/* The kernel's own form of a device number: twenty bits of minor. */
-			return object.udiag_vfs_ino == status->st_ino &&
-			       object.udiag_vfs_dev == (major(status->st_dev) << 20 | minor(status->st_dev));
+		    attribute->nla_len >= sizeof(*attribute) + sizeof(*ret)) {
+			memcpy(ret, attribute + 1, sizeof(*ret));
+			return true;
 		}
 		if (step >= left)
 			return false;
@@ -63,23 +62,36 @@ static bool names_object(const struct nlmsghdr *message, const struct stat *stat
 	return false;
 }
 
-/* Reads one part of a dump. Returns 1: found, 0: go on, -1: the end. */
-static int read_dump(const char *data, size_t size, const struct stat *status)
+typedef void (*visit_bound)(void *data, const struct sg_net_bound *bound);
+
+/* Reads one part of a dump. Returns 0: go on, 1: the end, -1: it is broken off. */
+static int read_dump(const char *reply, size_t size, visit_bound visit, void *data)
 {
-	const struct nlmsghdr *message = (const struct nlmsghdr *)(const void *)data;
+	const struct nlmsghdr *message = (const struct nlmsghdr *)(const void *)reply;
 
 	for (; NLMSG_OK(message, size); message = NLMSG_NEXT(message, size)) {
-		if (message->nlmsg_type == NLMSG_DONE || message->nlmsg_type == NLMSG_ERROR)
+		const struct unix_diag_msg *body = NLMSG_DATA(message);
+		struct unix_diag_vfs object;
+
+		if (message->nlmsg_type == NLMSG_ERROR)
 			return -1;
-		if (message->nlmsg_len >= NLMSG_LENGTH(sizeof(struct unix_diag_msg)) &&
-		    names_object(message, status))
+		if (message->nlmsg_type == NLMSG_DONE)
 			return 1;
+		if (message->nlmsg_len < NLMSG_LENGTH(sizeof(struct unix_diag_msg)) ||
+		    !read_object(message, &object))
+			continue;
+		/* The kernel's own form of a device number: twenty bits of minor. */
+		visit(data, &(struct sg_net_bound){.socket = body->udiag_ino,
+						   .inode = object.udiag_vfs_ino,
+						   .device = makedev(object.udiag_vfs_dev >> 20,
+								     object.udiag_vfs_dev & 0xfffff),
+						   .accepted = body->udiag_type != SOCK_DGRAM &&
+							       body->udiag_state == TCP_ESTABLISHED});
 	}
 	return 0;
 }
 
-/* True if a socket of the world's network is bound to that inode. What cannot be told is not. */
-static bool is_bound_in_world(const struct sg_network *network, const struct stat *status)
+int sg_net_each_bound(const struct sg_network *network, visit_bound visit, void *data)
 {
 	struct {
 		struct nlmsghdr header;
@@ -96,27 +108,49 @@ static bool is_bound_in_world(const struct sg_network *network, const struct sta
 		struct nlmsghdr align;
 		char bytes[REPLY_MAX];
 	} reply;
-	bool found = false;
 
-	/* The list has 32 bits of the inode's number; a larger one could be another's. */
-	if (network->diagnosis < 0 || status->st_ino > UINT32_MAX ||
-	    send(network->diagnosis, &query, sizeof(query), 0) < 0)
-		return false;
-	/* The whole dump is read, also after the object was found: the next one begins with an empty queue.
-	 */
+	if (network->diagnosis < 0)
+		return -EOPNOTSUPP;
+	if (send(network->diagnosis, &query, sizeof(query), 0) < 0)
+		return -errno;
+	/* The whole dump is read, whatever was found: the next one begins with an empty queue. */
 	for (int i = 0; i < REPLIES_MAX; i++) {
 		ssize_t size =
 			recv(network->diagnosis, reply.bytes, sizeof(reply.bytes), MSG_DONTWAIT | MSG_TRUNC);
 		int read;
 
 		if (size <= 0 || (size_t)size > sizeof(reply.bytes))
-			break;
-		read = read_dump(reply.bytes, (size_t)size, status);
-		found |= read > 0;
-		if (read < 0)
-			break;
+			return -EIO;
+		read = read_dump(reply.bytes, (size_t)size, visit, data);
+		if (read != 0)
+			return read > 0 ? 0 : -EIO;
 	}
-	return found;
+	return -EIO;
+}
+
+struct search {
+	const struct stat *status;
+	bool found;
+};
+
+static void compare(void *data, const struct sg_net_bound *bound)
+{
+	struct search *search = data;
+
+	/* What a server of the host accepts from the world lies in the world's network, with the server's
+	 * name. */
+	search->found |= !bound->accepted && bound->inode == search->status->st_ino &&
+			 bound->device == search->status->st_dev;
+}
+
+/* True if a socket of the world's network is bound to that inode. What cannot be told is not. */
+static bool is_bound_in_world(const struct sg_network *network, const struct stat *status)
+{
+	struct search search = {status, false};
+
+	/* The list has 32 bits of the inode's number; a larger one could be another's. */
+	return status->st_ino <= UINT32_MAX && sg_net_each_bound(network, compare, &search) == 0 &&
+	       search.found;
 }
 
 /* The ids that a peer will see are the supervisor's. */
@@ -140,6 +174,11 @@ static void decide_host(const struct sg_supervisor *supervisor, const struct sg_
 	*decision = (struct sg_decision){.verdict = SG_VERDICT_DENY,
 					 .error = EACCES,
 					 .reason = "no rule allows this socket of the host"};
+	if (supervisor->network->cut) {
+		decision->error = ECONNREFUSED;
+		decision->reason = SG_NET_CUT_REASON;
+		return;
+	}
 	if (object->unnamed || sg_matcher_match(supervisor->names, object->name, object->length, &match) < 0)
 		return;
 	if ((match.mask & hide) != 0) {
@@ -232,6 +271,7 @@ int sg_net_find_peer(struct sg_request *request, const struct sg_net_socket *soc
 		}
 		if (status < 0)
 			return -EIO;
+		ret->host = true;
 	}
 	ret->object = object;
 	object.fd = -1;
@@ -292,7 +332,8 @@ void sg_net_bind_path(struct sg_request *request, const struct sg_net_socket *so
 	int status = sg_caller_status(&request->caller);
 
 	request->operation = "make the socket";
-	if (status == 0 && !supervisor->plan->decide_changes) {
+	/* After a cut it matters where: the place is pinned then too. */
+	if (status == 0 && !supervisor->plan->decide_changes && !supervisor->network->cut) {
 		status = bind_text(request, socket, address);
 	} else if (status == 0) {
 		status = sg_resolve(&supervisor->view, &request->caller, AT_FDCWD, address->name,
@@ -307,6 +348,10 @@ void sg_net_bind_path(struct sg_request *request, const struct sg_net_socket *so
 			sg_decide(supervisor->policy, supervisor->names, place.name, place.length,
 				  SG_ACCESS_WRITE | SG_ACCESS_CHANGE, sg_is_own(supervisor, &folder),
 				  &decision);
+			if (supervisor->network->cut && !sg_is_own(supervisor, &folder))
+				decision = (struct sg_decision){.verdict = SG_VERDICT_DENY,
+								.error = EACCES,
+								.reason = SG_NET_CUT_REASON};
 			if (!sg_caller_valid(&request->caller))
 				return;
 			if (sg_report(request, &decision, place.name, address->name) < 0)

@@ -119,6 +119,24 @@ static void look_after(struct sg_network *network, struct sg_net_wait *wait, int
 		try_again(network, wait, 0);
 }
 
+void sg_net_wait_cut(struct sg_network *network)
+{
+	const unsigned int generation = atomic_load(&network->supervisor->generation);
+
+	for (size_t i = 0; i < SG_NET_WAITS_MAX; i++) {
+		struct sg_net_wait *wait = &network->waits[i];
+
+		if (!wait->used)
+			continue;
+		if (!wait->outside) {
+			wait->request.generation = generation;
+			continue;
+		}
+		sg_answer_error(&wait->request, ENETUNREACH);
+		end_wait(network, wait);
+	}
+}
+
 static void refresh_host(struct sg_network *network)
 {
 	(void)sg_hostaddrs_refresh(network->host, NULL);

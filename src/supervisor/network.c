@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -70,6 +71,18 @@ static int make_guard(struct sg_network *network)
 	return 0;
 }
 
+/* By the command, which waits in its first execve: the first process is sealed by now. */
+static int find_space(struct sg_network *network)
+{
+	const struct sg_supervisor *supervisor = network->supervisor;
+	char path[64];
+	ssize_t size;
+
+	(void)snprintf(path, sizeof(path), "%d/ns/pid", (int)supervisor->world.command);
+	size = readlinkat(supervisor->view.proc, path, network->space, sizeof(network->space) - 1);
+	return size < 0 ? -errno : size == 0 ? -EIO : 0;
+}
+
 int sg_network_start(struct sg_supervisor *supervisor, struct sg_error *error)
 {
 	struct sg_network *network = supervisor->network;
@@ -78,6 +91,10 @@ int sg_network_start(struct sg_supervisor *supervisor, struct sg_error *error)
 
 	if (status == 0 && network->world_cookie == network->host_cookie)
 		status = -EXDEV;
+	if (status == 0)
+		status = sg_net_find_namespaces(network, sockets[SG_LOOPBACK_PROBE]);
+	if (status == 0)
+		status = find_space(network);
 	if (status == 0)
 		status = make_guard(network);
 	/* Unix peers are named through our own descriptors, from here. */

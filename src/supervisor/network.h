@@ -37,6 +37,7 @@
 #include "network/hostaddrs.h"
 #include "network/namerules.h"
 #include "policy/addressset.h"
+#include "policy/words.h"
 #include "supervisor/supervisor.h"
 
 enum {
@@ -45,14 +46,36 @@ enum {
 	SG_NET_ADDRESS_MAX = 128,     /* bytes of a socket address (sockaddr_storage) */
 	SG_NET_NAMES = 16384,         /* entries of the name cache */
 	SG_NET_DATAGRAM_MAX = 262144, /* bytes of one message that is carried */
+	SG_NET_SPACE_MAX = 32,        /* the link of a namespace */
+	SG_NET_KEPT_MAX = 8,          /* cuts that keep something */
 };
 
 /* Classes of the set of address patterns. */
 enum { SG_NET_ALLOW = 1U << 0, SG_NET_DENY = 1U << 1, SG_NET_LISTEN = 1U << 2 };
 
+/* How a socket that leads outside came to be. */
+enum sg_net_origin {
+	SG_NET_ORIGIN_CONNECTED, /* to the address */
+	SG_NET_ORIGIN_BOUND,     /* to the address, where the host's processes reach it */
+	SG_NET_ORIGIN_ACCEPTED,  /* from the address */
+	SG_NET_ORIGIN_OPEN,      /* a datagram socket that sent there, and may receive from anywhere */
+	SG_NET_ORIGIN_PASSED,    /* by a process of the host; no address */
+};
+
+/* One row of the registry. */
+struct sg_net_outside {
+	uint64_t serial; /* in the epoll instance */
+	uint64_t cookie; /* SO_COOKIE: whichever copy it is */
+	enum sg_net_origin origin;
+	bool alive; /* as of the last refresh */
+	bool ended; /* by a cut */
+	struct sg_address address;
+};
+
 /* A call that could not be finished at once. `proceed` is called by the loop until it has answered. */
 struct sg_net_wait {
 	bool used;
+	bool outside; /* its peer is outside: a cut ends it */
 	struct sg_request request;
 	int fd; /* watched by epoll, or -1: tried again after a while; borrowed from `data` */
 	uint32_t events;
@@ -88,10 +111,18 @@ struct sg_network {
 	struct sg_dnsserver *server;
 	/* Namespaces. */
 	uint64_t host_cookie, world_cookie;
+	char space[SG_NET_SPACE_MAX]; /* how /proc names the world's PID namespace */
+	int network_namespace, user_namespace; /* the world's, to make sockets in */
 	int diagnosis; /* netlink of the world's network: which unix sockets it has */
 	int epoll;     /* the resolver, the host's addresses, and the waits */
 	int registry;  /* an epoll instance that knows every outside socket, and keeps none open */
 	uint64_t serial;
+	struct sg_net_outside *outside; /* what the registry's sockets are, by serial number */
+	size_t outside_count, outside_room;
+	/* The cut (net_cut.c). */
+	bool cut;                                    /* made: what is not kept is refused */
+	struct sg_addressset *kept[SG_NET_KEPT_MAX]; /* an address in all of them is kept; none: nothing is */
+	size_t kept_count;
 	struct sg_net_port ports[SG_NET_PORTS_MAX];
 	size_t port_next;
 	timer_t guard;
@@ -133,6 +164,13 @@ int sg_net_policy_prepare(struct sg_network *network, struct sg_error *error);
 enum sg_net_where sg_net_decide(struct sg_network *network, const struct sg_address *address,
 				enum sg_address_use use, struct sg_decision *decision);
 
+/*
+ * True if a datagram socket may be connected to `address` only to ask for its own address there, though
+ * `decision` refused it: no rule denies it, and another protocol, or port, is allowed with that peer.
+ */
+bool sg_net_may_ask_route(struct sg_network *network, const struct sg_address *address,
+			  const struct sg_decision *decision);
+
 /* Records what was decided about `address`, as used. Returns 0, or below 0: then nothing may be granted. */
 int sg_net_report(struct sg_request *request, const struct sg_decision *decision,
 		  const struct sg_address *address);
@@ -154,17 +192,14 @@ int sg_net_socket_take(struct sg_request *request, int number, struct sg_net_soc
 int sg_net_make_outside(const struct sg_net_socket *socket);
 
 /*
- * Puts `fd`, a socket of the host's network (stays ours), in the place of the caller's descriptor, blocking
- * or not as the caller's was. Nothing is answered. Returns 0 or a negative errno value; then the caller has
- * what it had.
+ * Puts `fd` (stays ours) in the place of the caller's descriptor, blocking or not as the caller's was.
+ * Nothing is answered. Returns 0 or a negative errno value; then the caller has what it had.
  */
-int sg_net_swap(struct sg_request *request, const struct sg_net_socket *socket, int fd);
+int sg_net_put(struct sg_request *request, const struct sg_net_socket *socket, int fd);
 
-/* Notes an outside socket in the registry. Returns its serial number, or 0 (it must not be given then). */
-uint64_t sg_net_register(struct sg_network *network, int fd);
-
-/* True while any process, or any queue, holds the socket of that serial number. */
-bool sg_net_is_alive(const struct sg_network *network, uint64_t serial);
+/* The same for a socket of the host's network, which is noted in the registry first. */
+int sg_net_swap(struct sg_request *request, const struct sg_net_socket *socket, int fd,
+		enum sg_net_origin origin, const struct sg_address *address);
 
 /*
  * A call that can block only if a sibling changes the shared description meanwhile is put between these: a
@@ -178,6 +213,56 @@ int64_t sg_net_deadline(const struct sg_net_socket *socket, int option);
 
 /* CLOCK_MONOTONIC in milliseconds: the clock of all deadlines here. */
 int64_t sg_net_now(void);
+
+/* Sets on `to`, a fresh socket of the same kind, the options that `from` has and that stay with a socket. */
+void sg_net_carry_options(const struct sg_net_socket *from, int to);
+
+/* What connect(2) says of a stream that has, awaits or takes connections: -EISCONN, -EALREADY; else 0. */
+int sg_net_is_busy(const struct sg_net_socket *socket);
+
+/* --- net_inside.c --- */
+
+/* Finds the world's namespaces by `probe`, a socket of its network. Returns 0 or a negative errno value. */
+int sg_net_find_namespaces(struct sg_network *network, int probe);
+
+/* Makes a socket of the world's own network that is like `socket` (kind, options), non-blocking. Blocks for
+ * the life of a child that makes some system calls. Returns it or a negative errno value. */
+int sg_net_make_inside(const struct sg_network *network, const struct sg_net_socket *like);
+
+/* --- net_registry.c --- */
+
+/* The number of a socket, whichever copy of it `fd` is (SO_COOKIE, Linux 4.12). 0: not known. */
+uint64_t sg_net_cookie(int fd);
+
+/* Notes a socket that leads outside in the registry. Returns its serial number, or 0 (it must not be given
+ * then). */
+uint64_t sg_net_register(struct sg_network *network, int fd, enum sg_net_origin origin,
+			 const struct sg_address *address);
+
+/* Notes a unix socket of the world's that has, or gets, to do with the host at `address`. Returns 0 or a
+ * negative errno value: it must not. */
+int sg_net_note_unix(struct sg_network *network, int fd, const struct sg_address *address);
+
+/* What the registry says of the socket with that cookie, or NULL. Valid until the next register or refresh.
+ */
+struct sg_net_outside *sg_net_find_outside(const struct sg_network *network, uint64_t cookie);
+
+/* The socket has another peer than it had; nothing if it is not in the registry. */
+void sg_net_note_address(const struct sg_network *network, uint64_t cookie, const struct sg_address *address);
+
+/* Takes out of the table what has ended. Returns 0, or a negative errno value: nothing is known then. */
+int sg_net_registry_refresh(struct sg_network *network);
+
+/* True while any process, or any queue, holds the socket of that serial number. */
+bool sg_net_is_alive(const struct sg_network *network, uint64_t serial);
+
+/* --- net_cut.c --- */
+
+/* What the refused are told after a cut. */
+#define SG_NET_CUT_REASON SG_WORDS_NETWORK_CUT
+
+/* True if the address may still be used: no cut was made, or every one kept it. */
+bool sg_net_is_kept(const struct sg_network *network, const struct sg_address *address);
 
 /* --- net_watch.c --- */
 
@@ -210,6 +295,9 @@ void sg_net_move_watches(const struct sg_net_socket *socket, int fd, struct sg_n
  */
 void sg_net_wait_add(struct sg_request *request, const struct sg_net_wait *wait);
 
+/* Ends the calls that wait for something outside, and lets the others go on under the new generation. */
+void sg_net_wait_cut(struct sg_network *network);
+
 /* Adds the resolver and the list of host addresses to the epoll instance. Returns 0 or -errno. */
 int sg_network_watch(struct sg_network *network);
 
@@ -240,6 +328,7 @@ struct sg_net_peer {
 	struct sockaddr_storage address;
 	socklen_t length;
 	enum sg_net_where where;
+	bool host; /* it is one of the host's, by whatever network it is reached */
 };
 /* Closes what the peer holds. */
 void sg_net_peer_done(struct sg_net_peer *peer);
@@ -257,6 +346,19 @@ int sg_net_find_peer(struct sg_request *request, const struct sg_net_socket *soc
  * host that the world does not see, the refusal is recorded and told. Answers nothing.
  */
 void sg_net_report_absent(struct sg_request *request, const char *path);
+
+/* A unix socket of the world's network that has a name on a file system. */
+struct sg_net_bound {
+	uint32_t socket; /* its own inode, as fstat(2) has it */
+	uint32_t inode;  /* low bits of the name's */
+	dev_t device;
+	bool accepted; /* it was made by a connection to that name, in the network of who connected */
+};
+
+/* Visits them all: those that are bound, and those that such a listener accepted. Returns 0 or a negative
+ * errno value: not all were visited. */
+int sg_net_each_bound(const struct sg_network *network,
+		      void (*visit)(void *data, const struct sg_net_bound *bound), void *data);
 
 /* bind to a unix path. Answers. */
 void sg_net_bind_path(struct sg_request *request, const struct sg_net_socket *socket,

@@ -75,6 +75,15 @@ static int take_identity(const struct sg_session_spec *spec, struct sg_error *er
 	return sg_identity_take(spec->identity, error);
 }
 
+/* While this process still is who made the control group: the identity that it takes may not write there. */
+static void open_freezer(const struct sg_session_spec *spec, struct sg_supervisor *supervisor)
+{
+	const int group = spec->world.group;
+
+	supervisor->freezer = group > 0 ? openat(group, "cgroup.freeze", O_WRONLY | O_CLOEXEC) : -1;
+	supervisor->freezer_events = group > 0 ? openat(group, "cgroup.events", O_RDONLY | O_CLOEXEC) : -1;
+}
+
 /* Descriptors 0-2 are the user's: what is written to them here would not pass through the relay. */
 static int leave_streams(struct sg_error *error)
 {
@@ -219,6 +228,7 @@ static int start(struct sg_session_spec *spec, struct sg_supervisor *supervisor,
 	int status = leave_streams(error);
 
 	sg_policy_hash_text(spec->policy, hash);
+	open_freezer(spec, supervisor);
 	if (status == 0)
 		status = take_identity(spec, error);
 	if (status == 0)

@@ -61,6 +61,7 @@ struct sg_supervisor {
 	struct sg_traced traced[SG_TRACED_MAX];
 	size_t traced_count;
 	struct sg_network *network;    /* network.h */
+	int freezer, freezer_events; /* cgroup.freeze and cgroup.events of the world's control group, or -1 */
 	atomic_uint generation;        /* bumped to make a cut: what was decided before is not given any more */
 	bool command_started;          /* the command's first execve was seen through */
 	bool sealed;                   /* the first process has sealed itself */
@@ -146,6 +147,22 @@ int sg_network_start(struct sg_supervisor *supervisor, struct sg_error *error);
 int sg_network_fd(const struct sg_supervisor *supervisor);      /* readable when sg_network_run has work */
 int sg_network_timeout(const struct sg_supervisor *supervisor); /* ms until sg_network_run must run; -1: none */
 void sg_network_run(struct sg_supervisor *supervisor, bool ready); /* `ready`: its descriptor is; never blocks */
+
+struct sg_addressset;
+
+/*
+ * Cuts the network of the world, for good: from the return on nothing passes over any socket that it has, has
+ * in flight or will have, to or from outside, but for the addresses that every cut has kept. `kept` is a set
+ * of address patterns (no names, no unix paths; taken over), or NULL: nothing is kept. *ret_count: how many
+ * sockets were ended. What is refused by it says so. Blocks for some milliseconds, at most two seconds.
+ * Returns 0; -E2BIG (too many kept sets: nothing was done); or another negative errno value: then the session
+ * ends.
+ */
+int sg_network_cut(struct sg_supervisor *supervisor, struct sg_addressset *kept, unsigned int *ret_count);
+
+/* The same, with the patterns of what is kept as text, one a line. -EINVAL: one is none, or no IP address;
+ * nothing was done. */
+int sg_network_cut_but(struct sg_supervisor *supervisor, const char *patterns);
 
 /* --- exec.c --- */
 /*

@@ -287,13 +287,63 @@ print(raw("connect", fresh(), good, 200), raw("connect", fresh(), good, -1), raw
 libc.connect.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_long]
 print("0" if libc.connect(fresh(), 8, 16) == 0 else errno.errorcode[ctypes.get_errno()], "0" if libc.connect(fresh(), None, 16) == 0 else errno.errorcode[ctypes.get_errno()])
 print("0" if libc.connect(999, good + bytes(8), 16) == 0 else errno.errorcode[ctypes.get_errno()], "0" if libc.connect(1, good + bytes(8), 16) == 0 else errno.errorcode[ctypes.get_errno()])
-# A dissolved association could be made anew: not of an outside socket.
+# A dissolved association could be made anew: an outside stream keeps what it has, a datagram socket is the world's own again.
 s = tcp(("127.0.0.1", port)); print("0" if libc.connect(s.fileno(), bytes(16), 16) == 0 else errno.errorcode[ctypes.get_errno()])
-s = socket(AF_INET, SOCK_DGRAM); s.connect(("127.0.0.1", port)); print("0" if libc.connect(s.fileno(), bytes(16), 16) == 0 else errno.errorcode[ctypes.get_errno()])
+s = socket(AF_INET, SOCK_DGRAM); s.connect(("127.0.0.1", port)); print("0" if libc.connect(s.fileno(), bytes(16), 16) == 0 else errno.errorcode[ctypes.get_errno()], attempt(s.send, b"x"), attempt(s.getpeername))
 s = socket(AF_INET, SOCK_DGRAM); print("0" if libc.connect(s.fileno(), bytes(16), 16) == 0 else errno.errorcode[ctypes.get_errno()])
 """, server.port)
     assert done.stdout.splitlines() == ["EINVAL EINVAL 0 0", "EINVAL EINVAL EINVAL EINVAL", "EFAULT EFAULT", "EBADF ENOTSOCK",
-                                        "EACCES", "EACCES", "0"], (done.status, done.stdout, done.stderr)
+                                        "EACCES", "0 EDESTADDRREQ ENOTCONN", "0"], (done.status, done.stdout, done.stderr)
+
+
+BACK = """
+import asyncio
+closed, port = int(sys.argv[1]), int(sys.argv[2])
+def own(kind=SOCK_STREAM):
+    l = socket(AF_INET, kind); l.bind(("127.0.0.1", 0)); kind == SOCK_STREAM and l.listen(8); return l
+l = own(); d = own(SOCK_DGRAM)
+def from_own(s):
+    a, _ = l.accept(); a.sendall(b"own"); a.close(); return s.recv(10).decode()
+# A refused connection outside, then one to the world's own, then the other way round.
+s = socket(); s.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1); s.setsockopt(SOL_SOCKET, SO_RCVBUF, 50000); s.set_inheritable(True)
+print(attempt(s.connect, ("127.0.0.1", closed))); s.connect(l.getsockname())
+print(from_own(s), s.getsockopt(IPPROTO_TCP, TCP_NODELAY), s.getsockopt(SOL_SOCKET, SO_RCVBUF), s.get_inheritable(), s.getblocking())
+s = socket(); print(attempt(s.connect, ("127.0.0.1", 1)), attempt(s.connect, ("127.0.0.1", closed))); s.connect(("127.0.0.1", port)); print(s.recv(10).decode())
+# The same without blocking, watched from before the first connect.
+for first, second in ((closed, None), (1, port)):
+    e = select.epoll(); s = socket(); s.setblocking(False); e.register(s, select.EPOLLIN | select.EPOLLOUT | select.EPOLLET)
+    errno.errorcode.get(s.connect_ex(("127.0.0.1", first))); e.poll(5); print(errno.errorcode[s.getsockopt(SOL_SOCKET, SO_ERROR) or errno.ECONNREFUSED], end=" ")
+    s.connect_ex(("127.0.0.1", second) if second else l.getsockname())
+    if not second: a, _ = l.accept(); a.sendall(b"own"); a.close()
+    end = time.monotonic() + 10; seen = 0
+    while time.monotonic() < end and not seen & select.EPOLLIN:
+        for n, m in e.poll(1): seen |= m if n == s.fileno() else 0
+    print(s.recv(10).decode(), s.getblocking())
+# Connected to the world's own, or busy: what connect says then.
+s = tcp(l.getsockname()); print(attempt(s.connect, ("127.0.0.1", port)), attempt(tcp(("127.0.0.1", port)).connect, l.getsockname()))
+# Datagrams change their peer at every connect.
+u = socket(AF_INET, SOCK_DGRAM); u.setsockopt(IPPROTO_IP, IP_TTL, 33); u.settimeout(10); libc = ctypes.CDLL(None)
+for i in range(3):
+    u.connect(("127.0.0.1", port)); u.send(b"%d" % i); print(u.recv(20).decode(), end=" ")
+    u.connect(d.getsockname()); u.send(b"in"); print(d.recv(10).decode(), u.getsockopt(IPPROTO_IP, IP_TTL), end=" ")
+    u.connect(("127.0.0.1", port)); print(libc.connect(u.fileno(), bytes(16), 16), attempt(u.send, b"x"))
+    u.sendto(b"free", d.getsockname()); print(d.recv(10).decode())
+# A copy that was made before keeps what it was; one that is made afterwards is the new one.
+s = socket(); before = os.dup(s.fileno()); s.connect(("127.0.0.1", port)); after = os.dup(s.fileno())
+print(attempt(socket(fileno=before).getpeername), socket(fileno=after).getpeername()[1] == port)
+"""
+
+
+def test_back_to_the_worlds_own(sg, server):
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        closed = s.getsockname()[1]
+        done = python(sg, profile(sg, allow("*:127.0.0.1:%d" % server.port, "tcp:127.0.0.1:%d" % closed)), BACK, closed, server.port)
+    size = 100000
+    assert done.stdout.splitlines() == [
+        "ECONNREFUSED", "own 1 %d True True" % size, "ECONNREFUSED ECONNREFUSED", "host", "ECONNREFUSED own False",
+        "ECONNREFUSED host False", "EISCONN EISCONN",
+        *sum(([("host:%d in 33 0 EDESTADDRREQ" % i), "free"] for i in range(3)), []), "ENOTCONN True"], (done.stdout, done.stderr)
 
 
 def test_fast_open_and_options(sg, server):

@@ -1,0 +1,151 @@
+"""Hosts behind a link: in network namespaces that the test makes, so nothing leaves this machine.
+
+`near` is the host of the sessions, 10.77.0.9 and fd77::9, with a name server of the test on its loopback; `far` is
+another host, 10.77.0.1, 10.77.0.2 and fd77::1, which notes whatever reaches it.
+"""
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from conftest import cannot
+from test_network import PRELUDE, PYTHON, profile
+
+FAR = r"""
+import socket, sys, threading
+log = open(sys.argv[1], "ab", buffering=0)
+def serve(s):
+    while True:
+        a, peer = s.accept(); log.write(b"tcp %s %d\n" % (a.getsockname()[0].encode(), a.getsockname()[1])); a.sendall(b"far"); a.close()
+def answer(s):
+    while True:
+        data, peer = s.recvfrom(1000); log.write(b"udp %s %d %s\n" % (s.getsockname()[0].encode(), s.getsockname()[1], data)); s.sendto(b"far:" + data, peer)
+for family, host in ((socket.AF_INET, "10.77.0.1"), (socket.AF_INET, "10.77.0.2"), (socket.AF_INET6, "fd77::1")):
+    for port in (5000, 5001):
+        s = socket.socket(family); s.setsockopt(1, 2, 1); s.bind((host, port)); s.listen(64); threading.Thread(target=serve, args=(s,)).start()
+        u = socket.socket(family, socket.SOCK_DGRAM); u.bind((host, port)); threading.Thread(target=answer, args=(u,)).start()
+log.write(b"up\n")
+"""
+
+# Names: good.test has both families, short.test lives for a second, six.test only IPv6, alias.test is a CNAME of hidden.test,
+# inward.test leads to the loopback, link.test to a link-local address; whatever else is asked has 10.77.0.2.
+DNS = r"""
+import socket, struct, sys, threading
+log = open(sys.argv[1], "ab", buffering=0)
+A = {b"inward.test": "127.0.0.1", b"link.test": "169.254.169.254", b"good.test": "10.77.0.1", b"short.test": "10.77.0.1", b"hidden.test": "10.77.0.1", b"alias.test": None, b"six.test": None, b"both.test": "10.77.0.1", b"both2.test": "10.77.0.1"}
+def packed(name): return b"".join(bytes([len(l)]) + l for l in name.split(b".")) + b"\0"
+def reply(data):
+    name, at = [], 12
+    while data[at]:
+        name.append(data[at + 1:at + 1 + data[at]]); at += 1 + data[at]
+    name = b".".join(name).lower(); kind = struct.unpack("!H", data[at + 1:at + 3])[0]
+    log.write(b"dns %s %d\n" % (name, kind))
+    ttl, answers = 1 if name == b"short.test" else 300, []
+    def add(kind, body, owner=b"\xc0\x0c"): answers.append(owner + struct.pack("!HHIH", kind, 1, ttl, len(body)) + body)
+    if name == b"alias.test" and kind in (1, 28):
+        add(5, packed(b"hidden.test"))
+        if kind == 1: add(1, socket.inet_aton("10.77.0.1"), packed(b"hidden.test"))
+    elif kind == 1 and A.get(name, "10.77.0.2"):
+        add(1, socket.inet_aton(A.get(name, "10.77.0.2")))
+    elif kind == 28 and name in (b"good.test", b"six.test"):
+        add(28, socket.inet_pton(socket.AF_INET6, "fd77::1"))
+    elif kind == 12:
+        add(12, packed(b"secret.test"))
+    elif kind == 33:
+        add(33, struct.pack("!HHH", 0, 0, 5000) + packed(b"hidden.test"))
+    return data[:2] + b"\x81\x80" + struct.pack("!HHHH", 1, len(answers), 0, 0) + data[12:at + 5] + b"".join(answers)
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind(("127.0.0.1", 53))
+log.write(b"dns up\n")
+while True:
+    data, peer = u.recvfrom(4096); u.sendto(reply(data), peer)
+"""
+
+SCRIPT = """set -e
+log=$1 ping="$2"; shift 2
+ip link set lo up
+unshare --net sleep 60 & far=$!
+n=0; while [ "$(readlink /proc/$far/ns/net)" = "$(readlink /proc/self/ns/net)" ] && [ $n -lt 500 ]; do sleep 0.01; n=$((n+1)); done
+ip link add near type veth peer name far netns $far
+ip addr add 10.77.0.9/24 dev near; ip addr add fd77::9/64 dev near nodad; ip link set near up
+nsenter -t $far -n sh -c 'ip link set lo up; ip addr add 10.77.0.1/24 dev far; ip addr add 10.77.0.2/24 dev far; ip addr add fd77::1/64 dev far nodad; ip link set far up'
+printf '%%s' "$ping" >/proc/sys/net/ipv4/ping_group_range
+mount --bind %(conf)s /etc/resolv.conf
+%(python)s %(dns)s $log & dns=$!
+nsenter -t $far -n %(python)s %(far)s $log & web=$!
+trap 'kill $dns $web $far 2>/dev/null' EXIT
+n=0; while [ "$(grep -c up $log 2>/dev/null || true)" != 2 ] && [ $n -lt 500 ]; do sleep 0.02; n=$((n+1)); done
+"$@"
+"""
+
+
+class Link:
+    def __init__(self, sg):
+        self.sg, self.log = sg, os.path.join(sg.work, "far.log")
+        self.ping = "0 4294967294"
+        self.script = SCRIPT % {"conf": sg.write("resolv.conf", "nameserver 127.0.0.1\n"), "python": PYTHON,
+                                "dns": sg.write("dns.py", DNS), "far": sg.write("far.py", FAR)}
+
+    def around(self, command):
+        return ["unshare", "--mount", "--net", "sh", "-c", self.script, "sh", self.log, self.ping] + list(command)
+
+    def run(self, text, *command, timeout=90, **kwargs):
+        """Runs a command in a world on `near`. Returns (what came of it, its records, what reached far and the name server)."""
+        self.sg.count += 1
+        if os.path.exists(self.log):
+            os.unlink(self.log)
+        record = os.path.join(self.sg.home, "far%d.jsonl" % self.sg.count)
+        inside = self.sg.command([self.sg.program, "run", "--record", record, "-p", self.sg.profile(text), "--", *command])
+        done = subprocess.run(self.around(inside), capture_output=True, text=True, timeout=timeout, cwd=self.sg.cwd,
+                              env=self.sg.environment(), **kwargs)
+        records = []
+        if os.path.exists(record):
+            with open(record, encoding="utf-8", errors="surrogateescape") as f:
+                records = [json.loads(line) for line in f]
+        with open(self.log, "rb") as f:
+            reached = [line.decode() for line in f.read().splitlines() if not line.endswith(b"up")]
+        return done, records, reached
+
+    def python(self, text, script, *arguments, **kwargs):
+        return self.run(text, PYTHON, self.sg.write("far_in.py", PRELUDE + script), *map(str, arguments), **kwargs)
+
+
+@pytest.fixture
+def link(sg):
+    if os.getuid() != 0 or shutil.which("ip") is None:
+        cannot("network namespaces of the test's own need root and ip(8)")
+    return Link(sg)
+
+
+def rules(*allow, deny=(), flags=("loopback",)):
+    quoted = [", ".join('"%s"' % r for r in rows) for rows in (flags, allow, deny)]
+    return "Flags = [%s]\nAllow = [%s]\nDeny = [%s]\n" % tuple(quoted)
+
+
+def test_it_may_ask_for_its_own_address(sg, link):
+    """getaddrinfo(3) and ping(8) connect a datagram socket only to see where it would send from. It carries nothing."""
+    done, records, reached = link.python(profile(sg, rules("tcp:10.77.0.1:5000")), """
+u = socket(AF_INET, SOCK_DGRAM); d = socket(AF_INET, SOCK_DGRAM); d.bind(("127.0.0.1", 0)); to = ("10.77.0.1", 5000)
+u.connect(to); print(u.getsockname()[0], u.getpeername() == to, attempt(u.send, b"escape"), attempt(u.sendto, b"escape", to), attempt(u.sendmsg, [b"escape"], [], 0, to))
+print(attempt(u.recv, 10, MSG_DONTWAIT), attempt(u.setsockopt, SOL_SOCKET, 27, 0), attempt(u.setsockopt, SOL_SOCKET, 44, 0))
+print(attempt(u.connect, ("10.77.0.1", 5001)), attempt(u.connect, ("10.77.0.2", 5000)), attempt(u.connect, ("10.77.0.1", 0)))
+u.connect(d.getsockname()); u.send(b"own"); print(d.recv(10).decode())
+print(talk(to))
+""")
+    words = done.stdout.splitlines()
+    assert words[0] == "10.77.0.9 True EPIPE ENETUNREACH EPIPE", (done.stdout, done.stderr)
+    assert words[1] == "EAGAIN EPERM EPERM" and words[2] == "ENETUNREACH ENETUNREACH None", words
+    assert words[3:] == ["own", "far"], words
+    assert reached == ["tcp 10.77.0.1 5000"], reached
+    assert any("asks for its own address" in r["reason"] for r in records if r["kind"] == "grant")
+
+
+def test_the_same_where_datagrams_are_allowed(sg, link):
+    done, _, reached = link.python(profile(sg, rules("tcp:10.77.0.1:5000", "udp:10.77.0.2:5000")), """
+u = socket(AF_INET, SOCK_DGRAM); u.settimeout(10)
+u.connect(("10.77.0.1", 5000)); u.connect(("10.77.0.2", 5000)); u.send(b"connected"); print(u.recv(20).decode())
+u.connect(("10.77.0.1", 5000)); print(attempt(u.send, b"escape")); u.sendto(b"to", ("10.77.0.2", 5000)); print(u.recv(20).decode())
+""")
+    assert done.stdout.splitlines() == ["far:connected", "EPIPE", "far:to"], (done.stdout, done.stderr)
+    assert reached == ["udp 10.77.0.2 5000 connected", "udp 10.77.0.2 5000 to"], reached
