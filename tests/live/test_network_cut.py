@@ -12,8 +12,12 @@ from test_network import LINKS, PRELUDE, PYTHON, UNIX, Server, allow, profile  #
 
 
 def session_of(sg, process):
-    done = sg.cli("ps", "--json")
-    return next(s["session"] for s in map(json.loads, done.stdout.splitlines()) if s["pid"] == process.pid)
+    for _ in range(20):  # a busy machine: ps asks each session for two seconds at most
+        listed = sg.cli("ps", "--json").stdout.splitlines()
+        found = [s["session"] for s in map(json.loads, listed) if s["pid"] == process.pid]
+        if found:
+            return found[0]
+    raise AssertionError("the session is not listed")
 
 
 def begin(sg, text, script, *arguments):
