@@ -4,11 +4,13 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "world/confine.h"
 #include "world/probe.h"
 
 /* What it means for a world that a feature is accepted as missing. */
 static const char *const accepted_words[SG_FEATURES_] = {
 	[SG_FEATURE_CGROUP_MEMORY] = "the memory of this world has no limit",
+	[SG_FEATURE_LANDLOCK] = "the mount tree alone bounds what files there are",
 	[SG_FEATURE_IDMAPPED_MOUNTS] = "uid 0 of this world owns nothing of what it may write",
 };
 
@@ -74,11 +76,23 @@ static int find_mapping(const struct sg_policy *policy, struct sg_plan *plan, st
 	return 0;
 }
 
+static int find_landlock(const struct sg_policy *policy, struct sg_missing *missing)
+{
+	const struct sg_rule *rule = sg_policy_find(policy, SG_RULE_BOUND, "landlock");
+
+	if (rule == NULL)
+		return 0;
+	missing->landlock = sg_confine_landlock_version() >= SG_CONFINE_FILES_ABI;
+	return missing->landlock ? 0 : require(policy, SG_FEATURE_LANDLOCK, rule, "its part for files, Linux 5.19", missing);
+}
+
 int sg_missing_find(const struct sg_policy *policy, struct sg_plan *plan, const struct sg_identity *identity,
 		    const char *session, struct sg_cgroup *group, struct sg_missing *ret)
 {
 	int status = find_group(policy, session, group, ret);
 
+	if (status == 0)
+		status = find_landlock(policy, ret);
 	if (status == 0 && identity->mapped)
 		status = find_mapping(policy, plan, ret);
 	return status;

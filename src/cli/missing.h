@@ -10,6 +10,7 @@
 struct sg_missing {
 	enum sg_feature features[SG_FEATURES_]; /* missing and accepted */
 	size_t count;
+	bool landlock; /* Filesystem.Bounds asks for Landlock's part for files, and it is there */
 };
 
 /*

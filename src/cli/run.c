@@ -131,6 +131,7 @@ static void describe_world(struct run *run, const struct sg_variables *variables
 	    .environment = run->environment,
 	    .umask = mask,
 	    .pty = run->stdio.wants_pty,
+	    .landlock = run->missing.landlock,
 	    .resolver = sg_policy_has_flag(run->policy, "dns"),
 	    .background = run->stdio.keys_on_demand,
 	    .termios = run->stdio.wants_pty ? &run->stdio.termios : NULL,

@@ -121,6 +121,18 @@ static void check_feature(struct sg_compiler *compiler, const struct sg_rule *ru
 	}
 }
 
+/* What Filesystem.Bounds takes. */
+static void check_bound(struct sg_compiler *compiler, const struct sg_rule *rule)
+{
+	static const char *const names[] = {"landlock"};
+
+	for (size_t i = 0; i < SG_ARRAY_SIZE(names); i++)
+		if (strcmp(rule->text, names[i]) == 0)
+			return;
+	complain_rule(compiler, rule, sg_text_nearest(rule->text, names, SG_ARRAY_SIZE(names)), "there is no bound \"%s\"",
+		      rule->text);
+}
+
 static void check_tables(struct sg_compiler *compiler)
 {
 	for (size_t i = 0; i < compiler->policy->rule_count; i++) {
@@ -133,6 +145,8 @@ static void check_tables(struct sg_compiler *compiler)
 				      "there is no capability \"%s\"", rule->text);
 		else if (sg_rule_infos[rule->kind].what == SG_WHAT_FEATURE)
 			check_feature(compiler, rule);
+		else if (rule->kind == SG_RULE_BOUND)
+			check_bound(compiler, rule);
 	}
 }
 

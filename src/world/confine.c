@@ -1,14 +1,17 @@
 #include "world/confine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <linux/securebits.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "tables/features.h"
 
 /* Linux 6.12; absent from older headers. */
@@ -72,12 +75,19 @@ int sg_confine_landlock_version(void)
 	return version < 0 || sg_feature_hidden(SG_FEATURE_LANDLOCK) ? 0 : (int)version;
 }
 
+static uint64_t scopes_of_version(int version)
+{
+	const bool given = version >= SG_CONFINE_SCOPES_ABI && !sg_feature_hidden(SG_FEATURE_LANDLOCK_SCOPES);
+
+	return given ? LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | LANDLOCK_SCOPE_SIGNAL : 0;
+}
+
 int sg_confine_scopes(struct sg_error *error)
 {
-	struct ruleset attributes = {.scoped = LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | LANDLOCK_SCOPE_SIGNAL};
+	struct ruleset attributes = {.scoped = scopes_of_version(sg_confine_landlock_version())};
 	long ruleset, status;
 
-	if (sg_confine_landlock_version() < SG_CONFINE_SCOPES_ABI || sg_feature_hidden(SG_FEATURE_LANDLOCK_SCOPES))
+	if (attributes.scoped == 0)
 		return 0;
 	ruleset = syscall(SYS_landlock_create_ruleset, &attributes, sizeof(attributes), 0);
 	if (ruleset < 0)
@@ -85,6 +95,100 @@ int sg_confine_scopes(struct sg_error *error)
 	status = syscall(SYS_landlock_restrict_self, ruleset, 0);
 	(void)close((int)ruleset);
 	return status < 0 ? sg_error_set_errno(error, -errno, "cannot enter the Landlock scopes") : 0;
+}
+
+#ifndef LANDLOCK_ACCESS_FS_REFER
+#define LANDLOCK_ACCESS_FS_REFER (1ULL << 13) /* Linux 5.19 */
+#endif
+#ifndef LANDLOCK_ACCESS_FS_TRUNCATE
+#define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14) /* Linux 6.2 */
+#endif
+#ifndef LANDLOCK_ACCESS_FS_IOCTL_DEV
+#define LANDLOCK_ACCESS_FS_IOCTL_DEV (1ULL << 15) /* Linux 6.10 */
+#endif
+
+#define READING (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+/* No devices: they are made by nobody in a world. */
+#define WRITING                                                                                                        \
+	(LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |              \
+	 LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK |                    \
+	 LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_SYM | LANDLOCK_ACCESS_FS_REFER |                       \
+	 LANDLOCK_ACCESS_FS_TRUNCATE | LANDLOCK_ACCESS_FS_IOCTL_DEV)
+/* What can be allowed of a file that is no folder. */
+#define OF_FILES                                                                                                       \
+	(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_EXECUTE |                   \
+	 LANDLOCK_ACCESS_FS_TRUNCATE | LANDLOCK_ACCESS_FS_IOCTL_DEV)
+
+/* What each kind of mount gives. A tree and a tmpfs are written as their flags say. */
+static const uint64_t mount_access[SG_MOUNT_KINDS_] = {
+    [SG_MOUNT_TREE] = READING,
+    [SG_MOUNT_PRIVATE] = READING,
+    [SG_MOUNT_TEXT] = READING,
+    [SG_MOUNT_DEVICE] = READING | WRITING,
+    [SG_MOUNT_PROC] = READING | WRITING,
+    [SG_MOUNT_PROC_SYSTEM] = READING | WRITING,
+    [SG_MOUNT_PTS] = READING | WRITING,
+    [SG_MOUNT_SYSFS] = READING,
+};
+
+static uint64_t access_of_version(int version)
+{
+	uint64_t access = (LANDLOCK_ACCESS_FS_REFER << 1) - 1;
+
+	if (version >= 3)
+		access |= LANDLOCK_ACCESS_FS_TRUNCATE;
+	return version >= 5 ? access | LANDLOCK_ACCESS_FS_IOCTL_DEV : access;
+}
+
+/* Allows `access` at and below a name of the world. What is not there needs no rule. Returns 0 or a negative errno value. */
+static int allow_below(int ruleset, const char *name, uint64_t access)
+{
+	struct landlock_path_beneath_attr rule = {.allowed_access = access};
+	SG_AUTO_FD int fd = open(name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat status;
+
+	if (fd < 0)
+		return errno == ENOENT || errno == ENOTDIR || errno == EACCES ? 0 : -errno;
+	if (fstat(fd, &status) < 0)
+		return -errno;
+	if (S_ISLNK(status.st_mode))
+		return 0;
+	if (!S_ISDIR(status.st_mode))
+		rule.allowed_access &= OF_FILES;
+	rule.parent_fd = fd;
+	if (rule.allowed_access == 0)
+		return 0;
+	return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0 ? -errno : 0;
+}
+
+int sg_confine_files(const struct sg_mount *mounts, size_t count, struct sg_error *error)
+{
+	const int version = sg_confine_landlock_version();
+	struct ruleset attributes = {.handled_access_fs = access_of_version(version), .scoped = scopes_of_version(version)};
+	SG_AUTO_FD int ruleset = -1;
+	int status;
+
+	if (version < SG_CONFINE_FILES_ABI)
+		return sg_error_set(error, -EOPNOTSUPP, "this kernel's Landlock has no part for files that we could use");
+	ruleset = (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof(attributes), 0);
+	if (ruleset < 0)
+		return sg_error_set_errno(error, -errno, "cannot make a Landlock ruleset");
+	/* The skeleton's folders are the world's own: which there are is no secret. */
+	status = allow_below(ruleset, "/", LANDLOCK_ACCESS_FS_READ_DIR);
+	for (size_t i = 0; i < count && status == 0; i++) {
+		uint64_t access = mount_access[mounts[i].kind];
+
+		if ((mounts[i].flags & SG_MOUNT_WRITE) != 0 && access != 0)
+			access |= WRITING;
+		if ((mounts[i].flags & SG_MOUNT_EXECUTE) != 0 && access != 0)
+			access |= LANDLOCK_ACCESS_FS_EXECUTE;
+		status = allow_below(ruleset, mounts[i].target, access & attributes.handled_access_fs);
+	}
+	if (status < 0)
+		return sg_error_set_errno(error, status, "cannot add a rule to the Landlock ruleset");
+	if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
+		return sg_error_set_errno(error, -errno, "cannot enter the Landlock ruleset");
+	return 0;
 }
 
 int sg_confine_filter(const struct sock_filter *filter, unsigned short length, struct sg_error *error)

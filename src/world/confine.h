@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "world/mount.h"
 
 /*
  * Drops every capability but those of the mask `kept` from all five sets (bounding, permitted, effective, inheritable,
@@ -19,6 +20,18 @@ enum { SG_CONFINE_SCOPES_ABI = 6 };
  * kernel has no such scopes it does nothing: the PID and network namespaces bound both by themselves. Returns 0 or -errno.
  */
 int sg_confine_scopes(struct sg_error *error);
+
+enum { SG_CONFINE_FILES_ABI = 2 };
+
+/*
+ * Landlock's part for files (ABI 2, Linux 5.19), as a second bound behind the mount tree, of the same list: what a mount gives is
+ * allowed below it, all else is not, by path and through every descriptor of a folder. The scopes come with it, in the same layer: a
+ * layer of scopes alone, below one for files, refuses all links and renames from one folder to another (EXDEV; Linux 6.18), since what
+ * a layer does not handle is denied in the case of LANDLOCK_ACCESS_FS_REFER. Called in the finished tree, with CAP_SYS_ADMIN over the
+ * caller's user namespace or no_new_privs. It binds what the caller and its children do themselves; what the supervisor carries out for them is decided there.
+ * Allocates nothing. Returns 0 or a negative errno value with context: then the command must not run.
+ */
+int sg_confine_files(const struct sg_mount *mounts, size_t count, struct sg_error *error);
 
 /* The ABI version of Landlock, or 0 where there is none. */
 int sg_confine_landlock_version(void);

@@ -396,6 +396,8 @@ void sg_world_init(const struct sg_world_spec *spec, int go, int report)
 		(void)make_pty(spec, report, &slave, &error);
 	if (error.code == 0)
 		(void)take_session(slave, &error);
+	if (error.code == 0 && spec->landlock)
+		(void)sg_confine_files(spec->mounts, spec->mount_count, &error);
 	if (error.code != 0)
 		fail(report, &error);
 	command = fork();

@@ -188,7 +188,8 @@ void sg_keeper_run(const struct sg_world_spec *spec, int supervisor, int socket,
 	(void)sigprocmask(SIG_SETMASK, &all, NULL);
 	if (pipe2(go, O_CLOEXEC) < 0)
 		(void)sg_error_set_errno(&error, -errno, "pipe");
-	if (error.code != 0 || leave_keyring(&error) < 0 || sg_confine_scopes(&error) < 0)
+	if (error.code != 0 || leave_keyring(&error) < 0 ||
+	    (!spec->landlock && sg_confine_scopes(&error) < 0)) /* then the first process takes them, in one layer with files */
 		fail(report, &error);
 	keeper.first = clone_first(spec, &keeper.first_pidfd);
 	if (keeper.first < 0) {

@@ -21,6 +21,7 @@ enum sg_placement {
 	SG_PLACED_OPENS,    /* decided at every opening */
 	SG_PLACED_LOOKS,    /* decided at every look at a name, too */
 	SG_PLACED_EXEC,     /* decided at execve */
+	SG_PLACED_LANDLOCK, /* held by Landlock's part for files, behind the mount tree */
 	SG_PLACED_FILTER,   /* held by the system call filter */
 	SG_PLACED_NETWORK,  /* decided at connect, bind and their like */
 	SG_PLACED_PROCESS,  /* held by the state of the process: limits, ids, environment */

@@ -38,6 +38,9 @@ static const struct {
 			     "name, or a whole folder (FOLDER/**), in a read-only tree costs neither"},
 	[SG_PLACED_EXEC] = {"decided when a program is started",
 			    "some 30 µs for each start, a twentieth of what a start costs anyway"},
+	[SG_PLACED_LANDLOCK] = {"Landlock's part for files, behind the mount tree",
+				"0.26 µs for each opening that runs natively, a third to a half of it; nothing for stat, "
+				"reading and writing"},
 	[SG_PLACED_FILTER] = {"the system call filter",
 			      "8 ns a call; 25 to 75 ns where it looks at arguments"},
 	[SG_PLACED_NETWORK] = {"decided at connect, bind and the like",

@@ -54,6 +54,7 @@ struct sg_world_spec {
 	bool closed[3];           /* a stream that the caller did not have: /dev/null */
 	const struct termios *termios; /* initial state of the pty, or NULL */
 	const struct winsize *window;  /* initial size, or NULL */
+	bool landlock;            /* Landlock's part for files stands behind the mount tree (sg_confine_files) */
 	bool resolver;            /* make the sockets of the session's resolver in the world's network */
 	bool open_mediation;      /* landlock inside would not bind what the supervisor opens: told to the filter's maker */
 };

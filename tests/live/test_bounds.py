@@ -292,3 +292,32 @@ def test_a_lease_held_outside_stops_only_its_opener(sg):
         process.kill()
         process.communicate()
         holder.communicate("\n", timeout=30)
+
+
+WORKING = """
+set -e
+mkdir -p a/b; echo text > a/file; ln a/file a/b/linked; mv a/file a/b/moved; cat a/b/moved
+echo x > /tmp/x; mv /tmp/x /tmp/y; cat /dev/null; echo y > /dev/null
+sleep 60 & kill $!; wait $! || true
+cp /usr/bin/true ./true; ./true || echo "not executed"
+cat /etc/passwd > /dev/null; ls / > /dev/null; echo x >> /etc/passwd || echo "not written"
+"""
+
+
+def bounded(sg, misc=""):
+    return profile([sg.cwd + "/**"]).replace("[Runtime]", 'Bounds = ["landlock"]\n[Runtime]') + misc
+
+
+def test_a_second_bound(sg):
+    """With Landlock's part for files behind the mount tree everything works as without."""
+    outputs = []
+    for text in (profile([sg.cwd + "/**"]), bounded(sg)):
+        done = sg.shell(text, WORKING, env={"LC_ALL": "C"})
+        assert done.status == 0, done.stderr
+        outputs.append(done.stdout)
+        subprocess.run(["rm", "-rf", os.path.join(sg.cwd, "a"), os.path.join(sg.cwd, "true")], check=True)
+    assert outputs[0] == outputs[1] and outputs[1].split("\n")[0] == "text" and "not written" in outputs[1]
+    explained = sg.cli("explain", "--cost", sg.profile(bounded(sg))).stdout
+    assert "behind the mount tree: landlock" in explained and "a third to a half" in explained
+    wrong = sg.cli("check", sg.profile(bounded(sg).replace('"landlock"', '"landlok"')))
+    assert wrong.returncode == 1 and 'there is no bound "landlok"' in wrong.stderr and "landlock" in wrong.stderr

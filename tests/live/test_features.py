@@ -190,6 +190,17 @@ def test_overlays(hiding):
         assert done.stdout.split() == ["denied", "open", "shut"] and "No such file" in done.stderr
 
 
+def test_landlock_for_files(hiding):
+    """A profile that asks for it does not run where there is none, unless it accepts that."""
+    text = BASE.replace("[Runtime]", 'Bounds = ["landlock"]\n[Runtime]')
+    done = hiding.run(text, "/bin/echo", "runs", env={"SG_HIDE_FEATURES": "landlock"})
+    assert done.status == 125 and 'Bounds "landlock" needs the feature landlock' in done.stderr and not done.records
+    done = hiding.run(text + '[Misc]\nAcceptMissing = ["landlock"]\n', "/bin/echo", "runs", env={"SG_HIDE_FEATURES": "landlock"})
+    assert done.stdout == "runs\n" and "the mount tree alone" in done.stderr
+    assert done.of("session-start")[0]["features"] == {"missing": ["landlock"], "accepted": ["landlock"]}
+    assert hiding.run(text, "/bin/echo", "runs").stdout == "runs\n"
+
+
 MEMORY = BASE + 'Limits = { Memory = "96MiB" }\n'
 EATER = ["/usr/bin/python3", "-c", "x = bytearray(400 << 20); print(len(x))"]
 
