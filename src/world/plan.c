@@ -376,6 +376,8 @@ int sg_plan_make(const struct sg_policy *policy, const struct sg_plan_options *o
 		sg_plan_make_names(planner);
 	if (planner->status == 0)
 		sg_plan_settle_roots(planner);
+	if (planner->status == 0)
+		sg_plan_refuse_folding(planner);
 	planner->no_overlays = !overlays_work();
 	if (planner->status == 0)
 		sg_plan_find_covers(planner);

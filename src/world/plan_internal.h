@@ -61,6 +61,9 @@ void sg_plan_settle_roots(struct sg_planner *planner);
 /* What the mounts and covers do not hold by themselves, and so is decided call by call. After the covers were found. */
 void sg_plan_settle_decisions(struct sg_planner *planner);
 
+/* folding.c: refuses a profile whose refusals lie where upper and lower case are the same. After the roots are settled. */
+void sg_plan_refuse_folding(struct sg_planner *planner);
+
 /* covers.c: gives literal refusals in read-only trees to covers. After the roots are settled. */
 void sg_plan_find_covers(struct sg_planner *planner);
 

@@ -321,3 +321,18 @@ def test_a_second_bound(sg):
     assert "behind the mount tree: landlock" in explained and "a third to a half" in explained
     wrong = sg.cli("check", sg.profile(bounded(sg).replace('"landlock"', '"landlok"')))
     assert wrong.returncode == 1 and 'there is no bound "landlok"' in wrong.stderr and "landlock" in wrong.stderr
+
+
+def test_refusals_where_case_is_the_same(sg):
+    """Two links whose names differ in case alone are what a file system that folds case looks like."""
+    folder = os.path.join(sg.work, "folding")
+    sg.write("Secret.key", "text\n", folder=folder)
+    text = profile([]).replace("ReadOnly = [", 'ReadOnly = ["%s/**", ' % folder).replace("ReadWrite = []\n", "")
+    denying = text.replace("[Runtime]", 'Deny = ["%s/Secret.key"]\n[Runtime]' % folder)
+    assert sg.shell(denying, "cat %s/Secret.key" % folder).refusals(folder + "/Secret.key") or \
+        sg.shell(denying, "cat %s/Secret.key" % folder).status == 1
+    os.link(os.path.join(folder, "Secret.key"), os.path.join(folder, "sECRET.KEY"))
+    done = sg.shell(denying, "cat %s/sECRET.KEY" % folder)
+    assert done.status == 125 and 'Deny "%s/Secret.key" cannot be held in %s' % (folder, folder) in done.stderr
+    assert not done.records and "text" not in done.stdout
+    assert sg.shell(text, "cat %s/sECRET.KEY" % folder).stdout == "text\n"  # what refuses nothing there runs
