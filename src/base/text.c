@@ -160,3 +160,15 @@ const char *sg_text_nearest(const char *name, const char *const *names, size_t c
 	}
 	return best;
 }
+
+const char *sg_text_suggest(struct sg_buffer *out, const char *name, const char *const *names, size_t count,
+			    const char *otherwise)
+{
+	const char *nearest = sg_text_nearest(name, names, count);
+
+	if (nearest != NULL)
+		sg_buffer_printf(out, "did you mean \"%s\"?", nearest);
+	else if (otherwise != NULL)
+		sg_buffer_append_text(out, otherwise);
+	return out->size > 0 && sg_buffer_status(out) == 0 ? out->data : NULL;
+}

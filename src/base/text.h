@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buffer.h"
+
 /*
  * Copies `length` bytes of `text` to `out` (capacity `size`, always terminated when size > 0) with every byte that
  * could act on a terminal or break a line written visibly: \n \t \r \e, others as \xHH; a backslash as \\. Valid UTF-8
@@ -26,3 +28,10 @@ bool sg_text_is_utf8(const char *text, size_t length);
  * near enough to be worth suggesting (at most a third of the name's length, and at most 3); else NULL.
  */
 const char *sg_text_nearest(const char *name, const char *const *names, size_t count);
+
+/*
+ * The hint of a complaint about `name`: appends `did you mean "NEAREST"?` if there is a nearest name, else `otherwise` (NULL:
+ * nothing). Returns what stands in `out` then, as C text, or NULL if that is nothing.
+ */
+const char *sg_text_suggest(struct sg_buffer *out, const char *name, const char *const *names, size_t count,
+			    const char *otherwise);

@@ -100,7 +100,9 @@ int sg_profile_open(void *data, const char *name, const struct sg_source *from, 
 	if (strchr(name, '/') != NULL) {
 		const char *slash = from != NULL ? strrchr(from->name, '/') : NULL;
 
-		/* What a profile extends by a relative path lies beside it. */
+		/* What a profile extends by a relative path lies beside it; named alike each time, so that a circle is seen. */
+		while (slash != NULL && name[0] == '.' && name[1] == '/')
+			name += 2;
 		if (name[0] != '/' && slash != NULL)
 			(void)snprintf(path, sizeof(path), "%.*s/%s", (int)(slash - from->name), from->name, name);
 		else

@@ -88,14 +88,16 @@ static void check_syscall(struct sg_compiler *compiler, const struct sg_rule *ru
 	const struct sg_syscall *call = sg_syscall_by_name(rule->text, strlen(rule->text));
 
 	if (call == NULL) {
-		const char *names[SG_SYSCALL_LIMIT], *nearest;
+		SG_AUTO_BUFFER struct sg_buffer hint = SG_BUFFER_INIT;
+		const char *names[SG_SYSCALL_LIMIT];
 		size_t count = 0;
 
 		for (unsigned int i = 0; i < SG_SYSCALL_LIMIT; i++)
 			if (sg_syscall_by_number(i) != NULL)
 				names[count++] = sg_syscall_by_number(i)->name;
-		nearest = sg_text_nearest(rule->text, names, count);
-		complain_rule(compiler, rule, nearest, "there is no system call \"%s\"", rule->text);
+		complain_rule(compiler, rule,
+			      sg_text_suggest(&hint, rule->text, names, count, "\"shellguard syscalls\" lists them"),
+			      "there is no system call \"%s\"", rule->text);
 	} else if (rule->kind == SG_RULE_SYSCALL && call->class == SG_CLASS_NEVER) {
 		complain_rule(compiler, rule, NULL, "no flag may give \"%s\": %s", rule->text, call->reason);
 	}
@@ -105,7 +107,8 @@ static void check_syscall(struct sg_compiler *compiler, const struct sg_rule *ru
 static void check_feature(struct sg_compiler *compiler, const struct sg_rule *rule)
 {
 	const enum sg_feature feature = sg_feature_find(rule->text);
-	const char *names[SG_FEATURES_], *nearest;
+	SG_AUTO_BUFFER struct sg_buffer hint = SG_BUFFER_INIT;
+	const char *names[SG_FEATURES_];
 	size_t count = 0;
 
 	for (int i = 1; i < SG_FEATURES_; i++)
@@ -115,8 +118,8 @@ static void check_feature(struct sg_compiler *compiler, const struct sg_rule *ru
 		complain_rule(compiler, rule, NULL, "\"%s\" cannot be done without: %s", rule->text,
 			      sg_feature_infos[feature].without);
 	} else if (feature == SG_FEATURE_NONE) {
-		nearest = sg_text_nearest(rule->text, names, count);
-		complain_rule(compiler, rule, nearest != NULL ? nearest : "\"shellguard doctor\" lists them",
+		complain_rule(compiler, rule,
+			      sg_text_suggest(&hint, rule->text, names, count, "\"shellguard doctor\" lists them"),
 			      "there is no feature \"%s\"", rule->text);
 	}
 }
@@ -129,8 +132,37 @@ static void check_bound(struct sg_compiler *compiler, const struct sg_rule *rule
 	for (size_t i = 0; i < SG_ARRAY_SIZE(names); i++)
 		if (strcmp(rule->text, names[i]) == 0)
 			return;
-	complain_rule(compiler, rule, sg_text_nearest(rule->text, names, SG_ARRAY_SIZE(names)), "there is no bound \"%s\"",
-		      rule->text);
+	complain_rule(compiler, rule, "the bounds are: landlock", "there is no bound \"%s\"", rule->text);
+}
+
+static void check_capability(struct sg_compiler *compiler, const struct sg_rule *rule)
+{
+	SG_AUTO_BUFFER struct sg_buffer hint = SG_BUFFER_INIT;
+
+	if (sg_capability_find(rule->text) < 0)
+		complain_rule(compiler, rule,
+			      sg_text_suggest(&hint, rule->text, sg_capability_names, sg_capability_count,
+					      "capabilities(7) lists them"),
+			      "there is no capability \"%s\"", rule->text);
+}
+
+/* A variable's name is what stands before the first =; one with a blank or a control character is a slip of the hand. */
+static void check_variable(struct sg_compiler *compiler, const struct sg_rule *rule)
+{
+	const size_t length = strcspn(rule->text, "=");
+	bool odd = length == 0;
+
+	for (size_t i = 0; i < length; i++)
+		odd |= (unsigned char)rule->text[i] <= ' ' || rule->text[i] == 0x7f;
+	if (odd)
+		complain_rule(compiler, rule, "write NAME, or NAME=value", "\"%s\" names no environment variable", rule->text);
+}
+
+static void check_directory(struct sg_compiler *compiler, const struct sg_rule *rule)
+{
+	if (rule->text[0] != '/')
+		complain_rule(compiler, rule, "begin it with / or ~/ or ${CWD}/", "the working directory \"%s\" is not an absolute name",
+			      rule->text);
 }
 
 static void check_tables(struct sg_compiler *compiler)
@@ -140,9 +172,12 @@ static void check_tables(struct sg_compiler *compiler)
 
 		if (sg_rule_infos[rule->kind].what == SG_WHAT_SYSCALL)
 			check_syscall(compiler, rule);
-		else if (sg_rule_infos[rule->kind].what == SG_WHAT_CAPABILITY && sg_capability_find(rule->text) < 0)
-			complain_rule(compiler, rule, sg_text_nearest(rule->text, sg_capability_names, sg_capability_count),
-				      "there is no capability \"%s\"", rule->text);
+		else if (sg_rule_infos[rule->kind].what == SG_WHAT_CAPABILITY)
+			check_capability(compiler, rule);
+		else if (rule->kind == SG_RULE_ENVIRONMENT)
+			check_variable(compiler, rule);
+		else if (rule->kind == SG_RULE_DIRECTORY)
+			check_directory(compiler, rule);
 		else if (sg_rule_infos[rule->kind].what == SG_WHAT_FEATURE)
 			check_feature(compiler, rule);
 		else if (rule->kind == SG_RULE_BOUND)

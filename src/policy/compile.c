@@ -218,6 +218,8 @@ void sg_compile_statement(struct sg_compiler *compiler, enum sg_rule_kind kind, 
 	rule->owned_text = expand(compiler, statement, what != SG_WHAT_TEXT);
 	if (rule->owned_text != NULL)
 		rule->text = rule->owned_text;
+	else if (strstr(rule->text, "${") != NULL)
+		return; /* it was complained of */
 	if (what == SG_WHAT_GLOB)
 		parse_glob(compiler, statement, rule);
 	else if (what == SG_WHAT_ADDRESS && compiler->status == 0)
@@ -384,6 +386,23 @@ static void compile_all(struct sg_compiler *compiler)
 	}
 }
 
+/* Every error in one go: the checks are made whatever was found before them. */
+static int compile_and_check(struct sg_compiler *compiler)
+{
+	struct sg_policy *policy = compiler->policy;
+	size_t used;
+
+	compile_all(compiler);
+	used = policy->rule_count;
+	if (compiler->status == 0)
+		sg_compile_unused(compiler);
+	if (compiler->status == 0)
+		sg_compile_check(compiler);
+	while (policy->rule_count > used)
+		sg_rule_done(&policy->rules[--policy->rule_count]);
+	return compiler->status;
+}
+
 int sg_policy_compile(struct sg_source **sources, size_t count, const struct sg_variables *variables,
 		      sg_profile_opener opener, void *opener_data, struct sg_diagnostics *diagnostics,
 		      struct sg_policy **ret, struct sg_error *error)
@@ -401,12 +420,8 @@ int sg_policy_compile(struct sg_source **sources, size_t count, const struct sg_
 	status = read_all(&compiler, sources, count, opener, opener_data);
 	if (status == 0)
 		status = sg_compile_collect_flags(&compiler);
-	if (status == 0) {
-		compile_all(&compiler);
-		status = compiler.status;
-	}
-	if (status == 0 && diagnostics->found[SG_SEVERITY_ERROR] == errors)
-		sg_compile_check(&compiler);
+	if (status == 0)
+		status = compile_and_check(&compiler);
 	free(compiler.definitions);
 	if (status < 0 && diagnostics->found[SG_SEVERITY_ERROR] == errors)
 		return sg_error_set_errno(error, status, "cannot compile the profiles");

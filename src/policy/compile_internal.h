@@ -46,5 +46,11 @@ int sg_compile_collect_flags(struct sg_compiler *compiler);
 /* A statement of Flags or DenyFlags outside of definitions: the rules of the flag and of the flags in it. */
 void sg_compile_flag(struct sg_compiler *compiler, const struct sg_statement *statement);
 
+/*
+ * After everything else: the rules of the profiles' own flags that nothing uses, so that an error in them is found too. They are
+ * no part of the policy: the caller takes them off again.
+ */
+void sg_compile_unused(struct sg_compiler *compiler);
+
 /* The checks that look at several rules at once. */
 void sg_compile_check(struct sg_compiler *compiler);

@@ -128,7 +128,6 @@ static void complain_unknown(struct sg_compiler *compiler, const struct sg_state
 {
 	SG_AUTO_FREE const char **names = calloc(compiler->definition_count + 1, sizeof(*names));
 	SG_AUTO_BUFFER struct sg_buffer hint = SG_BUFFER_INIT;
-	const char *nearest;
 
 	if (names == NULL) {
 		compiler->status = -ENOMEM;
@@ -136,11 +135,10 @@ static void complain_unknown(struct sg_compiler *compiler, const struct sg_state
 	}
 	for (size_t i = 0; i < compiler->definition_count; i++)
 		names[i] = compiler->definitions[i].name;
-	nearest = sg_text_nearest(statement->text, names, compiler->definition_count);
-	if (nearest != NULL)
-		sg_buffer_printf(&hint, "did you mean \"%s\"?", nearest);
-	sg_compile_complain(compiler, statement, hint.size > 0 ? hint.data : NULL, "unknown flag \"%s\"",
-			    statement->text);
+	sg_compile_complain(compiler, statement,
+			    sg_text_suggest(&hint, statement->text, names, compiler->definition_count,
+					    "shellguard-profile(5) lists them"),
+			    "unknown flag \"%s\"", statement->text);
 }
 
 /* A built-in flag stands in the section of its purpose; those of OpenBSD's pledge, and a profile's own, anywhere. */
@@ -245,4 +243,18 @@ void sg_compile_flag(struct sg_compiler *compiler, const struct sg_statement *st
 	if (definition != NULL)
 		check_section(compiler, statement, definition);
 	expand_flag(compiler, statement, statement->kind == SG_RULE_DENY_FLAG);
+}
+
+void sg_compile_unused(struct sg_compiler *compiler)
+{
+	for (size_t i = 0; i < compiler->definition_count && compiler->status == 0; i++) {
+		const struct sg_definition *definition = &compiler->definitions[i];
+		struct sg_statement use;
+
+		if (definition->builtin || definition->granted)
+			continue;
+		use = name_statement(definition);
+		use.text = definition->name;
+		expand_flag(compiler, &use, false);
+	}
 }

@@ -185,6 +185,7 @@ static void read_limit(struct reader *reader, const struct sg_toml_entry *entry,
 
 static void read_limits(struct reader *reader, const struct sg_toml_entry *entry, const struct sg_key_info *key)
 {
+	SG_AUTO_BUFFER struct sg_buffer list = SG_BUFFER_INIT;
 	const char *names[64];
 
 	(void)key;
@@ -192,15 +193,18 @@ static void read_limits(struct reader *reader, const struct sg_toml_entry *entry
 		return;
 	for (size_t i = 0; i < sg_limit_count; i++)
 		names[i] = sg_limit_infos[i].name;
+	for (size_t i = 0; i < sg_limit_count; i++)
+		sg_buffer_printf(&list, "%s%s", i == 0 ? "the limits are " : ", ", names[i]);
 	SG_TOML_FOREACH(inner, entry->value.table) {
+		SG_AUTO_BUFFER struct sg_buffer hint = SG_BUFFER_INIT;
 		const struct sg_limit_info *found = NULL;
 
 		for (size_t i = 0; i < sg_limit_count; i++)
 			if (strcmp(inner->key.data, sg_limit_infos[i].name) == 0)
 				found = &sg_limit_infos[i];
 		if (found == NULL)
-			complain(reader, inner->key_span, sg_text_nearest(inner->key.data, names, sg_limit_count),
-				 "unknown limit \"%s\"", inner->key.data);
+			complain(reader, inner->key_span,
+				 sg_text_suggest(&hint, inner->key.data, names, sg_limit_count, list.data), "unknown limit \"%s\"", inner->key.data);
 		else
 			read_limit(reader, inner, found);
 	}
@@ -230,7 +234,7 @@ static const read_function readers[] = {
 static void complain_unknown(struct reader *reader, const struct sg_toml_entry *entry)
 {
 	SG_AUTO_BUFFER struct sg_buffer hint = SG_BUFFER_INIT;
-	const char *names[128], *nearest;
+	const char *names[128];
 	size_t count = 0;
 
 	for (size_t i = 0; i < sg_key_count; i++) {
@@ -244,10 +248,9 @@ static void complain_unknown(struct reader *reader, const struct sg_toml_entry *
 	if (reader->section == SG_SECTION_ROOT)
 		for (unsigned int s = 1; s < SG_SECTIONS && count < SG_ARRAY_SIZE(names); s++)
 			names[count++] = sg_section_infos[s].name;
-	nearest = sg_text_nearest(entry->key.data, names, count);
-	if (nearest != NULL) {
+	if (sg_text_nearest(entry->key.data, names, count) != NULL) {
 		sg_buffer_clear(&hint);
-		sg_buffer_printf(&hint, "did you mean \"%s\"?", nearest);
+		(void)sg_text_suggest(&hint, entry->key.data, names, count, NULL);
 	}
 	complain(reader, entry->key_span, hint.size > 0 ? hint.data : NULL, "unknown key \"%s\"%s%s", entry->key.data,
 		 reader->section == SG_SECTION_ROOT ? "" : " in ", sg_section_infos[reader->section].name);
@@ -353,8 +356,6 @@ int sg_profile_read(struct sg_source *source, struct sg_diagnostics *diagnostics
 	if (reader.out_of_memory)
 		return -ENOMEM;
 	status = diagnostics->found[SG_SEVERITY_ERROR] > errors ? SG_PROFILE_REFUSED : 0;
-	if (status != 0)
-		profile->count = 0;
 	*ret = sg_take_pointer(profile);
 	return status;
 }

@@ -30,12 +30,13 @@ struct sg_profile {
 	size_t count;
 };
 
-/* A text that is not a profile: the diagnostics say why. */
+/* A text that is not a profile: the diagnostics say why. Nothing may be granted by it. */
 enum { SG_PROFILE_REFUSED = 1 };
 
 /*
  * Reads `source` (taken over in every case). Every error is added to `diagnostics`, which point into the source: on
- * SG_PROFILE_REFUSED *ret is set all the same (to be freed after the diagnostics were rendered), with no statements.
+ * SG_PROFILE_REFUSED *ret is set all the same (to be freed after the diagnostics were rendered), with those statements that
+ * could be read, so that whoever goes on finds the other errors in the same go.
  * Returns 0, SG_PROFILE_REFUSED, or a negative errno value with *ret untouched and the source freed.
  */
 SG_MUST_USE int sg_profile_read(struct sg_source *source, struct sg_diagnostics *diagnostics, struct sg_profile **ret);

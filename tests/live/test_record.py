@@ -173,7 +173,7 @@ def test_a_full_disk_that_is_freed(sg, small):
     """Granting goes on, and what was refused meanwhile is counted."""
     filler = os.path.join(small, "filler")
     with open(filler, "wb") as file:
-        file.write(b"x" * 49152)
+        file.write(b"x" * 24576)
     script = UNTIL_REFUSED.replace("for name in", "sys.stdout.flush(); input()\nfor name in")
     path = sg.profile(WRITES.replace("{0}", sg.cwd))
     log = os.path.join(small, "log")

@@ -72,7 +72,7 @@ static void test_errors(void **state)
 	    {"[Filesystem]\nReadOnly = [\"/etc/{a,b\"]\n", "a.toml:2:19: error"},
 	    {"[Filesystem]\nReadOnly = [\"${CDW}/**\"]\n", "unknown variable"},
 	    {"[Filesystem]\nReadOnly = [\"/w/a/**\"]\nReadWrite = [\"/w/**\"]\n", "name it under DenyWrite"},
-	    {"[Runtime]\nLimits = { Proceses = 5 }\n", "hint: Processes"},
+	    {"[Runtime]\nLimits = { Proceses = 5 }\n", "hint: did you mean \"Processes\"?"},
 	    {"[Runtime]\nLimits = { Memory = \"2 potatoes\" }\n", "not a value of the limit Memory"},
 	    {"[Runtime]\nLimits = { Processes = 0 }\n", "not a value of the limit Processes"},
 	    {"[Define.x]\nFlags = [\"y\"]\n[Define.y]\nFlags = [\"x\"]\n[Misc]\nFlags = [\"x\"]\n", "leads back to itself"},
