@@ -141,6 +141,9 @@ static void write_text(const struct report *report, struct sg_buffer *out)
 	write_surroundings(report, out);
 	if (hint != NULL)
 		sg_buffer_printf(out, "\nWhat helps here: %s.\n", hint);
+	if (!report->surroundings.pings)
+		sg_buffer_append_text(out, "\nThe flag ping reaches no other host: net.ipv4.ping_group_range has not this user's "
+					   "group. What helps: sysctl -w net.ipv4.ping_group_range=\"0 2147483647\".\n");
 	sg_buffer_append_byte(out, '\n');
 	for (int i = 1; i < SG_FEATURES_; i++)
 		write_row((enum sg_feature)i, &report->results[i], out);
@@ -202,6 +205,7 @@ static void write_json(const struct report *report, struct sg_buffer *out)
 	sg_buffer_append_byte(out, ',');
 	write_name("ci", where->ci, out);
 	sg_buffer_append_byte(out, ',');
+	sg_buffer_printf(out, "\"pings\":%s,", where->pings ? "true" : "false");
 	write_name("hint", find_hint(report), out);
 	sg_buffer_append_text(out, ",\"features\":[");
 	for (int i = 1; i < SG_FEATURES_; i++) {

@@ -132,6 +132,7 @@ static void describe_world(struct run *run, const struct sg_variables *variables
 	    .umask = mask,
 	    .pty = run->stdio.wants_pty,
 	    .landlock = run->missing.landlock,
+	    .ping = sg_policy_has_flag(run->policy, "ping"),
 	    .resolver = sg_policy_has_flag(run->policy, "dns"),
 	    .background = run->stdio.keys_on_demand,
 	    .termios = run->stdio.wants_pty ? &run->stdio.termios : NULL,

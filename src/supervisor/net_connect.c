@@ -207,6 +207,7 @@ static void start(struct sg_request *request, struct sg_net_socket *socket, stru
 	int made = needs_fresh(network, socket, what) ? make_fresh(network, socket, what->outside) : -1;
 
 	if (made < -1) {
+		sg_net_explain(request, socket, made, &what->named);
 		sg_answer_error(request, -made);
 		return;
 	}

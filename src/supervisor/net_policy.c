@@ -223,11 +223,11 @@ static bool is_peer(const struct sg_network *network, const struct sg_address *a
 }
 
 bool sg_net_may_ask_route(struct sg_network *network, const struct sg_address *address,
-			  const struct sg_decision *decision)
+			  struct sg_decision *decision)
 {
 	static const uint8_t others[] = {SG_PROTOCOL_TCP, SG_PROTOCOL_ICMP};
 	struct sg_address other = *address;
-	struct sg_decision ignored;
+	struct sg_decision found;
 
 	if (address->protocol != SG_PROTOCOL_UDP || decision->rule != NULL || network->cut)
 		return false;
@@ -237,8 +237,11 @@ bool sg_net_may_ask_route(struct sg_network *network, const struct sg_address *a
 	for (size_t i = 0; i < SG_ARRAY_SIZE(others); i++) {
 		other.protocol = others[i];
 		other.port = others[i] == SG_PROTOCOL_ICMP ? 0 : address->port;
-		if (decide(network, &other, SG_ADDRESS_CONNECT, &ignored) == SG_NET_OUTSIDE)
+		if (decide(network, &other, SG_ADDRESS_CONNECT, &found) == SG_NET_OUTSIDE)
 			return true;
+		/* What it was going to use is denied: that is what it should be told. */
+		if (found.verdict == SG_VERDICT_DENY && found.rule != NULL)
+			*decision = found;
 	}
 	return false;
 }
@@ -259,4 +262,16 @@ void sg_net_refuse(struct sg_request *request, const struct sg_decision *decisio
 {
 	(void)sg_net_report(request, decision, address);
 	sg_answer_error(request, decision->error);
+}
+
+void sg_net_explain(struct sg_request *request, const struct sg_net_socket *socket, int error,
+		    const struct sg_address *address)
+{
+	static const struct sg_decision decision = {
+		.verdict = SG_VERDICT_DENY,
+		.error = EACCES,
+		.reason = "the host does not let this user ping: net.ipv4.ping_group_range has not its group"};
+
+	if (error == -EACCES && socket->kind == SG_PROTOCOL_ICMP)
+		(void)sg_net_report(request, &decision, address);
 }

@@ -223,8 +223,10 @@ static int move_outside(struct sg_request *request, struct sg_net_socket *socket
 {
 	int fd = sg_net_make_outside(socket), status;
 
-	if (fd < 0)
+	if (fd < 0) {
+		sg_net_explain(request, socket, fd, address);
 		return fd;
+	}
 	status = sg_net_swap(request, socket, fd, SG_NET_ORIGIN_OPEN, address);
 	if (status < 0) {
 		sg_fd_close(fd);

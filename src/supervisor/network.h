@@ -166,10 +166,15 @@ enum sg_net_where sg_net_decide(struct sg_network *network, const struct sg_addr
 
 /*
  * True if a datagram socket may be connected to `address` only to ask for its own address there, though
- * `decision` refused it: no rule denies it, and another protocol, or port, is allowed with that peer.
+ * `decision` refused it: no rule denies it, and another protocol, or port, is allowed with that peer. Where a rule
+ * denies that other one, *decision says so then.
  */
 bool sg_net_may_ask_route(struct sg_network *network, const struct sg_address *address,
-			  const struct sg_decision *decision);
+			  struct sg_decision *decision);
+
+/* An outside socket that was granted could not be made (`error`, -errno): where the reason is known, it is told. */
+void sg_net_explain(struct sg_request *request, const struct sg_net_socket *socket, int error,
+		    const struct sg_address *address);
 
 /* Records what was decided about `address`, as used. Returns 0, or below 0: then nothing may be granted. */
 int sg_net_report(struct sg_request *request, const struct sg_decision *decision,

@@ -48,8 +48,8 @@ int sg_confine_capabilities(uint64_t kept, struct sg_error *error)
 	struct __user_cap_data_struct data[2] = {{low, low, low}, {high, high, high}};
 	/* Where capabilities are kept, a process that stops being uid 0 loses them, as daemons expect (capabilities(7)). */
 	const unsigned long none = SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
-				   SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
-	const unsigned long bits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_KEEP_CAPS_LOCKED | (kept == 0 ? none : 0);
+				   SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED | SECBIT_KEEP_CAPS_LOCKED;
+	const unsigned long bits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | (kept == 0 ? none : 0);
 	int status = drop_bounding(kept, error);
 
 	if (status < 0)

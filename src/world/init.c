@@ -386,6 +386,8 @@ void sg_world_init(const struct sg_world_spec *spec, int go, int report)
 	(void)umask(0);
 	if (unshare(CLONE_NEWCGROUP) < 0)
 		(void)sg_error_set_errno(&error, -errno, "cannot make a namespace of control groups");
+	if (spec->ping)
+		sg_loopback_allow_ping(spec->identity->gid);
 	if (error.code != 0 || sg_mount_build(spec->mounts, spec->mount_count, &error) < 0)
 		fail(report, &error);
 	if (sethostname(spec->hostname, strlen(spec->hostname)) < 0 && errno != EPERM)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "base/error.h"
 
@@ -21,6 +22,12 @@ enum sg_loopback_socket {
 	SG_LOOPBACK_TCP,
 	SG_LOOPBACK_SOCKETS
 };
+
+/*
+ * Lets the group `gid` make ICMP datagram sockets in the caller's network namespace (icmp(7), ping_group_range: nobody
+ * may in a new one). Called while the host's /proc is there. Where that cannot be written nobody may.
+ */
+void sg_loopback_allow_ping(gid_t gid);
 
 /*
  * Brings the loopback interface of the caller's network namespace up (CAP_NET_ADMIN over it) and makes the

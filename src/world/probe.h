@@ -47,6 +47,7 @@ struct sg_surroundings {
 	const char
 		*session; /* within a ShellGuard session: its id (borrowed from the environment), or NULL */
 	bool foreign_proc;     /* /proc shows the processes of another PID namespace than ours */
+	bool pings;       /* the host lets the group that a world's sockets would have send ICMP echo requests */
 	const char *ci;   /* "GitHub Actions", "GitLab CI", "CI", or NULL */
 };
 

@@ -55,6 +55,7 @@ struct sg_world_spec {
 	const struct termios *termios; /* initial state of the pty, or NULL */
 	const struct winsize *window;  /* initial size, or NULL */
 	bool landlock;            /* Landlock's part for files stands behind the mount tree (sg_confine_files) */
+	bool ping;                /* the world's group may make ICMP datagram sockets */
 	bool resolver;            /* make the sockets of the session's resolver in the world's network */
 	bool open_mediation;      /* landlock inside would not bind what the supervisor opens: told to the filter's maker */
 };

@@ -65,7 +65,7 @@ while True:
 SCRIPT = """set -e
 log=$1 ping="$2"; shift 2
 ip link set lo up
-unshare --net sleep 60 & far=$!
+unshare --net sleep 300 & far=$!
 n=0; while [ "$(readlink /proc/$far/ns/net)" = "$(readlink /proc/self/ns/net)" ] && [ $n -lt 500 ]; do sleep 0.01; n=$((n+1)); done
 ip link add near type veth peer name far netns $far
 ip addr add 10.77.0.9/24 dev near; ip addr add fd77::9/64 dev near nodad; ip link set near up
@@ -90,7 +90,7 @@ class Link:
     def around(self, command):
         return ["unshare", "--mount", "--net", "sh", "-c", self.script, "sh", self.log, self.ping] + list(command)
 
-    def run(self, text, *command, timeout=90, **kwargs):
+    def run(self, text, *command, timeout=240, **kwargs):
         """Runs a command in a world on `near`. Returns (what came of it, its records, what reached far and the name server)."""
         self.sg.count += 1
         if os.path.exists(self.log):
@@ -149,3 +149,57 @@ u.connect(("10.77.0.1", 5000)); print(attempt(u.send, b"escape")); u.sendto(b"to
 """)
     assert done.stdout.splitlines() == ["far:connected", "EPIPE", "far:to"], (done.stdout, done.stderr)
     assert reached == ["udp 10.77.0.2 5000 connected", "udp 10.77.0.2 5000 to"], reached
+
+
+def ping_profile(sg, *allow):
+    networking = rules(*allow, deny=["icmp:10.77.0.2"], flags=("loopback", "ping"))
+    return profile(sg, networking)
+
+
+def need_ping():
+    ping = shutil.which("ping", path="/usr/bin:/bin")
+    if ping is None:
+        cannot("there is no ping(8)")
+    return ping
+
+
+def test_ping(sg, link):
+    """ping(8), unmodified, under the flag; and what no rule allows is refused with a reason."""
+    ping = need_ping()
+    text = ping_profile(sg, "icmp:10.77.0.1")
+    done, records, _ = link.run(text, "/bin/sh", "-c", """
+%(ping)s -n -c 2 -i 0.2 -W 5 10.77.0.1; echo "four $?"; %(ping)s -n -c 1 -W 5 fd77::1; echo "six $?"
+%(ping)s -n -c 1 -W 2 127.0.0.1 >/dev/null; echo "own $?"; %(ping)s -n -c 1 -W 2 10.77.0.2 2>&1; echo "other $?" """ % {"ping": ping})
+    lines = done.stdout.splitlines()
+    assert {"four 0", "six 0", "own 0"} <= set(lines), (done.stdout, done.stderr)
+    assert "2 packets transmitted, 2 received" in done.stdout
+    assert any(line.startswith("other ") and line != "other 0" for line in lines), done.stdout
+    refused = [r for r in records if r["kind"] == "refusal" and "10.77.0.2" in r["object"]]
+    assert refused and refused[0]["reason"] == "a rule denies it", refused
+    assert any(r["kind"] == "grant" and r["object"] == "icmp:10.77.0.1" for r in records)
+
+
+def test_ping_where_the_host_does_not_let(sg, link):
+    ping = need_ping()
+    link.ping = "1 0"
+    text = ping_profile(sg, "icmp:10.77.0.1")
+    done, records, _ = link.run(text, ping, "-n", "-c", "1", "-W", "1", "10.77.0.1")
+    assert done.returncode not in (0, 125), (done.stdout, done.stderr)
+    assert any(r["kind"] == "refusal" and "ping_group_range" in r["reason"] for r in records), records
+    for value, pings in (("1 0", False), ("0 4294967294", True)):
+        link.ping = value
+        told = subprocess.run(link.around(sg.command([sg.program, "doctor"])), capture_output=True, text=True, timeout=240,
+                              cwd=sg.cwd, env=sg.environment()).stdout
+        assert ("The flag ping reaches no other host" not in told) == pings, told
+
+
+def test_raw_sockets_do_not_stand_in_for_ping(sg, link):
+    """Whoever tries a raw socket first (the JDK, busybox) finds it refused, and goes on with what reaches outside."""
+    done, _, reached = link.python(ping_profile(sg, "icmp:10.77.0.1", "tcp:10.77.0.1:5000"), """
+print(attempt(socket, AF_INET, SOCK_RAW, IPPROTO_ICMP), attempt(socket, AF_INET6, SOCK_RAW, IPPROTO_ICMPV6))
+s = socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP); s.settimeout(10)
+s.sendto(b"\\x08\\0\\0\\0\\0\\0\\0\\1data", ("10.77.0.1", 0)); print(s.recv(100)[8:])
+s.connect(("10.77.0.1", 0)); s.send(b"\\x08\\0\\0\\0\\0\\0\\0\\2more"); print(s.recv(100)[8:])
+print(attempt(s.sendto, b"\\x08\\0\\0\\0\\0\\0\\0\\1data", ("10.77.0.2", 0)))
+""")
+    assert done.stdout.splitlines() == ["EPERM EPERM", "b'data'", "b'more'", "EACCES"], (done.stdout, done.stderr)

@@ -445,7 +445,7 @@ static void sockets(void **state)
 		{raw, ALL, "socket", {AF_INET, SOCK_RAW, 255}, ALLOW},
 		{raw, ALL, "socket", {AF_PACKET, SOCK_RAW, 768}, ALLOW},
 		{raw, ALL, "setsockopt", {3, 0, 3}, ALLOW},
-		{all, ALL, "socket", {AF_INET, SOCK_RAW, 1}, ALLOW},
+		{all, ALL, "socket", {AF_INET, SOCK_RAW, 1}, E(EPERM)},
 		{all, ALL, "socket", {AF_INET, SOCK_RAW, 255}, E(EPERM)},
 		{all, ALL, "socket", {AF_INET, SOCK_DGRAM, 1}, ALLOW},
 		{all, ALL, "socket", {AF_NETLINK, SOCK_RAW, 0}, ALLOW},
