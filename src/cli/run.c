@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -313,6 +314,29 @@ static int withhold_record(struct run *run, struct sg_error *error)
 	return sg_plan_withhold(run->plan, path) < 0 ? sg_error_set_errno(error, -ENOMEM, "cannot withhold the records") : 0;
 }
 
+/*
+ * What a start takes: few, but some are kept at high numbers, out of the way of those that are inherited. Refused before anything is made: half-way, each side would
+ * wait for a descriptor that the other could not send.
+ */
+enum { DESCRIPTORS_MIN = 1024 };
+
+static int check_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_max < DESCRIPTORS_MIN) {
+		sg_complain("a session takes up to %d descriptors, and this process may have fewer; raise the limit (ulimit -Hn)",
+			    DESCRIPTORS_MIN);
+		return SG_EXIT_FAILED;
+	}
+	/* The command has the profile's limit in any case. */
+	if (limit.rlim_cur < DESCRIPTORS_MIN) {
+		limit.rlim_cur = DESCRIPTORS_MIN;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	return 0;
+}
+
 static int run_all(struct run *run)
 {
 	const struct sg_variables *variables = sg_variables_of_caller();
@@ -321,6 +345,8 @@ static int run_all(struct run *run)
 	const char *shell = getenv("SHELL");
 	int status;
 
+	if (check_descriptors() != 0)
+		return SG_EXIT_FAILED;
 	if (variables == NULL) {
 		sg_complain("the working directory is gone, or lies outside of what we see");
 		return SG_EXIT_FAILED;

@@ -99,3 +99,18 @@ def test_the_launchers_themselves(sg):
         done, _ = run(sg, prefix)
         assert (done.returncode, done.stdout) == (0, "ran\n"), done.stderr
         os.unlink(os.path.join(sg.work, "log.jsonl"))
+
+
+@pytest.mark.parametrize("number", [3, 16, 48, 64, 256, 1023])
+def test_few_descriptors(sg, number):
+    """A limit that a session cannot work within is said, before anything has run; half-way both sides would wait."""
+    done, log = run(sg, ["prlimit", "--nofile=%d:%d" % (number, number)])
+    assert done.returncode != 0 and done.stdout == "" and not os.path.exists(log), (done.returncode, done.stdout)
+    assert "descriptors" in done.stderr or number < 8, done.stderr  # with a handful not even the loader comes so far
+
+
+def test_enough_descriptors(sg):
+    for limits in ("1024:1024", "48:2048"):
+        done, log = run(sg, ["prlimit", "--nofile=" + limits])
+        assert (done.returncode, done.stdout) == (0, "ran\n"), done.stderr
+        os.unlink(log)
