@@ -203,3 +203,108 @@ s.connect(("10.77.0.1", 0)); s.send(b"\\x08\\0\\0\\0\\0\\0\\0\\2more"); print(s.
 print(attempt(s.sendto, b"\\x08\\0\\0\\0\\0\\0\\0\\1data", ("10.77.0.2", 0)))
 """)
     assert done.stdout.splitlines() == ["EPERM EPERM", "b'data'", "b'more'", "EACCES"], (done.stdout, done.stderr)
+
+
+# --- names ---
+
+def test_names_give_their_addresses_and_nothing_else(sg, link):
+    """A and AAAA; CNAME, SRV and PTR give nothing to what they mention; inward answers are withheld; a short TTL lasts a minute."""
+    done, records, reached = link.python(profile(sg, rules("tcp:good.test:5000", "tcp:alias.test:5000", "tcp:short.test:5000", "tcp:inward.test:*",
+                                                           "tcp:link.test:*", flags=("dns",))), """
+def ask(name, kind):
+    u = socket(AF_INET, SOCK_DGRAM); u.settimeout(10); u.connect(("127.0.0.1", 53))
+    u.send(b"\\x12\\x34\\x01\\0\\0\\1\\0\\0\\0\\0\\0\\0" + b"".join(bytes([len(l)]) + l.encode() for l in name.split(".")) + b"\\0" + struct.pack("!HH", kind, 1))
+    data = u.recv(2000); return data[3] & 15, struct.unpack("!H", data[6:8])[0]
+def look(name):
+    try: return sorted({a[4][0] for a in getaddrinfo(name, 5000, type=SOCK_STREAM)})
+    except gaierror: return "none"
+print(look("good.test"), look("alias.test"), look("hidden.test"))
+print(ask("1.0.77.10.in-addr.arpa", 12), ask("good.test", 33), ask("hidden.test", 1))
+print(look("inward.test"), look("link.test"))
+print(talk(("10.77.0.1", 5000)), talk(("fd77::1", 5000), AF_INET6), attempt(tcp, ("10.77.0.1", 5001)), attempt(tcp, ("10.77.0.2", 5000)))
+print(look("short.test")); time.sleep(2.5); print(talk(("10.77.0.1", 5000)))
+""")
+    words = done.stdout.splitlines()
+    assert words[0] == "['10.77.0.1', 'fd77::1'] ['10.77.0.1'] none", (words, done.stderr)
+    # A service record of an allowed name is shown, and the name that it mentions stays closed.
+    assert words[1] == "(3, 0) (0, 1) (3, 0)", words
+    assert "127.0.0.1" not in words[2] and "169.254" not in words[2], words
+    assert words[3] == "far far ENETUNREACH ENETUNREACH" and words[5] == "far", words
+    asked = {line.split()[1] for line in reached if line.startswith("dns ")}
+    assert asked <= {"good.test", "alias.test", "short.test", "inward.test", "link.test"}, asked
+
+
+def test_a_short_answer_lasts_alone(sg, link):
+    """Only short.test (one second) opens the address: it still does after that, since an answer lives a minute at least."""
+    done, _, _ = link.python(profile(sg, rules("tcp:short.test:5000", flags=("dns",))), """
+print(attempt(tcp, ("10.77.0.1", 5000))); getaddrinfo("short.test", 5000); time.sleep(2.5); print(talk(("10.77.0.1", 5000)))
+""")
+    assert done.stdout.splitlines() == ["ENETUNREACH", "far"], (done.stdout, done.stderr)
+
+
+def test_a_denied_name_takes_its_addresses_along(sg, link):
+    """both2.test is denied: it is not looked up, and what both names share is refused once it is known to be its."""
+    done, records, reached = link.python(profile(sg, rules("tcp:both.test:5000", deny=["tcp:both2.test:5000"], flags=("dns",))), """
+def look(name):
+    try: return sorted({a[4][0] for a in getaddrinfo(name, 5000, type=SOCK_STREAM)})
+    except gaierror: return "none"
+print(look("both.test"), talk(("10.77.0.1", 5000)), look("both2.test"))
+""")
+    assert done.stdout.splitlines() == ["['10.77.0.1'] far none"], (done.stdout, done.stderr)
+    assert not any("both2.test" in line for line in reached), reached
+
+
+def test_outgoing_leaves_out_this_host_and_what_is_beside_it(sg, link):
+    done, records, reached = link.python(profile(sg, rules(flags=("outgoing",))), """
+print(talk(("10.77.0.2", 5001)), talk(("fd77::1", 5000), AF_INET6), talk(("::ffff:10.77.0.1", 5000), AF_INET6))
+for host in ("10.77.0.9", "169.254.169.254", "169.254.1.1", "127.0.0.1"): print(attempt(tcp, (host, 5000)), end=" ")
+for host in ("fd77::9", "fe80::1", "fd00:ec2::254", "::1"): print(attempt(tcp, (host, 5000), AF_INET6), end=" ")
+u = socket(AF_INET, SOCK_DGRAM); u.settimeout(10); u.sendmsg([b"x"], [], 0, ("10.77.0.1", 5000)); print(u.recv(10).decode())
+""")
+    words = done.stdout.splitlines()
+    assert words[0] == "far far far", (done.stdout, done.stderr)
+    assert words[1].split()[-1] == "far:x" and words[1].split()[3] == "ECONNREFUSED" and words[1].split()[7] == "ECONNREFUSED", words
+    assert {words[1].split()[i] for i in (0, 1, 2, 4, 5, 6)} <= {"ENETUNREACH", "EINVAL"}, words
+
+
+CLIENTS = {
+    "node": (["-e", "require('net').connect(5000,'good.test').on('data',d=>{console.log(String(d));process.exit()})"], "node", None),
+    "java": (["-Xmx64m", "-XX:+UseSerialGC", "-XX:-UsePerfData", "@"], "java", ("Far.java", """
+import java.net.*; import java.io.*;
+public class Far { public static void main(String[] a) throws Exception { try (Socket s = new Socket("good.test", 5000)) { System.out.println(new String(s.getInputStream().readAllBytes())); } } }
+""")),
+    "go": (["@"], None, ("far.go", """
+package main
+import ("fmt"; "io"; "net")
+func main() { c, err := net.Dial("tcp", "good.test:5000"); if err != nil { panic(err) }; b, _ := io.ReadAll(c); fmt.Println(string(b)) }
+""")),
+    "musl": (["@"], None, ("far.c", """
+#include <netdb.h>
+#include <stdio.h>
+#include <unistd.h>
+int main(void) { struct addrinfo hint = {.ai_socktype = 1}, *list; char text[9] = ""; if (getaddrinfo("good.test", "5000", &hint, &list)) return 3;
+for (struct addrinfo *a = list; a; a = a->ai_next) { int s = socket(a->ai_family, 1, 0); if (!connect(s, a->ai_addr, a->ai_addrlen) && read(s, text, 8) > 0) { puts(text); return 0; } } return 4; }
+""")),
+}
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_names_for_other_resolvers(sg, link, name):
+    """musl's own, Go's own (no C library), node's and the JVM's, all unmodified."""
+    arguments, program, source = CLIENTS[name]
+    tool = shutil.which({"musl": "musl-gcc"}.get(name, name), path="/usr/bin:/bin")
+    if tool is None:
+        cannot("there is no " + name)
+    path = sg.write(*source) if source else ""
+    built = os.path.join(sg.cwd, "built")
+    if name == "go":
+        subprocess.run([tool, "build", "-o", built, path], check=True, timeout=240,
+                       env=dict(os.environ, CGO_ENABLED="0", GOCACHE=os.path.join(sg.work, "go"), HOME=sg.home))
+    elif name == "musl":
+        subprocess.run([tool, "-static", "-o", built, path], check=True)
+    text = profile(sg, rules("tcp:good.test:5000", flags=("dns",)), runtime=', "ipc", "scheduling", "descriptors"',
+                   filesystem='').replace('Exec = ["/usr/**"]', 'Exec = ["/usr/**", "%s/**"]' % sg.cwd)
+    command = [program and tool or built] + [path if a == "@" else a for a in arguments if program or a != "@"]
+    done, _, reached = link.run(text, *command)
+    assert done.stdout.split() == ["far"], (done.stdout, done.stderr)
+    assert {line.split()[1] for line in reached if line.startswith("dns ")} == {"good.test"}
