@@ -4,7 +4,7 @@ _shellguard()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		COMPREPLY=($(compgen -W "run check explain why audit syscalls doctor profiles ps stop --help --version" -- "$cur"))
+		COMPREPLY=($(compgen -W "run check explain why audit syscalls doctor profiles ps enter stop --help --version" -- "$cur"))
 		return
 	fi
 	case $prev in
@@ -133,11 +133,18 @@ _shellguard()
 			COMPREPLY=()
 		fi
 		;;
+	enter)
+		if [[ $cur == -* ]]; then
+			COMPREPLY=($(compgen -W "--quiet --help " -- "$cur"))
+		else
+			COMPREPLY=($(compgen -W "$(shellguard ps 2>/dev/null | sed -n '2,$s/ .*//p')" -- "$cur"))
+		fi
+		;;
 	stop)
 		if [[ $cur == -* ]]; then
 			COMPREPLY=($(compgen -W "--network --keep --help " -- "$cur"))
 		else
-			COMPREPLY=($(compgen -W "last $(shellguard audit list 2>/dev/null | cut -d' ' -f1)" -- "$cur"))
+			COMPREPLY=($(compgen -W "$(shellguard ps 2>/dev/null | sed -n '2,$s/ .*//p')" -- "$cur"))
 		fi
 		;;
 	esac

@@ -6,6 +6,9 @@ function __shellguard_sessions
 	echo last
 	shellguard audit list 2>/dev/null | cut -d' ' -f1
 end
+function __shellguard_running
+	shellguard ps 2>/dev/null | sed -n '2,$s/ .*//p'
+end
 function __shellguard_calls
 	shellguard syscalls --json 2>/dev/null | sed -n 's/^{[^,]*,"name":"\([^"]*\)".*/\1/p'
 end
@@ -74,8 +77,12 @@ complete -c shellguard -n '__fish_seen_subcommand_from profiles' -l json -d 'as 
 complete -c shellguard -n '__fish_seen_subcommand_from profiles' -l help -s h -d 'show this help'
 complete -c shellguard -n __fish_use_subcommand -a ps -d 'list the running sessions'
 complete -c shellguard -n '__fish_seen_subcommand_from ps' -l help -s h -d 'show this help'
+complete -c shellguard -n __fish_use_subcommand -a enter -d 'run one more command in a running session\'s world'
+complete -c shellguard -n '__fish_seen_subcommand_from enter' -x -a '(__shellguard_running)'
+complete -c shellguard -n '__fish_seen_subcommand_from enter' -l quiet -s q -d 'no line at the terminal for what is refused (the record has it all the same)'
+complete -c shellguard -n '__fish_seen_subcommand_from enter' -l help -s h -d 'show this help'
 complete -c shellguard -n __fish_use_subcommand -a stop -d 'end a running session, or only its network'
-complete -c shellguard -n '__fish_seen_subcommand_from stop' -x -a '(__shellguard_sessions)'
+complete -c shellguard -n '__fish_seen_subcommand_from stop' -x -a '(__shellguard_running)'
 complete -c shellguard -n '__fish_seen_subcommand_from stop' -l network -d 'cut the session\'s network, and let the session go on'
 complete -c shellguard -n '__fish_seen_subcommand_from stop' -l keep -x -d 'with --network: an address that it keeps, as under Networking.Allow; may be given several times'
 complete -c shellguard -n '__fish_seen_subcommand_from stop' -l help -s h -d 'show this help'

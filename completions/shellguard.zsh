@@ -3,6 +3,7 @@
 
 _shellguard_profiles() { local -a names; names=(${(f)"$(shellguard profiles --json 2>/dev/null | sed -n 's/^{"name":"\([^"]*\)".*/\1/p')"}); compadd -a names; _files -g '*.toml' }
 _shellguard_sessions() { local -a names; names=(last ${(f)"$(shellguard audit list 2>/dev/null | cut -d' ' -f1)"}); compadd -a names }
+_shellguard_running() { local -a names; names=(${(f)"$(shellguard ps 2>/dev/null | sed -n '2,$s/ .*//p')"}); compadd -a names }
 _shellguard_calls() { local -a names; names=(${(f)"$(shellguard syscalls --json 2>/dev/null | sed -n 's/^{[^,]*,"name":"\([^"]*\)".*/\1/p')"}); compadd -a names }
 _shellguard_actions() { compadd show list verify; _shellguard_sessions }
 _shellguard_flags() { compadd loopback dns ping outgoing incoming unix netlink raw read write tmp system home tty devices attributes locks links mknod start descriptors malloc jit threads fork exec signals timers ipc shared-memory aio debug scheduling watch identity create switch clock hostname sysinfo keyring perf reboot modules mount pledge-stdio pledge-rpath pledge-wpath pledge-cpath pledge-dpath pledge-tmppath pledge-inet pledge-mcast pledge-fattr pledge-chown pledge-flock pledge-unix pledge-dns pledge-getpw pledge-sendfd pledge-recvfd pledge-tape pledge-tty pledge-proc pledge-exec pledge-prot_exec pledge-settime pledge-ps pledge-vminfo pledge-id pledge-pf pledge-route pledge-wroute pledge-audio pledge-video pledge-bpf pledge-unveil pledge-error pledge-disklabel pledge-drm pledge-vmm }
@@ -21,6 +22,7 @@ _shellguard()
 		'doctor:say what this kernel, user and place can hold, and what helps'
 		'profiles:list the profiles that can be named'
 		'ps:list the running sessions'
+		'enter:run one more command in a running session'\''s world'
 		'stop:end a running session, or only its network'
 	)
 	if (( CURRENT == 2 )); then
@@ -115,12 +117,19 @@ _shellguard()
 			'*'{-h,--help}'[show this help]' \
 			'*:argument: '
 		;;
+	enter)
+		_arguments -S \
+			'*'{-q,--quiet}'[no line at the terminal for what is refused (the record has it all the same)]' \
+			'*'{-h,--help}'[show this help]' \
+			'1:session:_shellguard_running' \
+			'*::command:_normal'
+		;;
 	stop)
 		_arguments -S \
 			'*--network[cut the session'\''s network, and let the session go on]' \
 			'*--keep[with --network\: an address that it keeps, as under Networking.Allow; may be given several times]:ADDRESS: ' \
 			'*'{-h,--help}'[show this help]' \
-			'*:argument:_shellguard_sessions'
+			'*:argument:_shellguard_running'
 		;;
 	esac
 }

@@ -28,9 +28,9 @@ static const struct {
 	const char *before;
 	const char *after;
 } parts[] = {
-	{IN(SESSION_START), "", "command", "", ""},
-	{IN(SESSION_START), "user", "name", "  user ", ""},
-	{IN(SESSION_START), "user", "uid", " (", ")"},
+	{IN(SESSION_START) | IN(ENTER), "", "command", "", ""},
+	{IN(SESSION_START) | IN(ENTER), "user", "name", "  user ", ""},
+	{IN(SESSION_START) | IN(ENTER), "user", "uid", " (", ")"},
 	{IN(SESSION_START), "policy", "profiles", "  profiles ", ""},
 	{IN(SESSION_START), "policy", "hash", "  policy ", ""},
 	{IN(SESSION_START), "host", "kernel", "  kernel ", ""},
@@ -56,7 +56,7 @@ static const struct {
 	{DECIDED | IN(EXEC), "rule", "column", ":", ""},
 	{DECIDED | IN(EXEC), "rule", "text", " ", ""},
 	{DECIDED, "process", "program", "  ", ""},
-	{DECIDED | IN(EXEC), "process", "pid", "  pid ", ""},
+	{DECIDED | IN(EXEC) | IN(ENTER), "process", "pid", "  pid ", ""},
 	{IN(FLOOD), "", "coalesced", "", " records"},
 	{IN(FLOOD), "", "since", " since ", ""},
 	{IN(NOTE), "", "message", "", ""},
@@ -69,7 +69,7 @@ static const char *const colours[SG_RECORD_KINDS_] = {
 	[SG_RECORD_SESSION_START] = "\033[1m", [SG_RECORD_SESSION_END] = "\033[1m",
 	[SG_RECORD_EXEC] = "\033[36m",         [SG_RECORD_GRANT] = "\033[32m",
 	[SG_RECORD_REFUSAL] = "\033[31m",      [SG_RECORD_FLOOD] = "\033[33m",
-	[SG_RECORD_NOTE] = "\033[33m",
+	[SG_RECORD_NOTE] = "\033[33m",         [SG_RECORD_ENTER] = "\033[1m",
 };
 
 static void show_string(const json_t *value, struct sg_buffer *out)

@@ -12,6 +12,7 @@ enum words {
 	WORDS_FOLDERS,
 	WORDS_PROFILES,
 	WORDS_SESSIONS,
+	WORDS_RUNNING,
 	WORDS_FLAGS,
 	WORDS_LIMITS,
 	WORDS_CALLS,
@@ -42,7 +43,7 @@ static enum words words_of_command(const char *name)
 		enum words words;
 	} table[] = {{"run", WORDS_FILES},    {"check", WORDS_PROFILES}, {"explain", WORDS_PROFILES},
 		     {"why", WORDS_FILES},    {"audit", WORDS_ACTIONS},  {"syscalls", WORDS_CALLS},
-		     {"stop", WORDS_SESSIONS}};
+		     {"stop", WORDS_RUNNING},  {"enter", WORDS_RUNNING}};
 
 	for (size_t i = 0; i < SG_ARRAY_SIZE(table); i++)
 		if (strcmp(table[i].name, name) == 0)
@@ -69,6 +70,7 @@ static void append_limits(struct sg_buffer *out)
 
 #define PROFILES "shellguard profiles --json 2>/dev/null | sed -n 's/^{\"name\":\"\\([^\"]*\\)\".*/\\1/p'"
 #define SESSIONS "shellguard audit list 2>/dev/null | cut -d' ' -f1"
+#define RUNNING "shellguard ps 2>/dev/null | sed -n '2,$s/ .*//p'"
 #define CALLS "shellguard syscalls --json 2>/dev/null | sed -n 's/^{[^,]*,\"name\":\"\\([^\"]*\\)\".*/\\1/p'"
 
 /* --- bash --- */
@@ -89,6 +91,9 @@ static void append_bash_words(enum words words, struct sg_buffer *out)
 		return;
 	case WORDS_SESSIONS:
 		sg_buffer_append_text(out, "COMPREPLY=($(compgen -W \"last $(" SESSIONS ")\" -- \"$cur\"))");
+		return;
+	case WORDS_RUNNING:
+		sg_buffer_append_text(out, "COMPREPLY=($(compgen -W \"$(" RUNNING ")\" -- \"$cur\"))");
 		return;
 	case WORDS_CALLS:
 		sg_buffer_append_text(out, "COMPREPLY=($(compgen -W \"$(" CALLS ")\" -- \"$cur\"))");
@@ -182,6 +187,8 @@ static const char *zsh_action(enum words words)
 		return "_shellguard_flags";
 	case WORDS_LIMITS:
 		return "_shellguard_limits";
+	case WORDS_RUNNING:
+		return "_shellguard_running";
 	case WORDS_CALLS:
 		return "_shellguard_calls";
 	case WORDS_ACTIONS:
@@ -216,6 +223,8 @@ static void append_zsh_helpers(struct sg_buffer *out)
 				   ")\"}); compadd -a names; _files -g '*.toml' }\n"
 				   "_shellguard_sessions() { local -a names; names=(last ${(f)\"$(" SESSIONS
 				   ")\"}); compadd -a names }\n"
+				   "_shellguard_running() { local -a names; names=(${(f)\"$(" RUNNING
+				   ")\"}); compadd -a names }\n"
 				   "_shellguard_calls() { local -a names; names=(${(f)\"$(" CALLS
 				   ")\"}); compadd -a names }\n"
 				   "_shellguard_actions() { compadd show list verify; _shellguard_sessions "
@@ -248,6 +257,9 @@ void sg_complete_zsh(struct sg_buffer *out)
 				append_zsh_option(&sg_option_table[j], out);
 		if (strcmp(sg_commands[i].name, "run") == 0)
 			sg_buffer_append_text(out, "\t\t\t'*::command:_normal'\n\t\t;;\n");
+		else if (strcmp(sg_commands[i].name, "enter") == 0)
+			sg_buffer_printf(out, "\t\t\t'1:session:%s' \\\n\t\t\t'*::command:_normal'\n\t\t;;\n",
+					 zsh_action(WORDS_RUNNING));
 		else
 			sg_buffer_printf(out, "\t\t\t'*:argument:%s'\n\t\t;;\n",
 					 zsh_action(words_of_command(sg_commands[i].name)));
@@ -280,6 +292,9 @@ static void append_fish_words(enum words words, struct sg_buffer *out)
 	case WORDS_SESSIONS:
 		sg_buffer_append_text(out, " -x -a '(__shellguard_sessions)'");
 		return;
+	case WORDS_RUNNING:
+		sg_buffer_append_text(out, " -x -a '(__shellguard_running)'");
+		return;
 	case WORDS_CALLS:
 		sg_buffer_append_text(out, " -x -a '(__shellguard_calls)'");
 		return;
@@ -307,6 +322,7 @@ void sg_complete_fish(struct sg_buffer *out)
 		out, "# fish completion of shellguard; written by \"shellguard _document completion-fish\".\n"
 		     "function __shellguard_profiles\n\t" PROFILES "\nend\n"
 		     "function __shellguard_sessions\n\techo last\n\t" SESSIONS "\nend\n"
+		     "function __shellguard_running\n\t" RUNNING "\nend\n"
 		     "function __shellguard_calls\n\t" CALLS "\nend\n\ncomplete -c shellguard -f\n");
 	for (size_t i = 0; i < sg_command_count; i++) {
 		const char *name = sg_commands[i].name;

@@ -275,7 +275,8 @@ static int read_one(struct sg_options *options, struct line *lines, int argc, ch
 
 int sg_options_read(int argc, char **argv, struct sg_options *options)
 {
-	const bool ends = strcmp(argv[0], "run") == 0; /* what follows the first argument is the command's own */
+	/* What follows the first argument is the command's own. */
+	const bool ends = strcmp(argv[0], "run") == 0 || strcmp(argv[0], "enter") == 0;
 	struct line lines[LINES] = {0};
 	int status = 0, i = 1, kept = 1;
 

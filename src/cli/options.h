@@ -12,12 +12,12 @@ struct sg_options {
 	const char *record;     /* file of the record, or NULL */
 	const char *session;    /* or NULL */
 	bool dry_run, quiet, help, cost, toml, last, json, follow;
-	char **command; /* run: what follows, empty: the default command; else the arguments; NULL-terminated
+	char **command; /* run, enter: what follows, empty: the default command; else the arguments; NULL-terminated
 			 */
 };
 
 /*
- * Reads the options of a command (argv[0] is its name). `run` ends them at the first argument; others take
+ * Reads the options of a command (argv[0] is its name). `run` and `enter` end them at the first argument; others take
  * them between arguments too, and "--" ends them. Returns 0, or -EINVAL after saying on standard error what
  * is wrong. `options` is zeroed before; argv is reordered and must outlive it.
  */

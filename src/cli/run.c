@@ -149,13 +149,16 @@ static void describe_world(struct run *run, const struct sg_variables *variables
 	}
 }
 
+static uid_t streams_owner(const struct run *run)
+{
+	return run->identity.uid == 0 ? run->identity.zero : run->identity.uid;
+}
+
 /* As root our pipes are root's, and the world's 0 is not: give them to it, so that it can open /dev/stdout anew. */
 static int hand_over_pipes(const struct run *run, struct sg_error *error)
 {
-	const uid_t owner = run->identity.uid == 0 ? run->identity.zero : run->identity.uid;
-
 	for (int i = 0; run->identity.mapped && i < 3; i++)
-		if (run->pipes.world[i] >= 0 && fchown(run->pipes.world[i], owner, (gid_t)-1) < 0)
+		if (run->pipes.world[i] >= 0 && fchown(run->pipes.world[i], streams_owner(run), (gid_t)-1) < 0)
 			return sg_error_set_errno(error, -errno, "cannot hand over the world's pipes");
 	return 0;
 }
@@ -211,6 +214,9 @@ static void make_door(struct run *run)
 
 	sg_buffer_printf(&text, "{\"session\":\"%s\",\"pid\":%d,\"policy\":", run->session, (int)getpid());
 	sg_buffer_append_json(&text, run->policy->name, strlen(run->policy->name));
+	/* Whose the pipes of whoever enters must be, so that the world can open /dev/stdout anew. */
+	if (run->identity.mapped)
+		sg_buffer_printf(&text, ",\"streams_uid\":%u", (unsigned int)streams_owner(run));
 	sg_buffer_append_text(&text, ",\"command\":[");
 	for (size_t i = 0; run->options.command[i] != NULL && text.size < SG_DOOR_TEXT_MAX / 2; i++) {
 		const char *word = run->options.command[i];
@@ -226,12 +232,26 @@ static void make_door(struct run *run)
 		run->door = -1;
 }
 
+/* No world reaches a door, its own or another: who is behind a connection that was made for it would look like the owner. */
+static int withhold_doors(struct run *run, struct sg_error *error)
+{
+	SG_AUTO_FREE char *path = run->door_path == NULL ? NULL : realpath(run->door_path, NULL);
+
+	if (run->door_path == NULL)
+		return 0;
+	if (path == NULL)
+		return sg_error_set_errno(error, -errno, "cannot find the session's door %s again", run->door_path);
+	*strrchr(path, '/') = '\0';
+	return sg_plan_withhold(run->plan, path) < 0 ? sg_error_set_errno(error, -ENOMEM, "cannot withhold the sessions' doors") : 0;
+}
+
 static int run_session(struct run *run, const struct sg_variables *variables)
 {
 	struct sg_session_spec spec = {.policy = run->policy, .plan = run->plan, .identity = &run->identity,
 				       .session = run->session, .log = run->log, .parent = -1,
 				       .door = run->door, .description = run->description,
-				       .log_path = run->log_path, .user = variables->user};
+				       .log_path = run->log_path, .user = variables->user,
+				       .owner = geteuid()};
 	struct sg_relay relay = {.stdio = &run->stdio, .pipes = &run->pipes, .quiet = run->options.quiet,
 				 .on_demand = true};
 	struct sg_error error = SG_ERROR_INIT;
@@ -242,7 +262,7 @@ static int run_session(struct run *run, const struct sg_variables *variables)
 	if (status == 0)
 		status = hand_over_pipes(run, &error);
 	if (status == 0 && run->identity.mapped && run->group.group >= 0)
-		status = sg_cgroup_hand_over(&run->group, run->identity.uid == 0 ? run->identity.zero : run->identity.uid, &error);
+		status = sg_cgroup_hand_over(&run->group, streams_owner(run), &error);
 	if (status == 0 && (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, parent) < 0))
 		status = sg_error_set_errno(&error, -errno, "cannot prepare the session");
 	if (status == 0) {
@@ -385,6 +405,11 @@ static int run_all(struct run *run)
 		return SG_EXIT_FAILED;
 	}
 	make_door(run);
+	if (withhold_doors(run, &error) < 0) {
+		sg_complain("%s", error.text);
+		(void)unlink(run->door_path);
+		return SG_EXIT_FAILED;
+	}
 	return run_session(run, variables);
 }
 

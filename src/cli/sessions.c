@@ -8,24 +8,19 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "audit/log.h"
 #include "audit/read.h"
 #include "base/fd.h"
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/help.h"
+#include "cli/sessions.h"
 #include "policy/addresspattern.h"
 #include "supervisor/door.h"
 
-enum { STOP_PATIENCE_MS = 5000, SESSIONS_MAX = 1024 };
+enum { STOP_PATIENCE_MS = 5000 };
 
-struct sessions {
-	char *folder;
-	char *names[SESSIONS_MAX]; /* ids, oldest first */
-	char *texts[SESSIONS_MAX]; /* what each says of itself */
-	size_t count;
-};
-
-static void sessions_done(struct sessions *sessions)
+void sg_sessions_done(struct sg_sessions *sessions)
 {
 	for (size_t i = 0; i < sessions->count; i++) {
 		free(sessions->names[i]);
@@ -34,9 +29,9 @@ static void sessions_done(struct sessions *sessions)
 	free(sessions->folder);
 }
 
-static void door_path(const struct sessions *sessions, const char *name, char *path, size_t size)
+void sg_sessions_door(const struct sg_sessions *sessions, size_t index, char *path, size_t size)
 {
-	(void)snprintf(path, size, "%s/%s", sessions->folder, name);
+	(void)snprintf(path, size, "%s/%s", sessions->folder, sessions->names[index]);
 }
 
 static int by_name(const struct dirent **a, const struct dirent **b)
@@ -50,7 +45,7 @@ static int not_hidden(const struct dirent *entry)
 }
 
 /* Asks every door; one with nobody behind it (a session that was killed with its front end) is removed. */
-static int find_sessions(struct sessions *sessions, struct sg_error *error)
+int sg_sessions_find(struct sg_sessions *sessions, struct sg_error *error)
 {
 	const struct sg_door_message describe = {.request = SG_DOOR_DESCRIBE};
 	struct dirent **entries = NULL;
@@ -64,11 +59,11 @@ static int find_sessions(struct sessions *sessions, struct sg_error *error)
 	for (int i = 0; i < count; i++) {
 		char path[4400], text[SG_DOOR_TEXT_MAX];
 
-		door_path(sessions, entries[i]->d_name, path, sizeof(path));
+		(void)snprintf(path, sizeof(path), "%s/%s", sessions->folder, entries[i]->d_name);
 		status = sg_door_ask(path, &describe, text, NULL);
 		if (status == -ECONNREFUSED)
 			(void)unlink(path);
-		if (status == 0 && sessions->count < SESSIONS_MAX) {
+		if (status == 0 && sessions->count < SG_SESSIONS_MAX) {
 			sessions->names[sessions->count] = strdup(entries[i]->d_name);
 			sessions->texts[sessions->count++] = strdup(text);
 		}
@@ -104,7 +99,7 @@ static void append_session(struct sg_buffer *out, const char *name, const char *
 
 int sg_command_ps(int argc, char **argv)
 {
-	SG_CLEANUP(sessions_done) struct sessions sessions = {0};
+	SG_CLEANUP(sg_sessions_done) struct sg_sessions sessions = {0};
 	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
 	struct sg_error error = SG_ERROR_INIT;
 	const bool json = argc == 2 && strcmp(argv[1], "--json") == 0;
@@ -115,7 +110,7 @@ int sg_command_ps(int argc, char **argv)
 		(void)sg_command_help("ps", help ? STDOUT_FILENO : STDERR_FILENO);
 		return help ? SG_EXIT_OK : SG_EXIT_USAGE;
 	}
-	if (find_sessions(&sessions, &error) < 0) {
+	if (sg_sessions_find(&sessions, &error) < 0) {
 		sg_complain("%s", error.text);
 		return SG_EXIT_FAILED;
 	}
@@ -131,23 +126,60 @@ int sg_command_ps(int argc, char **argv)
 														  : SG_EXIT_FAILED;
 }
 
-/* The one session whose id begins so. Returns its index, or -1 after saying what is wrong. */
-static int choose(const struct sessions *sessions, const char *start)
+/* True if the session was given that name: profiles that are united bear their names with "+" between, --name the last. */
+static bool is_named(const struct sg_sessions *sessions, size_t index, const char *name)
+{
+	json_t *json = NULL;
+	const char *policy, *last;
+	bool same;
+
+	if (sg_read_json(sessions->texts[index], strcspn(sessions->texts[index], "\n"), &json, NULL) < 0)
+		return false;
+	policy = json_string_value(json_object_get(json, "policy"));
+	last = policy == NULL ? NULL : strrchr(policy, '+');
+	same = policy != NULL && (strcmp(policy, name) == 0 || (last != NULL && strcmp(last + 1, name) == 0));
+	json_decref(json);
+	return same;
+}
+
+/* Says what there is instead: a session of that id that has ended, or those that run. */
+static void complain_unknown(const struct sg_sessions *sessions, const char *wanted)
+{
+	SG_AUTO_BUFFER struct sg_buffer running = SG_BUFFER_INIT;
+	SG_AUTO_FREE char *log = NULL;
+
+	if (wanted[0] != '\0' && strchr(wanted, '/') == NULL && strcmp(wanted, "last") != 0 && sg_log_find(NULL, wanted, &log, NULL) == 0) {
+		sg_complain("the session \"%s\" has ended (\"shellguard audit show %s\" tells what it did)", wanted, wanted);
+		return;
+	}
+	for (size_t i = 0; i < sessions->count && i < 4; i++)
+		sg_buffer_printf(&running, "%s%s", i == 0 ? "" : ", ", sessions->names[i]);
+	if (sg_buffer_status(&running) < 0 || running.size == 0)
+		sg_complain("there is no running session \"%s\"; none of yours is running (\"shellguard ps\" lists them, \"shellguard run\" "
+			    "starts one)", wanted);
+	else
+		sg_complain("there is no running session \"%s\"; yours: %s%s (\"shellguard ps\" tells more)", wanted, running.data,
+			    sessions->count > 4 ? ", ..." : "");
+}
+
+int sg_sessions_choose(const struct sg_sessions *sessions, const char *wanted)
 {
 	int found = -1;
 
+	for (size_t i = 0; i < sessions->count; i++)
+		if (strcmp(sessions->names[i], wanted) == 0)
+			return (int)i;
 	for (size_t i = 0; i < sessions->count; i++) {
-		if (strncmp(sessions->names[i], start, strlen(start)) != 0)
+		if (wanted[0] == '\0' || (strncmp(sessions->names[i], wanted, strlen(wanted)) != 0 && !is_named(sessions, i, wanted)))
 			continue;
 		if (found >= 0) {
-			sg_complain("\"%s\" is the start of several sessions: %s, %s", start, sessions->names[found],
-				    sessions->names[i]);
+			sg_complain("\"%s\" may be one of several sessions: %s, %s", wanted, sessions->names[found], sessions->names[i]);
 			return -1;
 		}
 		found = (int)i;
 	}
 	if (found < 0)
-		sg_complain("there is no running session \"%s\" (\"shellguard ps\" lists them)", start);
+		complain_unknown(sessions, wanted);
 	return found;
 }
 
@@ -228,7 +260,7 @@ static int read_stop(int argc, char **argv, struct stopping *ret)
 int sg_command_stop(int argc, char **argv)
 {
 	const struct sg_door_message ask = {.request = SG_DOOR_SIGNAL, .value = SIGTERM}, end = {.request = SG_DOOR_KILL};
-	SG_CLEANUP(sessions_done) struct sessions sessions = {0};
+	SG_CLEANUP(sg_sessions_done) struct sg_sessions sessions = {0};
 	struct sg_error error = SG_ERROR_INIT;
 	struct stopping stopping;
 	char path[4400];
@@ -240,14 +272,14 @@ int sg_command_stop(int argc, char **argv)
 		(void)sg_command_help("stop", help ? STDOUT_FILENO : STDERR_FILENO);
 		return help ? SG_EXIT_OK : SG_EXIT_USAGE;
 	}
-	if (find_sessions(&sessions, &error) < 0) {
+	if (sg_sessions_find(&sessions, &error) < 0) {
 		sg_complain("%s", error.text);
 		return SG_EXIT_FAILED;
 	}
-	index = choose(&sessions, stopping.session);
+	index = sg_sessions_choose(&sessions, stopping.session);
 	if (index < 0)
 		return SG_EXIT_NO;
-	door_path(&sessions, sessions.names[index], path, sizeof(path));
+	sg_sessions_door(&sessions, (size_t)index, path, sizeof(path));
 	if (stopping.network)
 		return cut_network(path, &stopping.cut, sessions.names[index]);
 	if (ask_and_wait(path, &ask) || ask_and_wait(path, &end))

@@ -15,7 +15,7 @@
 #include "base/fd.h"
 #include "supervisor/supervisor.h"
 
-enum { ASK_TIMEOUT_MS = 2000, BACKLOG = 8 };
+enum { ASK_TIMEOUT_MS = 2000, BACKLOG = 8, ATTEMPTS = 5 };
 
 int sg_door_folder(char **ret, struct sg_error *error)
 {
@@ -104,6 +104,13 @@ int sg_door_open(const char *session, int *ret_fd, char **ret_path, struct sg_er
 
 int sg_door_ask(const char *path, const struct sg_door_message *message, char *text, int *ret_fd)
 {
+	return sg_door_send(path, message, sizeof(*message), NULL, 0, text, ret_fd);
+}
+
+/* As sg_door_send, once. -EAGAIN: it was not taken. */
+static int try_send(const char *path, const void *request, size_t request_size, const int *fds, size_t count, char *text,
+		    int *ret_fd)
+{
 	const char *slash = strrchr(path, '/');
 	SG_AUTO_FREE char *folder = slash == NULL ? NULL : strndup(path, (size_t)(slash - path));
 	SG_AUTO_FD int parent = -1, connection = -1;
@@ -123,62 +130,114 @@ int sg_door_ask(const char *path, const struct sg_door_message *message, char *t
 		return status;
 	if (connect(connection, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return -errno;
-	status = sg_fd_send(connection, message, sizeof(*message), NULL, 0);
+	status = sg_fd_send(connection, request, request_size, fds, count);
 	if (status < 0)
-		return status;
+		return status == -EPIPE || status == -ECONNRESET ? -EAGAIN : status;
 	wait = (struct pollfd){.fd = connection, .events = POLLIN};
 	if (poll(&wait, 1, ASK_TIMEOUT_MS) <= 0)
 		return -ETIMEDOUT;
 	size = recv(connection, text, SG_DOOR_TEXT_MAX - 1, 0);
+	/* Closed with the request unread (ECONNRESET) or without an answer. */
 	if (size <= 0)
-		return size < 0 ? -errno : -ECONNREFUSED;
+		return size < 0 && errno != ECONNRESET ? -errno : -EAGAIN;
 	text[size] = '\0';
 	if (ret_fd != NULL)
 		*ret_fd = sg_fd_take(&connection);
 	return 0;
 }
 
+/* A request that came too late, since we were held up between connecting and sending, is made again. */
+int sg_door_send(const char *path, const void *request, size_t request_size, const int *fds, size_t count, char *text,
+		 int *ret_fd)
+{
+	int status = -EAGAIN;
+
+	for (int i = 0; status == -EAGAIN && i < ATTEMPTS; i++)
+		status = try_send(path, request, request_size, fds, count, text, ret_fd);
+	return status == -EAGAIN ? -EACCES : status;
+}
+
 /* Who asks for what it wants must have said so when the connection is taken, or within this: it is our own program. */
 enum { REQUEST_TIMEOUT_MS = 20, WATCHERS_MAX = 16 };
+
+union request {
+	struct sg_door_message message;
+	struct sg_enter_request enter;
+};
+
+static bool is_owner(const struct sg_supervisor *supervisor, int connection, struct ucred *ret)
+{
+	socklen_t size = sizeof(*ret);
+
+	return getsockopt(connection, SOL_SOCKET, SO_PEERCRED, ret, &size) == 0 && size == sizeof(*ret) &&
+	       ret->uid == supervisor->owner_seen;
+}
+
+static const char *cut(struct sg_supervisor *supervisor, char argument[SG_DOOR_ARGUMENT_MAX])
+{
+	int status;
+
+	argument[SG_DOOR_ARGUMENT_MAX - 1] = '\0';
+	status = sg_network_cut_but(supervisor, argument);
+	return status == -EINVAL  ? "what is to be kept must be IP addresses\n"
+	       : status == -E2BIG ? "it was cut with exceptions too often: cut it whole\n"
+	       : status < 0       ? "it could not be cut: the session ends\n"
+				  : "\n";
+}
+
+/* Returns the answer, or NULL: none. The descriptors are taken over. */
+static const char *obey(struct sg_supervisor *supervisor, union request *request, size_t size, int *fds, size_t count,
+			const struct ucred *who)
+{
+	struct sg_door_message *message = &request->message;
+
+	if (size >= sizeof(message->request) && message->request == SG_DOOR_ENTER) {
+		sg_entry_open(supervisor, &request->enter, size, fds, count, who);
+		return "\n";
+	}
+	for (size_t i = 0; i < count; i++)
+		sg_fd_close(fds[i]);
+	if (size != sizeof(*message))
+		return NULL;
+	switch (message->request) {
+	case SG_DOOR_DESCRIBE:
+		return supervisor->description;
+	case SG_DOOR_SIGNAL:
+		sg_deliver(supervisor->world.command, supervisor->world.command_pidfd, message->value);
+		return "\n";
+	case SG_DOOR_KILL:
+		/* Not even what is queued leaves any more. */
+		(void)sg_network_cut_but(supervisor, "");
+		supervisor->ended = true;
+		supervisor->exit_status = 128 + SIGKILL;
+		return "\n";
+	case SG_DOOR_CUT:
+		return cut(supervisor, message->argument);
+	default:
+		return NULL;
+	}
+}
 
 void sg_door_answer(struct sg_supervisor *supervisor)
 {
 	/* Connections are kept until the session ends, so that their other ends see that moment; the oldest makes room. */
 	static int watchers[WATCHERS_MAX];
 	static size_t next, used;
-	struct sg_door_message message = {0};
+	static union request request;
 	SG_AUTO_FD int connection = accept4(supervisor->door, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct pollfd wait = {.fd = connection, .events = POLLIN};
-	const char *answer = "\n";
-	int status;
+	int fds[SG_ENTER_DESCRIPTORS];
+	size_t count = 0;
+	const char *answer;
+	struct ucred who;
+	ssize_t size;
 
-	if (connection < 0 || poll(&wait, 1, REQUEST_TIMEOUT_MS) <= 0 ||
-	    recv(connection, &message, sizeof(message), 0) != (ssize_t)sizeof(message))
+	if (connection < 0 || !is_owner(supervisor, connection, &who) || poll(&wait, 1, REQUEST_TIMEOUT_MS) <= 0)
 		return;
-	switch (message.request) {
-	case SG_DOOR_DESCRIBE:
-		answer = supervisor->description;
-		break;
-	case SG_DOOR_SIGNAL:
-		sg_deliver(supervisor, message.value);
-		break;
-	case SG_DOOR_KILL:
-		/* Not even what is queued leaves any more. */
-		(void)sg_network_cut_but(supervisor, "");
-		supervisor->ended = true;
-		supervisor->exit_status = 128 + SIGKILL;
-		break;
-	case SG_DOOR_CUT:
-		message.argument[sizeof(message.argument) - 1] = '\0';
-		status = sg_network_cut_but(supervisor, message.argument);
-		answer = status == -EINVAL  ? "what is to be kept must be IP addresses\n"
-			 : status == -E2BIG ? "it was cut with exceptions too often: cut it whole\n"
-			 : status < 0       ? "it could not be cut: the session ends\n"
-					    : "\n";
-		break;
-	default:
+	size = sg_fd_receive(connection, &request, sizeof(request), fds, SG_ENTER_DESCRIPTORS, &count);
+	answer = size <= 0 ? NULL : obey(supervisor, &request, (size_t)size, fds, count, &who);
+	if (answer == NULL)
 		return;
-	}
 	(void)send(connection, answer, strlen(answer), MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (used == WATCHERS_MAX)
 		sg_fd_close(watchers[next]);

@@ -2,10 +2,14 @@
  * The door of a running session: a socket by which its owner, from outside, lists it, stops it, and cuts its
  * network.
  *
- * It lies in a folder that only the owner can use, outside of every world: no profile can name it, since the
- * folder is made after the plan and a socket of the host is never connected to without a `unix:` rule. The
- * supervisor holds the listening end, answers one short request of each connection, and never waits for
- * whoever connects.
+ * It lies in a folder that only the owner can use, outside of every world: no profile can name it, since the folder is
+ * made after the plan and a socket of the host is never connected to without a `unix:` rule. The supervisor holds the
+ * listening end, answers one request of each connection, and never waits for whoever connects.
+ *
+ * Who is let in: the folder is the owner's alone (0700, made or checked so), and beside that the kernel's word on who connected
+ * (SO_PEERCRED) must name the same user as it does for the creator of the session. As root that id has no name in the session's
+ * user namespace and is seen as the overflow id, as `nobody` is: against that one it is the folder alone. Worlds do not reach the
+ * folder: where a profile gives a folder above it, it is withheld (cli/run.c).
  */
 #pragma once
 
@@ -19,6 +23,7 @@ enum sg_door_request {
 	SG_DOOR_SIGNAL,       /* the signal is delivered to the command; answered with an empty line */
 	SG_DOOR_KILL,         /* the world is ended; answered with an empty line */
 	SG_DOOR_CUT,          /* its network is cut; answered with an empty line, or with why not */
+	SG_DOOR_ENTER,        /* struct sg_enter_request with its descriptors; answered with an empty line */
 	SG_DOOR_REQUESTS_
 };
 
@@ -43,9 +48,15 @@ int sg_door_open(const char *session, int *ret_fd, char **ret_path, struct sg_er
 /*
  * Asks the session behind the door at `path`: sends the message, fills `text` (SG_DOOR_TEXT_MAX bytes) with the answer.
  * *ret_fd (may be NULL) is the connection, which ends when the session does; the caller's. Waits at most two seconds.
- * Returns 0; -ECONNREFUSED when no session is behind it any more; or another negative errno value.
+ * Returns 0; -ECONNREFUSED when no session is behind it any more; -EACCES
+ * when it does not let us in; or another negative errno value.
  */
 int sg_door_ask(const char *path, const struct sg_door_message *message, char *text, int *ret_fd);
+
+/*
+ * The same for any request of `size` bytes with `count` descriptors (they stay the caller's).
+ */
+int sg_door_send(const char *path, const void *request, size_t size, const int *fds, size_t count, char *text, int *ret_fd);
 
 struct sg_supervisor;
 

@@ -81,7 +81,7 @@ static void kill_caller(struct sg_supervisor *supervisor, pid_t tid)
 		"a program was killed: the folder that it entered was not the one that was decided about";
 
 	(void)kill(tid, SIGKILL);
-	sg_notice(supervisor, text, sizeof(text) - 1);
+	sg_notice(supervisor->control, text, sizeof(text) - 1);
 }
 
 /* Lets the seized caller go on, and compares. */

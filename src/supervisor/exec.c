@@ -336,10 +336,11 @@ static void verify(struct sg_supervisor *supervisor, struct sg_traced *traced, p
 		static const char text[] = "a program was killed: what it executed was not what was decided, or could not be recorded";
 
 		(void)kill(tid, SIGKILL);
-		sg_notice(supervisor, text, sizeof(text) - 1);
+		sg_notice(supervisor->control, text, sizeof(text) - 1);
 	}
 	if (tid == supervisor->world.command && !supervisor->command_started)
 		supervisor->command_started = true;
+	sg_entry_executed(supervisor, tid);
 	(void)ptrace(PTRACE_DETACH, tid, 0, 0);
 	free_traced(supervisor, traced);
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/pidfd.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -54,7 +55,9 @@ static void handle(struct sg_request *request)
 {
 	struct sg_supervisor *supervisor = request->supervisor;
 	const struct sg_syscall *call = sg_syscall_by_number((unsigned int)request->notification.data.nr);
-	const bool first = !supervisor->command_started && request->caller.tid == supervisor->world.command;
+	const pid_t tid = request->caller.tid;
+	const bool first = (!supervisor->command_started && tid == supervisor->world.command) ||
+			   sg_entry_is_starting(supervisor, tid);
 
 	if (call == NULL || (!is_given(supervisor, call) && !(call->class == SG_CLASS_EXEC && first))) {
 		refuse_call(request, call);
@@ -118,16 +121,18 @@ static void receive_first(struct sg_supervisor *supervisor)
 	(void)ioctl(supervisor->world.first_listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
 }
 
-/* Job-control and keyboard signals are for the command's process group, the others for the command itself. */
-void sg_deliver(const struct sg_supervisor *supervisor, int number)
+/*
+ * Job-control and keyboard signals are for the command's process group, the others for the command itself. Its number may be
+ * another's as soon as it is reaped: so it is looked for by its pidfd first.
+ */
+void sg_deliver(pid_t command, int pidfd, int number)
 {
-	const pid_t command = supervisor->world.command;
 	const bool group = number == SIGINT || number == SIGQUIT || number == SIGTSTP || number == SIGCONT;
 
-	if (number <= 0 || number >= NSIG || command <= 0)
+	if (number <= 0 || number >= NSIG || command <= 0 || pidfd_send_signal(pidfd, 0, NULL, 0) < 0)
 		return;
-	if (kill(group ? -command : command, number) < 0 && group)
-		(void)kill(command, number);
+	if (!group || kill(-command, number) < 0)
+		(void)pidfd_send_signal(pidfd, number, NULL, 0);
 }
 
 static void receive_control(struct sg_supervisor *supervisor)
@@ -140,7 +145,7 @@ static void receive_control(struct sg_supervisor *supervisor)
 		supervisor->ended = true;
 		supervisor->exit_status = 125;
 	} else if ((size_t)size >= offsetof(struct sg_control_message, text) && message.kind == SG_CONTROL_SIGNAL) {
-		sg_deliver(supervisor, message.value);
+		sg_deliver(supervisor->world.command, supervisor->world.command_pidfd, message.value);
 	}
 }
 
@@ -186,50 +191,73 @@ static int earlier(int a, int b)
 	return a < 0 || (b >= 0 && b < a) ? b : a;
 }
 
+enum { LISTENER, SIGNALS, KEEPER, CONTROL, FIRST, NETWORK, DOOR, ENTRIES };
+
+/* Returns how many there are. */
+static size_t fill_polls(const struct sg_supervisor *supervisor, struct pollfd polls[ENTRIES + SG_ENTRY_POLLS])
+{
+	const int fds[ENTRIES] = {[LISTENER] = supervisor->world.listener,
+				  [SIGNALS] = supervisor->signals,
+				  [KEEPER] = supervisor->world.keeper_socket,
+				  [CONTROL] = supervisor->control,
+				  [FIRST] = supervisor->world.first_listener,
+				  [NETWORK] = sg_network_fd(supervisor),
+				  [DOOR] = supervisor->door};
+
+	for (int i = 0; i < ENTRIES; i++)
+		polls[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+	return ENTRIES + sg_entry_polls(supervisor, polls + ENTRIES);
+}
+
+static int find_timeout(const struct sg_supervisor *supervisor)
+{
+	return earlier(earlier(sg_exec_timeout(supervisor), sg_network_timeout(supervisor)), sg_entry_timeout(supervisor));
+}
+
+/* Once the command runs, its front end gets its terminal. */
+static void announce(struct sg_supervisor *supervisor)
+{
+	if (!supervisor->command_started || supervisor->announced)
+		return;
+	supervisor->announced = true;
+	tell(supervisor, SG_CONTROL_STARTED, 0, supervisor->world.pty_master);
+	supervisor->world.pty_master = sg_fd_close(supervisor->world.pty_master);
+}
+
 int sg_supervise(struct sg_supervisor *supervisor)
 {
-	bool announced = false;
-
 	supervisor->sealed = true; /* sg_world_start returns only then */
 	if (make_signals(supervisor) < 0)
 		return 125;
 	while (!supervisor->ended) {
-		struct pollfd wait[] = {
-		    {.fd = supervisor->world.listener, .events = POLLIN},
-		    {.fd = supervisor->signals, .events = POLLIN},
-		    {.fd = supervisor->world.keeper_socket, .events = POLLIN},
-		    {.fd = supervisor->control, .events = POLLIN},
-		    {.fd = supervisor->world.first_listener, .events = POLLIN},
-		    {.fd = sg_network_fd(supervisor), .events = POLLIN},
-		    {.fd = supervisor->door, .events = POLLIN},
-		};
+		struct pollfd wait[ENTRIES + SG_ENTRY_POLLS];
+		const size_t count = fill_polls(supervisor, wait);
 
-		if (poll(wait, SG_ARRAY_SIZE(wait), earlier(sg_exec_timeout(supervisor), sg_network_timeout(supervisor))) < 0 &&
-		    errno != EINTR)
-			return 125;
-		if ((wait[1].revents & POLLIN) != 0)
-			drain_signals(supervisor);
-		if ((wait[0].revents & POLLIN) != 0)
-			sg_receive_call(supervisor, supervisor->world.listener);
-		else if ((wait[0].revents & (POLLHUP | POLLERR)) != 0) /* no filtered process is left */
-			supervisor->world.listener = sg_fd_close(supervisor->world.listener);
-		if ((wait[4].revents & POLLIN) != 0)
-			receive_first(supervisor);
-		else if ((wait[4].revents & (POLLHUP | POLLERR)) != 0)
-			supervisor->world.first_listener = sg_fd_close(supervisor->world.first_listener);
-		if (supervisor->command_started && !announced) {
-			announced = true;
-			tell(supervisor, SG_CONTROL_STARTED, 0, supervisor->world.pty_master);
-			supervisor->world.pty_master = sg_fd_close(supervisor->world.pty_master);
+		if (poll(wait, (nfds_t)count, find_timeout(supervisor)) < 0) {
+			if (errno != EINTR)
+				return 125;
+			continue;
 		}
-		if (wait[3].revents != 0)
+		if ((wait[SIGNALS].revents & POLLIN) != 0)
+			drain_signals(supervisor);
+		if ((wait[LISTENER].revents & POLLIN) != 0)
+			sg_receive_call(supervisor, supervisor->world.listener);
+		else if ((wait[LISTENER].revents & (POLLHUP | POLLERR)) != 0) /* no filtered process is left */
+			supervisor->world.listener = sg_fd_close(supervisor->world.listener);
+		if ((wait[FIRST].revents & POLLIN) != 0)
+			receive_first(supervisor);
+		else if ((wait[FIRST].revents & (POLLHUP | POLLERR)) != 0)
+			supervisor->world.first_listener = sg_fd_close(supervisor->world.first_listener);
+		announce(supervisor);
+		if (wait[CONTROL].revents != 0)
 			receive_control(supervisor);
-		if ((wait[6].revents & POLLIN) != 0)
+		sg_entry_act(supervisor, wait + ENTRIES, count - ENTRIES);
+		if ((wait[DOOR].revents & POLLIN) != 0)
 			sg_door_answer(supervisor);
-		if (wait[2].revents != 0)
+		if (wait[KEEPER].revents != 0)
 			receive_keeper(supervisor);
 		sg_exec_expire(supervisor);
-		sg_network_run(supervisor, wait[5].revents != 0);
+		sg_network_run(supervisor, wait[NETWORK].revents != 0);
 	}
 	return supervisor->exit_status;
 }

@@ -137,7 +137,7 @@ static void end_world(struct sg_supervisor *supervisor)
 	static const char text[] = "the network of this session could not be cut: the session ends";
 
 	(void)note(supervisor, text);
-	sg_notice(supervisor, text, sizeof(text) - 1);
+	sg_notice(supervisor->control, text, sizeof(text) - 1);
 	supervisor->ended = true;
 	supervisor->exit_status = 125;
 }

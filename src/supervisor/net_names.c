@@ -66,7 +66,7 @@ static int record(void *data, const struct sg_resolver_event *event)
 		sg_buffer_append_escaped(&line, name.data, name.size);
 		sg_buffer_printf(&line, ": %s. More: shellguard why", reason);
 		if (sg_buffer_status(&line) == 0)
-			sg_notice(network->supervisor, line.data, line.size);
+			sg_notice(network->supervisor->control, line.data, line.size);
 	}
 	return sg_audit_append(supervisor->audit, &entry, NULL);
 }

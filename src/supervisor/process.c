@@ -108,6 +108,14 @@ static const struct ancestor *find_ancestor(int proc, pid_t pid)
 	return ancestor;
 }
 
+/* Its children are the tops of the world: the first process, and what brought others into it (world/enter.c). */
+static pid_t keeper;
+
+void sg_process_end_at(pid_t pid)
+{
+	keeper = pid;
+}
+
 static void read_parents(int proc, struct sg_process *process, pid_t pid, pid_t top)
 {
 	process->parent_count = 0;
@@ -115,7 +123,7 @@ static void read_parents(int proc, struct sg_process *process, pid_t pid, pid_t 
 		const struct ancestor *ancestor = find_ancestor(proc, pid);
 		char *kept = process->parent_names[process->parent_count];
 
-		if (ancestor == NULL)
+		if (ancestor == NULL || ancestor->parent == keeper)
 			return;
 		(void)snprintf(kept, SG_PROCESS_NAME_MAX, "%s", ancestor->program);
 		process->parents[process->parent_count++] =

@@ -24,6 +24,9 @@ struct sg_process {
 	char parent_names[SG_PROCESS_PARENTS_MAX][SG_PROCESS_NAME_MAX];
 };
 
+/* To be called once, with the world's keeper: lists of parents end below its children. */
+void sg_process_end_at(pid_t pid);
+
 /*
  * The entry of thread `tid`, seen through `proc`, a descriptor of /proc; `top` is the first process of the world, at which
  * the list of parents ends. NULL if the thread is gone. Valid until the next call.

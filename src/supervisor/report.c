@@ -12,7 +12,7 @@
 #include "supervisor/process.h"
 #include "supervisor/supervisor.h"
 
-void sg_notice(struct sg_supervisor *supervisor, const char *text, size_t size)
+void sg_notice(int control, const char *text, size_t size)
 {
 	struct sg_control_message message = {.kind = SG_CONTROL_NOTICE};
 
@@ -20,7 +20,7 @@ void sg_notice(struct sg_supervisor *supervisor, const char *text, size_t size)
 		size = SG_CONTROL_TEXT_MAX;
 	message.text_size = (uint32_t)size;
 	memcpy(message.text, text, size);
-	(void)send(supervisor->control, &message, offsetof(struct sg_control_message, text) + size,
+	(void)send(control, &message, offsetof(struct sg_control_message, text) + size,
 		   MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
@@ -104,7 +104,7 @@ static void notice_refusal(struct sg_request *request, const struct sg_decision 
 	}
 	sg_buffer_append_text(&line, ". More: shellguard why");
 	if (sg_buffer_status(&line) == 0 && !is_repeated(line.data, line.size))
-		sg_notice(request->supervisor, line.data, line.size);
+		sg_notice(sg_entry_control(request->supervisor, request->caller.listener), line.data, line.size);
 }
 
 /* Says, not more often than is_repeated() lets it, why nothing is granted any more. Returns `status`. */
@@ -117,7 +117,7 @@ static int notice_unrecorded(struct sg_supervisor *supervisor, int status)
 		return status;
 	size = snprintf(line, sizeof(line), "the record cannot be written (%s): nothing is granted", sg_audit_words(status));
 	if (!is_repeated(line, (size_t)size))
-		sg_notice(supervisor, line, (size_t)size);
+		sg_notice(supervisor->control, line, (size_t)size);
 	return status;
 }
 

@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "supervisor/process.h"
 #include "supervisor/supervisor.h"
 
 /* Linux 6.6 */
@@ -126,6 +127,14 @@ static void add_own(struct sg_supervisor *supervisor, const char *path, long typ
 		supervisor->own_devices[supervisor->own_device_count++] = status.st_dev;
 }
 
+void sg_own_terminals(struct sg_supervisor *supervisor)
+{
+	struct stat status;
+
+	if (stat("/dev/pts", &status) == 0 && !sg_is_own(supervisor, &status))
+		add_own(supervisor, "/dev/pts", DEVPTS_SUPER_MAGIC);
+}
+
 /* Moves into the world's mount tree, and notes which file systems in it are the world's own. */
 static int enter_world(struct sg_supervisor *supervisor, struct sg_error *error)
 {
@@ -219,18 +228,40 @@ static int check_calls(const struct sg_supervisor *supervisor, struct sg_error *
 	return 0;
 }
 
+void sg_wake_at_once(int listener)
+{
+	const uint64_t sync = SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP;
+
+	/* Before Linux 6.6 answers are just slower. */
+	if (!sg_feature_hidden(SG_FEATURE_SECCOMP_SYNC))
+		(void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, sync);
+}
+
+/* The creator of the socket to the front end is the session's owner: so is who looks the same at the session's door. */
+static int find_owner(struct sg_supervisor *supervisor)
+{
+	struct ucred owner;
+	socklen_t size = sizeof(owner);
+
+	if (getsockopt(supervisor->control, SOL_SOCKET, SO_PEERCRED, &owner, &size) < 0)
+		return -errno;
+	supervisor->owner_seen = owner.uid;
+	return 0;
+}
+
 static int start(struct sg_session_spec *spec, struct sg_supervisor *supervisor, struct sg_error *error)
 {
 	char hash[2 * SG_POLICY_HASH_SIZE + 1];
 	const struct sg_audit_options audit = {
 	    .session = spec->session, .log = spec->log, .policy = hash, .no_wait = true, .early_end = true};
-	uint64_t sync = SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP;
 	int status = leave_streams(error);
 
 	sg_policy_hash_text(spec->policy, hash);
 	open_freezer(spec, supervisor);
 	if (status == 0)
 		status = take_identity(spec, error);
+	if (status == 0)
+		status = find_owner(supervisor);
 	if (status == 0)
 		status = sg_audit_start(&audit, &supervisor->audit, error);
 	if (status == 0)
@@ -259,9 +290,8 @@ static int start(struct sg_session_spec *spec, struct sg_supervisor *supervisor,
 		status = drop_capabilities(error);
 	if (status == 0)
 		(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	/* Answers wake the caller on this CPU at once; before Linux 6.6 they are just slower. */
-	if (status == 0 && !sg_feature_hidden(SG_FEATURE_SECCOMP_SYNC))
-		(void)ioctl(supervisor->world.listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, sync);
+	if (status == 0)
+		sg_wake_at_once(supervisor->world.listener);
 	return status < 0 ? sg_error_set_errno(error, status, "cannot start the session") : 0;
 }
 
@@ -291,6 +321,7 @@ static void end(struct sg_session_spec *spec, struct sg_supervisor *supervisor, 
 	int recorded;
 
 	sg_world_done(&supervisor->world);
+	sg_entry_end_all(supervisor);
 	recorded = end_record(supervisor, status);
 	(void)snprintf(text, sizeof(text), "the record %s is not complete: %s", spec->log_path, sg_audit_words(recorded));
 	if (!started && supervisor->failure[0] != '\0')
@@ -318,9 +349,12 @@ void sg_session_run(struct sg_session_spec *spec)
 	supervisor.control = spec->control;
 	supervisor.door = spec->door;
 	supervisor.description = spec->description;
+	supervisor.owner = spec->user;
+	supervisor.owner_uid = spec->owner;
 	supervisor.ids_fixed = (spec->world.capabilities & (UINT64_C(1) << CAP_SETUID | UINT64_C(1) << CAP_SETGID)) == 0;
 	if (start(spec, &supervisor, &error) < 0)
 		fail(spec, &error);
+	sg_process_end_at(supervisor.world.keeper);
 	status = sg_supervise(&supervisor);
 	end(spec, &supervisor, status);
 	_exit(0);

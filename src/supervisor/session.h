@@ -19,6 +19,7 @@ struct sg_session_spec {
 	int log;                      /* open for appending */
 	const char *log_path;         /* its name, for messages */
 	const char *user;             /* the caller's name, for the record; NULL: not known */
+	uid_t owner;                  /* the caller's id, as the host counts: who may enter */
 	int control;                  /* our end of the socket to the front end */
 	int parent;                   /* -1, or as root a socket: the parent sends the mounts once it has written the maps */
 	int door;                     /* the listening end of the session's door, or -1 */

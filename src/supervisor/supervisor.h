@@ -19,6 +19,7 @@
 #include "audit/writer.h"
 #include "policy/decide.h"
 #include "supervisor/denied.h"
+#include "supervisor/entry.h"
 #include "supervisor/resolve.h"
 #include "world/control.h"
 #include "world/plan.h"
@@ -51,6 +52,11 @@ struct sg_supervisor {
 	int control;                   /* to the front end */
 	int door;                      /* where the session's owner asks (supervisor/door.h), or -1 */
 	const char *description;       /* what it answers: one line of JSON */
+	const char *owner;             /* the name of whoever started the session, or NULL */
+	uid_t owner_uid;               /* as the host counts */
+	uid_t owner_seen;              /* the same id as we see it in the credentials of a socket's peer */
+	struct sg_entry entries[SG_WORLD_ENTRIES_MAX];
+	size_t entry_limit;            /* those from here on were never used */
 	int epoll;
 	int signals;                   /* signalfd of SIGCHLD */
 	bool ids_fixed;                /* no process of the world can change its ids */
@@ -64,6 +70,7 @@ struct sg_supervisor {
 	int freezer, freezer_events; /* cgroup.freeze and cgroup.events of the world's control group, or -1 */
 	atomic_uint generation;        /* bumped to make a cut: what was decided before is not given any more */
 	bool command_started;          /* the command's first execve was seen through */
+	bool announced;                /* and the front end was told */
 	bool sealed;                   /* the first process has sealed itself */
 	bool ended;
 	int exit_status;
@@ -127,8 +134,8 @@ int sg_report_possible(struct sg_supervisor *supervisor);
 /* Records that a program was executed: name, argv and working directory are read at the exec stop of thread `tid`. */
 int sg_report_exec(struct sg_supervisor *supervisor, pid_t tid, const char *program);
 
-/* Sends a line to the front end. Never blocks: dropped when the front end does not keep up. */
-void sg_notice(struct sg_supervisor *supervisor, const char *text, size_t size);
+/* Sends a line to a front end, that of the session or of an entry. Never blocks: dropped when the front end does not keep up. */
+void sg_notice(int control, const char *text, size_t size);
 
 /* --- handlers: one for each kind of call; each answers --- */
 void sg_handle_open(struct sg_request *request);
@@ -182,8 +189,14 @@ void sg_receive_call(struct sg_supervisor *supervisor, int listener);
 /* True if the object of that status lies on a file system of the world's own. */
 bool sg_is_own(const struct sg_supervisor *supervisor, const struct stat *status);
 
-/* Delivers a signal from outside to the command, or where it is one of the keyboard, to its process group. */
-void sg_deliver(const struct sg_supervisor *supervisor, int number);
+/* Delivers a signal from outside to a command, or where it is one of the keyboard, to its process group. */
+void sg_deliver(pid_t command, int pidfd, int number);
+
+/* session.c: notes that the world has got a devpts of its own since it was started (world/enter.c). */
+void sg_own_terminals(struct sg_supervisor *supervisor);
+
+/* session.c: has the answers of a listener wake the caller on this CPU at once, where the kernel can (Linux 6.6). */
+void sg_wake_at_once(int listener);
 
 /*
  * Runs the session of a started world until it has ended: the loop. `supervisor` is filled in but for what the loop makes.

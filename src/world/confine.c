@@ -41,11 +41,12 @@ static int drop_bounding(uint64_t kept, struct sg_error *error)
 	return 0;
 }
 
-int sg_confine_capabilities(uint64_t kept, struct sg_error *error)
+/* Sets permitted and effective to `held`, and everything else to `kept`. */
+static int confine(uint64_t kept, uint64_t held, struct sg_error *error)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	uint32_t low = (uint32_t)kept, high = (uint32_t)(kept >> 32);
-	struct __user_cap_data_struct data[2] = {{low, low, low}, {high, high, high}};
+	const uint32_t low = (uint32_t)held, high = (uint32_t)(held >> 32);
+	struct __user_cap_data_struct data[2] = {{low, low, (uint32_t)kept}, {high, high, (uint32_t)(kept >> 32)}};
 	/* Where capabilities are kept, a process that stops being uid 0 loses them, as daemons expect (capabilities(7)). */
 	const unsigned long none = SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
 				   SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED | SECBIT_KEEP_CAPS_LOCKED;
@@ -66,6 +67,21 @@ int sg_confine_capabilities(uint64_t kept, struct sg_error *error)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return sg_error_set_errno(error, -errno, "cannot set no_new_privs");
 	return 0;
+}
+
+int sg_confine_capabilities(uint64_t kept, struct sg_error *error)
+{
+	return confine(kept, kept, error);
+}
+
+int sg_confine_capabilities_at_exec(uint64_t kept, struct sg_error *error)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {{0}};
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return sg_error_set_errno(error, -errno, "cannot look at the capabilities");
+	return confine(kept, data[0].permitted | (uint64_t)data[1].permitted << 32, error);
 }
 
 int sg_confine_landlock_version(void)

@@ -13,6 +13,12 @@
  */
 int sg_confine_capabilities(uint64_t kept, struct sg_error *error);
 
+/*
+ * The same, but the permitted and effective sets stay as they are until the next execve(2), at which the kernel makes them
+ * `kept`: capabilities(7), with SECBIT_NOROOT and no_new_privs nothing but the ambient set passes.
+ */
+int sg_confine_capabilities_at_exec(uint64_t kept, struct sg_error *error);
+
 enum { SG_CONFINE_SCOPES_ABI = 6 };
 
 /*

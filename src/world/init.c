@@ -43,9 +43,19 @@ static void send_report(int report, enum sg_world_report_kind kind, int number, 
 	(void)sg_fd_send(report, &message, sizeof(message), fds, count);
 }
 
-static SG_NORETURN void fail(int report, const struct sg_error *error)
+void sg_init_tell(int report, enum sg_world_report_kind kind, int number)
+{
+	send_report(report, kind, number, "", NULL, 0);
+}
+
+void sg_init_report_failure(int report, const struct sg_error *error)
 {
 	send_report(report, SG_WORLD_REPORT_FAILED, error->code, error->text, NULL, 0);
+}
+
+void sg_init_fail(int report, const struct sg_error *error)
+{
+	sg_init_report_failure(report, error);
 	_exit(EXIT_FAILED);
 }
 
@@ -58,7 +68,7 @@ static void announce(int report, enum sg_world_report_kind kind)
 	send_report(report, kind, free_number, "", NULL, 0);
 }
 
-static int make_pty(const struct sg_world_spec *spec, int report, int *ret_slave, struct sg_error *error)
+int sg_init_pty(const struct sg_world_spec *spec, int report, int *ret_slave, struct sg_error *error)
 {
 	SG_AUTO_FD int master = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
 	int unlock = 0, slave;
@@ -191,7 +201,7 @@ static int execute(const struct sg_world_spec *spec)
  * The first process leads the session, and the command a group in it. Led by the command itself, the session would be an
  * orphaned group, in which the kernel ignores Ctrl-Z.
  */
-static int take_session(int slave, struct sg_error *error)
+int sg_init_session(int slave, struct sg_error *error)
 {
 	if (setsid() < 0)
 		return sg_error_set_errno(error, -errno, "setsid");
@@ -219,19 +229,25 @@ static int take_group(const struct sg_world_spec *spec, int slave, struct sg_err
 	return status < 0 ? sg_error_set_errno(error, status, "cannot give the terminal to the command") : 0;
 }
 
-static SG_NORETURN void run_command(const struct sg_world_spec *spec, int slave, int report)
+static int give_up_capabilities(const struct sg_world_spec *spec, struct sg_error *error)
+{
+	return spec->entering ? sg_confine_capabilities_at_exec(spec->capabilities, error)
+			      : sg_confine_capabilities(spec->capabilities, error);
+}
+
+void sg_init_command(const struct sg_world_spec *spec, int slave, int report)
 {
 	struct sg_error error = SG_ERROR_INIT;
 	int status;
 
 	reset_signals();
 	if (take_group(spec, slave, &error) == 0 && place_streams(spec, slave, &error) == 0 && set_limits(spec, &error) == 0 &&
-	    sg_confine_capabilities(spec->capabilities, &error) == 0 &&
+	    give_up_capabilities(spec, &error) == 0 &&
 	    chdir(spec->directory) < 0 && spec->directory_named)
 		(void)sg_error_set_errno(&error, -errno, "cannot enter the working directory %s in this world",
 					 spec->directory);
 	if (error.code != 0)
-		fail(report, &error);
+		sg_init_fail(report, &error);
 	(void)umask(spec->umask);
 	if (report != 3 && dup3(report, 3, O_CLOEXEC) < 0)
 		_exit(EXIT_FAILED);
@@ -239,7 +255,7 @@ static SG_NORETURN void run_command(const struct sg_world_spec *spec, int slave,
 	(void)sg_fd_close_from(4);
 	announce(report, SG_WORLD_REPORT_COMMAND);
 	if (sg_confine_filter(spec->filter, spec->filter_length, &error) < 0)
-		fail(report, &error);
+		sg_init_fail(report, &error);
 	status = execute(spec);
 	_exit(status == ENOENT || status == ENOTDIR ? EXIT_NOT_FOUND : EXIT_REFUSED);
 }
@@ -319,7 +335,7 @@ static int reap(pid_t command, int terminal)
  * Overwrites our copy of the launcher's arguments: /proc/1/cmdline asks for no permission, and they name the record, the
  * profiles and whatever else of the host. Where they lie are fields 48 and 49 of proc_pid_stat(5).
  */
-static void forget_arguments(void)
+void sg_init_forget_arguments(void)
 {
 	SG_AUTO_FD int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
 	unsigned long start = 0, end = 0;
@@ -343,12 +359,12 @@ static SG_NORETURN void watch(const struct sg_world_spec *spec, pid_t command, i
 	sigset_t all;
 	int listener;
 
-	forget_arguments();
+	sg_init_forget_arguments();
 	/* None is for us, and setting the terminal's foreground from a background group asks that SIGTTOU is blocked. */
 	(void)sigfillset(&all);
 	(void)sigprocmask(SIG_SETMASK, &all, NULL);
 	if (sg_confine_capabilities(0, &error) < 0)
-		fail(report, &error);
+		sg_init_fail(report, &error);
 	if (keep_terminal) {
 		slave = sg_fd_move_above(slave, 3);
 		report = sg_fd_move_above(report, 3);
@@ -361,7 +377,7 @@ static SG_NORETURN void watch(const struct sg_world_spec *spec, pid_t command, i
 	announce(0, SG_WORLD_REPORT_FIRST);
 	listener = sg_confine_filter(first_filter, SG_ARRAY_SIZE(first_filter), &error);
 	if (listener < 0)
-		fail(0, &error);
+		sg_init_fail(0, &error);
 	(void)syscall(SG_WORLD_CALL, SG_WORLD_CALL_LISTENING, 0);
 	(void)close(listener);
 	(void)close(0);
@@ -389,25 +405,25 @@ void sg_world_init(const struct sg_world_spec *spec, int go, int report)
 	if (spec->ping)
 		sg_loopback_allow_ping(spec->identity->gid);
 	if (error.code != 0 || sg_mount_build(spec->mounts, spec->mount_count, &error) < 0)
-		fail(report, &error);
+		sg_init_fail(report, &error);
 	if (sethostname(spec->hostname, strlen(spec->hostname)) < 0 && errno != EPERM)
 		(void)sg_error_set_errno(&error, -errno, "sethostname");
 	if (error.code == 0)
 		(void)make_network(spec, report, &error);
 	if (error.code == 0 && spec->pty)
-		(void)make_pty(spec, report, &slave, &error);
+		(void)sg_init_pty(spec, report, &slave, &error);
 	if (error.code == 0)
-		(void)take_session(slave, &error);
+		(void)sg_init_session(slave, &error);
 	if (error.code == 0 && spec->landlock)
 		(void)sg_confine_files(spec->mounts, spec->mount_count, &error);
 	if (error.code != 0)
-		fail(report, &error);
+		sg_init_fail(report, &error);
 	command = fork();
 	if (command < 0)
 		(void)sg_error_set_errno(&error, -errno, "cannot fork the command");
 	if (command < 0)
-		fail(report, &error);
+		sg_init_fail(report, &error);
 	if (command == 0)
-		run_command(spec, slave, report);
+		sg_init_command(spec, slave, report);
 	watch(spec, command, slave, report);
 }

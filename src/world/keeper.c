@@ -1,12 +1,14 @@
 /*
- * What is the same for every process of the world, and is inherited because nobody can take it from outside later, the keeper
- * takes first of all: the Landlock scopes (a process may signal, and reach by abstract sockets, what is in its own domain,
- * and a domain can only be inherited) and an empty session keyring. It hands them to the first process and to whatever is
- * started later. Neither binds the keeper in what it does: it signals its own children, and uses no key.
+ * What is the same for every process of the world, and is inherited because nobody can take it from outside
+ * later, the keeper takes first of all: the Landlock scopes (a process may signal, and reach by abstract
+ * sockets, what is in its own domain, and a domain can only be inherited) and an empty session keyring. It
+ * hands them to the first process and to whatever is started later. Neither binds the keeper in what it does:
+ * it signals its own children, and uses no key.
  *
- * It holds a second copy of every listener: when the supervisor dies, a notified call is not answered ENOSYS, nor could the
- * world put a listener of its own in the place. The keeper sees the supervisor's end and kills the first process, with which the
- * kernel kills all of the PID namespace. Killed itself, it takes the first process along by that one's parent-death signal.
+ * It holds a second copy of every listener: when the supervisor dies, a notified call is not answered ENOSYS,
+ * nor could the world put a listener of its own in the place. The keeper sees the supervisor's end and kills
+ * the first process, with which the kernel kills all of the PID namespace. Killed itself, it takes the first
+ * process along by that one's parent-death signal.
  */
 #include "world/keeper.h"
 
@@ -27,30 +29,46 @@
 #include "base/fd.h"
 #include "tables/features.h"
 #include "world/confine.h"
+#include "world/enter.h"
 #include "world/init.h"
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x00000080
 #endif
 
-/* Listeners: the command's, the first process's, and those of what was started later (SG_WORLD_ENTRIES_MAX). */
-enum { HELD_MAX = 20 };
+/* Listeners: the command's, the first process's, and those of what was started later. */
+enum {
+	ENTRIES_MAX = SG_WORLD_ENTRIES_MAX,
+	HELD_MAX = 2 + SG_WORLD_ENTRIES_MAX,
+	LOWEST_OWN = 1000,
+	GROUP_LOST = -2
+};
 
 struct keeper {
+	const struct sg_world_spec *spec;
+	int group; /* folder of the control group that the world is in; -1: none; GROUP_LOST: one, out of
+		      reach */
+	int spaces[SG_ENTER_SPACES]; /* the world's namespaces; -1: none of its own */
+	bool timed;
 	int supervisor, socket; /* a pidfd of the supervisor; our end of the socket to it */
 	pid_t first;
 	int first_pidfd;
 	int held[HELD_MAX]; /* listeners */
 	size_t held_count;
+	struct {
+		pid_t pid;
+		int pidfd;
+	} entries[ENTRIES_MAX]; /* enter.c */
+	size_t entry_count;
 };
 
 /* clone3 behaves as fork here: no stack, no shared memory. */
 static pid_t clone_with(uint64_t flags, int group, int *ret_pidfd)
 {
 	struct clone_args arguments = {
-	    .flags = CLONE_PIDFD | flags,
-	    .pidfd = (uint64_t)(uintptr_t)ret_pidfd,
-	    .exit_signal = SIGCHLD,
+		.flags = CLONE_PIDFD | flags,
+		.pidfd = (uint64_t)(uintptr_t)ret_pidfd,
+		.exit_signal = SIGCHLD,
 	};
 	long pid;
 
@@ -63,36 +81,35 @@ static pid_t clone_with(uint64_t flags, int group, int *ret_pidfd)
 }
 
 /*
- * A time namespace where there is one: without, the world has the host's clock offsets, which it cannot change. The
- * namespace of control groups is made by the first process itself: its root is the group that its maker was in.
+ * A time namespace where there is one: without, the world has the host's clock offsets, which it cannot
+ * change. The namespace of control groups is made by the first process itself: its root is the group that its
+ * maker was in.
  */
-static pid_t clone_first(const struct sg_world_spec *spec, int *ret_pidfd)
+static pid_t clone_first(struct keeper *keeper)
 {
-	const uint64_t all = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
-	uint64_t timed = sg_feature_hidden(SG_FEATURE_TIME_NAMESPACES) ? 0 : CLONE_NEWTIME;
-	pid_t pid = clone_with(all | timed, spec->group, ret_pidfd);
+	const struct sg_world_spec *spec = keeper->spec;
+	const int all =
+		CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
+	int timed = sg_feature_hidden(SG_FEATURE_TIME_NAMESPACES) ? 0 : CLONE_NEWTIME;
+	pid_t pid;
 
+	keeper->group = spec->group > 0 ? spec->group : -1;
+	pid = clone_with((uint64_t)(all | timed), keeper->group, &keeper->first_pidfd);
 	if (timed != 0 && (pid == -EINVAL || pid == -ENOSPC)) {
 		timed = 0;
-		pid = clone_with(all, spec->group, ret_pidfd);
+		pid = clone_with((uint64_t)all, keeper->group, &keeper->first_pidfd);
 	}
-	if (pid < 0 && spec->group > 0 && !spec->group_required)
-		pid = clone_with(all | timed, -1, ret_pidfd);
+	if (pid < 0 && keeper->group > 0 && !spec->group_required) {
+		keeper->group = -1;
+		pid = clone_with((uint64_t)(all | timed), -1, &keeper->first_pidfd);
+	}
+	keeper->timed = timed != 0;
 	return pid;
 }
 
-static SG_NORETURN void fail(int report, const struct sg_error *error)
-{
-	struct sg_world_report message = {.kind = SG_WORLD_REPORT_FAILED, .number = error->code};
-
-	(void)snprintf(message.text, sizeof(message.text), "%s", error->text);
-	(void)sg_fd_send(report, &message, sizeof(message), NULL, 0);
-	_exit(125);
-}
-
 /*
- * A session keyring is inherited, and whoever possesses it may use the keys in it, in whatever user namespace. So the world
- * gets an empty one of its own. ENOSYS: a kernel without keys.
+ * A session keyring is inherited, and whoever possesses it may use the keys in it, in whatever user
+ * namespace. So the world gets an empty one of its own. ENOSYS: a kernel without keys.
  */
 static int leave_keyring(struct sg_error *error)
 {
@@ -101,24 +118,68 @@ static int leave_keyring(struct sg_error *error)
 	return 0;
 }
 
+/*
+ * Makes the process that enters the world. It is made in the world's control group, never moved there: what
+ * cannot be is not started. That it fails is told on descriptors[0].
+ */
+static void enter(struct keeper *keeper, const struct sg_enter_request *request, const int *descriptors,
+		  size_t count)
+{
+	struct sg_error error = SG_ERROR_INIT;
+	int pidfd = -1;
+	pid_t pid = -EAGAIN;
+
+	if (keeper->entry_count < ENTRIES_MAX && keeper->group != GROUP_LOST)
+		pid = clone_with(0, keeper->group, &pidfd);
+	if (pid == 0)
+		sg_enter_run(keeper->spec, keeper->spaces, request, descriptors, count);
+	if (pid < 0) {
+		(void)sg_error_set_errno(&error, pid, "the world takes no more processes");
+		sg_init_report_failure(descriptors[0], &error);
+		return;
+	}
+	keeper->entries[keeper->entry_count].pid = pid;
+	keeper->entries[keeper->entry_count++].pidfd = sg_fd_move_above(pidfd, LOWEST_OWN);
+}
+
 /* One message of the supervisor. Returns false when there will be no more. */
 static bool receive(struct keeper *keeper)
 {
+	static struct sg_enter_request request;
 	int fds[SG_FD_PASS_MAX];
-	uint32_t request = 0;
-	size_t count = 0;
+	size_t count = 0, kept = 0;
 	ssize_t size = sg_fd_receive(keeper->socket, &request, sizeof(request), fds, SG_FD_PASS_MAX, &count);
 
 	if (size <= 0)
 		return false;
-	for (size_t i = 0; i < count; i++) {
-		/* One that finds no room is not held: the supervisor gives no more than this. */
-		if (request == SG_KEEPER_HOLD && size == sizeof(request) && keeper->held_count < HELD_MAX)
-			keeper->held[keeper->held_count++] = fds[i];
-		else
-			sg_fd_close(fds[i]);
+	if (size == sizeof(request.request) && request.request == SG_KEEPER_START && count == 3) {
+		for (; kept < 2; kept++)
+			keeper->held[keeper->held_count++] = fds[kept];
+		keeper->spaces[SG_ENTER_CGROUP] = sg_fd_move_above(fds[kept++], LOWEST_OWN);
+	} else if (size == sizeof(request.request) && request.request == SG_KEEPER_HOLD) {
+		for (; kept < count && keeper->held_count < HELD_MAX; kept++)
+			keeper->held[keeper->held_count++] = fds[kept];
+	} else if ((size_t)size > sizeof(request.request) && request.request == SG_KEEPER_ENTER &&
+		   sg_enter_check(&request, (size_t)size, count) == 0) {
+		enter(keeper, &request, fds, count);
 	}
+	/* One that finds no room is not held: the supervisor gives no more than there is room for. */
+	for (size_t i = kept; i < count; i++)
+		sg_fd_close(fds[i]);
 	return true;
+}
+
+/* Reaps the entries that have ended. */
+static void drop_entries(struct keeper *keeper, const struct pollfd *polls, size_t count)
+{
+	for (size_t i = count; i-- > 0;) {
+		if (polls[i].revents == 0)
+			continue;
+		while (waitpid(keeper->entries[i].pid, NULL, 0) < 0 && errno == EINTR)
+			continue;
+		sg_fd_close(keeper->entries[i].pidfd);
+		keeper->entries[i] = keeper->entries[--keeper->entry_count];
+	}
 }
 
 /* A listener whose filter no process has any more hangs up. */
@@ -135,22 +196,27 @@ static void drop_held(struct keeper *keeper, const struct pollfd *polls, size_t 
 static void wait_for_the_end(struct keeper *keeper)
 {
 	for (;;) {
-		struct pollfd polls[3 + HELD_MAX] = {{.fd = keeper->supervisor, .events = POLLIN},
-						     {.fd = keeper->first_pidfd, .events = POLLIN},
-						     {.fd = keeper->socket, .events = POLLIN}};
-		const size_t held = keeper->held_count;
+		struct pollfd polls[3 + HELD_MAX + ENTRIES_MAX] = {
+			{.fd = keeper->supervisor, .events = POLLIN},
+			{.fd = keeper->first_pidfd, .events = POLLIN},
+			{.fd = keeper->socket, .events = POLLIN}};
+		const size_t held = keeper->held_count, entries = keeper->entry_count;
 
 		for (size_t i = 0; i < held; i++)
 			polls[3 + i] = (struct pollfd){.fd = keeper->held[i]};
-		if (poll(polls, (nfds_t)(3 + held), -1) < 0) {
+		for (size_t i = 0; i < entries; i++)
+			polls[3 + held + i] =
+				(struct pollfd){.fd = keeper->entries[i].pidfd, .events = POLLIN};
+		if (poll(polls, (nfds_t)(3 + held + entries), -1) < 0) {
 			if (errno == EINTR)
 				continue;
 			return;
 		}
 		drop_held(keeper, polls + 3, held);
+		drop_entries(keeper, polls + 3 + held, entries);
 		/*
-		 * First of all: a message that is left unread when we end would make the supervisor's end of the socket fail
-		 * (ECONNRESET) instead of giving it the status.
+		 * First of all: a message that is left unread when we end would make the supervisor's end of
+		 * the socket fail (ECONNRESET) instead of giving it the status.
 		 */
 		if (polls[2].revents != 0 && !receive(keeper))
 			return;
@@ -169,16 +235,50 @@ static SG_NORETURN void keep(struct keeper *keeper)
 	(void)kill(keeper->first, SIGKILL);
 	while (waitpid(keeper->first, &status, 0) < 0 && errno == EINTR)
 		continue;
-	/* What is left unread when the socket closes would reach the supervisor as ECONNRESET, before the status. */
+	/* What is left unread when the socket closes would reach the supervisor as ECONNRESET, before the
+	 * status. */
 	while (recv(keeper->socket, &byte, 1, MSG_DONTWAIT) > 0)
 		continue;
 	(void)sg_fd_send(keeper->socket, &status, sizeof(status), NULL, 0);
 	_exit(0);
 }
 
+/*
+ * The namespaces of the first process, while it can be examined: sealed, it could be by nobody (its memory
+ * belongs to the user namespace in which this program was executed). That of control groups it makes later;
+ * the supervisor sends it.
+ */
+static int open_spaces(struct keeper *keeper)
+{
+	SG_AUTO_FD int folder = -1;
+	char path[32];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns", (int)keeper->first);
+	folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	for (int i = 0; i < SG_ENTER_SPACES; i++) {
+		int fd;
+
+		keeper->spaces[i] = -1;
+		if (i == SG_ENTER_CGROUP || (i == SG_ENTER_TIME && !keeper->timed))
+			continue;
+		fd = openat(folder, sg_enter_spaces[i].name, O_RDONLY | O_CLOEXEC);
+		keeper->spaces[i] = fd < 0 ? -1 : sg_fd_move_above(fd, LOWEST_OWN);
+		if (keeper->spaces[i] < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static int keep_group(int group)
+{
+	const int kept = sg_fd_move_above(group, LOWEST_OWN);
+
+	return kept < 0 ? GROUP_LOST : kept;
+}
+
 void sg_keeper_run(const struct sg_world_spec *spec, int supervisor, int socket, int report)
 {
-	struct keeper keeper = {.first_pidfd = -1};
+	struct keeper keeper = {.spec = spec, .first_pidfd = -1};
 	struct sg_error error = SG_ERROR_INIT;
 	int go[2];
 	sigset_t all;
@@ -190,11 +290,11 @@ void sg_keeper_run(const struct sg_world_spec *spec, int supervisor, int socket,
 		(void)sg_error_set_errno(&error, -errno, "pipe");
 	if (error.code != 0 || leave_keyring(&error) < 0 ||
 	    (!spec->landlock && sg_confine_scopes(&error) < 0)) /* then the first process takes them, in one layer with files */
-		fail(report, &error);
-	keeper.first = clone_first(spec, &keeper.first_pidfd);
+		sg_init_fail(report, &error);
+	keeper.first = clone_first(&keeper);
 	if (keeper.first < 0) {
 		(void)sg_error_set_errno(&error, keeper.first, "cannot make the namespaces of the world");
-		fail(report, &error);
+		sg_init_fail(report, &error);
 	}
 	if (keeper.first == 0) {
 		sg_fd_close(go[1]);
@@ -204,13 +304,20 @@ void sg_keeper_run(const struct sg_world_spec *spec, int supervisor, int socket,
 	}
 	if (sg_identity_write_maps(spec->identity, keeper.first, true, &error) < 0) {
 		(void)kill(keeper.first, SIGKILL);
-		fail(report, &error);
+		sg_init_fail(report, &error);
 	}
 	(void)sg_fd_write_full(go[1], "", 1);
 	/* All else that we inherited is not ours to keep. */
-	keeper.supervisor = sg_fd_move_above(supervisor, 1000);
-	keeper.socket = sg_fd_move_above(socket, 1000);
-	keeper.first_pidfd = sg_fd_move_above(keeper.first_pidfd, 1000);
-	(void)close_range(0, 999, 0);
+	keeper.supervisor = sg_fd_move_above(supervisor, LOWEST_OWN);
+	keeper.socket = sg_fd_move_above(socket, LOWEST_OWN);
+	keeper.first_pidfd = sg_fd_move_above(keeper.first_pidfd, LOWEST_OWN);
+	if (keeper.group > 0)
+		keeper.group = keep_group(keeper.group);
+	(void)close_range(0, LOWEST_OWN - 1, 0);
+	/* Without these nobody can enter: the world is not started, rather than found out later. */
+	if (open_spaces(&keeper) < 0 || sg_fd_send(keeper.socket, "", 1, NULL, 0) < 0) {
+		(void)kill(keeper.first, SIGKILL);
+		_exit(125);
+	}
 	keep(&keeper);
 }

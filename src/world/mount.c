@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -383,13 +385,34 @@ static int build_private(int root, struct sg_mount *mount, struct sg_error *erro
 	return attach_made(root, make_filesystem("tmpfs", options, 1, attributes(mount), error), mount, error);
 }
 
-static int build_pts(int root, struct sg_mount *mount, struct sg_error *error)
+static int make_pts(struct sg_error *error)
 {
 	static const struct option options[] = {{"mode", "0620"}, {"ptmxmode", "0666"}};
 
-	return attach_made(root,
-			   make_filesystem("devpts", options, 2, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, error),
-			   mount, error);
+	return make_filesystem("devpts", options, 2, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, error);
+}
+
+static int build_pts(int root, struct sg_mount *mount, struct sg_error *error)
+{
+	return attach_made(root, make_pts(error), mount, error);
+}
+
+int sg_mount_terminals(struct sg_error *error)
+{
+	const struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
+	SG_AUTO_FD int point = (int)syscall(SYS_openat2, AT_FDCWD, "/dev/pts", &how, sizeof(how)), made = -1;
+	struct statfs system;
+
+	if (point < 0 || fstatfs(point, &system) < 0)
+		return sg_error_set_errno(error, -errno, "there is no place for terminals in this world");
+	if (system.f_type == DEVPTS_SUPER_MAGIC)
+		return 0;
+	made = make_pts(error);
+	if (made < 0)
+		return made;
+	if (move_mount(made, "", point, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		return sg_error_set_errno(error, -errno, "cannot make a place for terminals in this world");
+	return 0;
 }
 
 static int build_proc(int root, struct sg_mount *mount, struct sg_error *error)

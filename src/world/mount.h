@@ -85,3 +85,10 @@ int sg_mount_receive(int socket, struct sg_mount *mounts, size_t count);
 
 /* Closes the descriptors that sg_mount_prepare made. */
 void sg_mount_release(struct sg_mount *mounts, size_t count);
+
+/*
+ * In a world that was started without terminals: mounts a devpts of its own at /dev/pts, which is an empty folder of the
+ * skeleton there. Called in its mount namespace with all capabilities over it. Does nothing where there is one. Returns 0 or a
+ * negative errno value with context.
+ */
+int sg_mount_terminals(struct sg_error *error);

@@ -35,6 +35,8 @@ static void add_devices(struct sg_planner *planner)
 		add_mount(planner, SG_MOUNT_SYMLINK, 0, 0, links[i].target, links[i].text);
 	if (planner->options->pty || sg_policy_has_flag(planner->plan->policy, "tty"))
 		add_mount(planner, SG_MOUNT_PTS, 0, 0, "/dev/pts", NULL);
+	else /* where one is mounted when somebody enters the world from a terminal (world/enter.c) */
+		add_mount(planner, SG_MOUNT_FOLDER, 0, 0555, "/dev/pts", NULL);
 	if (sg_policy_has_flag(planner->plan->policy, "shared-memory"))
 		add_mount(planner, SG_MOUNT_PRIVATE, SG_MOUNT_WRITE, 01777, "/dev/shm", NULL);
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "world/enter.h"
 #include "world/init.h"
 #include "world/keeper.h"
 
@@ -39,27 +40,32 @@ bool sg_world_is_listener(int fd)
 	return ioctl(fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) < 0 && errno == ENOENT;
 }
 
+int sg_world_take_listener(int pidfd, int number)
+{
+	SG_AUTO_FD int fd = (int)syscall(SYS_pidfd_getfd, pidfd, number, 0);
+
+	if (fd < 0)
+		return errno == EBADF ? -EAGAIN : -errno;
+	return sg_world_is_listener(fd) ? sg_fd_take(&fd) : -EAGAIN;
+}
+
 /* Takes the listener out of a process that has said which number it will have, as soon as it is there. */
 static int fetch_listener(int pidfd, int number, int64_t deadline, struct sg_error *error)
 {
 	for (;;) {
-		long fd = syscall(SYS_pidfd_getfd, pidfd, number, 0);
+		const int fd = sg_world_take_listener(pidfd, number);
 
-		if (fd >= 0 && sg_world_is_listener((int)fd))
-			return (int)fd;
 		if (fd >= 0)
-			sg_fd_close((int)fd);
-		else if (errno != EBADF)
-			return sg_error_set_errno(error, -errno, "cannot take the world's listener");
+			return fd;
+		if (fd != -EAGAIN)
+			return sg_error_set_errno(error, fd, "cannot take the world's listener");
 		if (now_ms() > deadline)
 			return sg_error_set(error, -ETIMEDOUT, "the world's filter did not come up in time");
 		(void)sched_yield();
 	}
 }
 
-/* One report, with the sender's pid in our namespace. Returns 0 or a negative errno value. */
-static int receive_report(int socket, int64_t deadline, struct sg_world_report *ret, pid_t *ret_pid, int *ret_fd,
-			  struct sg_error *error)
+int sg_init_receive(int socket, struct sg_world_report *ret, pid_t *ret_pid, int *ret_fd, struct sg_error *error)
 {
 	union {
 		struct cmsghdr header;
@@ -68,20 +74,13 @@ static int receive_report(int socket, int64_t deadline, struct sg_world_report *
 	struct iovec vector = {.iov_base = ret, .iov_len = sizeof(*ret)};
 	struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = control.space,
 				 .msg_controllen = sizeof(control.space)};
-	struct pollfd wait = {.fd = socket, .events = POLLIN};
-	int64_t left = deadline - now_ms();
-	ssize_t size;
+	ssize_t size = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
 
-	if (left <= 0 || poll(&wait, 1, (int)left) <= 0)
-		return sg_error_set(error, -ETIMEDOUT, "the world did not come up within %d seconds",
-				    SG_WORLD_START_SECONDS);
-	size = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+	*ret_fd = -1;
+	*ret_pid = 0;
 	if (size == 0)
-		return sg_error_set(error, -EPIPE, "the world ended before its command was started");
-	if (size != (ssize_t)sizeof(*ret) || (message.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) != 0)
-		return sg_error_set(error, -EPROTO, "a broken message from the world's first process");
-	ret->text[sizeof(ret->text) - 1] = '\0';
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c != NULL; c = CMSG_NXTHDR(&message, c)) {
+		return 1;
+	for (struct cmsghdr *c = size < 0 ? NULL : CMSG_FIRSTHDR(&message); c != NULL; c = CMSG_NXTHDR(&message, c)) {
 		struct ucred credentials;
 
 		if (c->cmsg_level != SOL_SOCKET)
@@ -93,16 +92,45 @@ static int receive_report(int socket, int64_t deadline, struct sg_world_report *
 			memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
 		}
 	}
+	if (size != (ssize_t)sizeof(*ret) || (message.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) != 0) {
+		*ret_fd = sg_fd_close(*ret_fd);
+		return sg_error_set(error, -EPROTO, "a broken message from a process of the world's start");
+	}
+	ret->text[sizeof(ret->text) - 1] = '\0';
 	return 0;
 }
 
-static int open_mounts(struct sg_world *world, pid_t pid, struct sg_error *error)
+/* One report, waited for. Returns 0 or a negative errno value. */
+static int await_report(int socket, int64_t deadline, struct sg_world_report *ret, pid_t *ret_pid, int *ret_fd,
+			struct sg_error *error)
 {
+	struct pollfd wait = {.fd = socket, .events = POLLIN};
+	int64_t left = deadline - now_ms();
+	int status;
+
+	if (left <= 0 || poll(&wait, 1, (int)left) <= 0)
+		return sg_error_set(error, -ETIMEDOUT, "the world did not come up within %d seconds",
+				    SG_WORLD_START_SECONDS);
+	status = sg_init_receive(socket, ret, ret_pid, ret_fd, error);
+	return status > 0 ? sg_error_set(error, -EPIPE, "the world ended before its command was started") : status;
+}
+
+/* While the first process may still be examined; and its cgroup namespace is made by itself. */
+static int open_namespaces(struct sg_world *world, pid_t pid, struct sg_error *error)
+{
+	const struct {
+		const char *name;
+		int *fd;
+	} wanted[] = {{"mnt", &world->mount_namespace}, {"cgroup", &world->group_namespace}};
 	char path[48];
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
-	world->mount_namespace = open(path, O_RDONLY | O_CLOEXEC);
-	return world->mount_namespace < 0 ? sg_error_set_errno(error, -errno, "cannot hold on to the world's mount tree") : 0;
+	for (size_t i = 0; i < SG_ARRAY_SIZE(wanted); i++) {
+		(void)snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, wanted[i].name);
+		*wanted[i].fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (*wanted[i].fd < 0)
+			return sg_error_set_errno(error, -errno, "cannot hold on to the world's namespaces");
+	}
+	return 0;
 }
 
 static int take_report(struct sg_world *world, const struct sg_world_report *report, pid_t pid, int fd, int64_t deadline,
@@ -140,7 +168,7 @@ static int take_report(struct sg_world *world, const struct sg_world_report *rep
 	*pidfd = open_pidfd(pid);
 	if (*pidfd < 0)
 		return sg_error_set_errno(error, *pidfd, "cannot hold on to process %d of the world", (int)pid);
-	if (report->kind == SG_WORLD_REPORT_FIRST && open_mounts(world, pid, error) < 0)
+	if (report->kind == SG_WORLD_REPORT_FIRST && open_namespaces(world, pid, error) < 0)
 		return error != NULL ? error->code : -EPERM;
 	*listener = fetch_listener(*pidfd, report->number, deadline, error);
 	return *listener < 0 ? *listener : 0;
@@ -174,11 +202,35 @@ static int await_seal(const struct sg_world *world, int64_t deadline, struct sg_
 	return 0;
 }
 
-int sg_world_hold(const struct sg_world *world, const int *listeners, size_t count)
+static int send_to_keeper(const struct sg_world *world, enum sg_keeper_request kind, const int *fds, size_t count)
 {
-	const uint32_t request = SG_KEEPER_HOLD;
+	const uint32_t request = kind;
 
-	return sg_fd_send(world->keeper_socket, &request, sizeof(request), listeners, count);
+	return sg_fd_send(world->keeper_socket, &request, sizeof(request), fds, count);
+}
+
+int sg_world_hold(const struct sg_world *world, int listener)
+{
+	return send_to_keeper(world, SG_KEEPER_HOLD, &listener, 1);
+}
+
+/* The keeper says that it has the namespaces of the first process, which can be had only until that one is sealed. */
+static int await_keeper(const struct sg_world *world, int64_t deadline, struct sg_error *error)
+{
+	struct pollfd wait = {.fd = world->keeper_socket, .events = POLLIN};
+	int64_t left = deadline - now_ms();
+	char byte;
+
+	if (left <= 0 || poll(&wait, 1, (int)left) <= 0 || recv(world->keeper_socket, &byte, 1, 0) != 1)
+		return sg_error_set(error, -ETIMEDOUT, "the world's keeper did not come up");
+	return 0;
+}
+
+int sg_world_enter(const struct sg_world *world, struct sg_enter_request *request, const int *descriptors, size_t count)
+{
+	request->request = SG_KEEPER_ENTER;
+	return sg_fd_send(world->keeper_socket, request, offsetof(struct sg_enter_request, words) + request->size, descriptors,
+			  count);
 }
 
 static int collect(struct sg_world *world, int report_socket, struct sg_error *error)
@@ -191,20 +243,23 @@ static int collect(struct sg_world *world, int report_socket, struct sg_error *e
 		pid_t pid = 0;
 		int fd = -1;
 
-		status = receive_report(report_socket, deadline, &report, &pid, &fd, error);
+		status = await_report(report_socket, deadline, &report, &pid, &fd, error);
 		if (status == 0)
 			status = take_report(world, &report, pid, fd, deadline, error);
 		if (status < 0)
 			return status;
 	}
-	status = await_seal(world, deadline, error);
+	status = await_keeper(world, deadline, error);
+	if (status == 0)
+		status = await_seal(world, deadline, error);
 	if (status == 0) {
-		const int listeners[] = {world->listener, world->first_listener};
+		const int descriptors[] = {world->listener, world->first_listener, world->group_namespace};
 
-		status = sg_world_hold(world, listeners, SG_ARRAY_SIZE(listeners));
+		status = send_to_keeper(world, SG_KEEPER_START, descriptors, SG_ARRAY_SIZE(descriptors));
 		if (status < 0)
 			(void)sg_error_set_errno(error, status, "the keeper is gone");
 	}
+	world->group_namespace = sg_fd_close(world->group_namespace);
 	return status;
 }
 
@@ -247,6 +302,7 @@ void sg_world_done(struct sg_world *world)
 {
 	int *fds[] = {&world->first_pidfd,    &world->command_pidfd, &world->listener,
 		      &world->first_listener, &world->pty_master,    &world->mount_namespace,
+		      &world->group_namespace,
 		      &world->keeper_socket};
 
 	for (size_t i = 0; i < SG_LOOPBACK_SOCKETS; i++)

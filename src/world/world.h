@@ -56,6 +56,7 @@ struct sg_world_spec {
 	const struct winsize *window;  /* initial size, or NULL */
 	bool landlock;            /* Landlock's part for files stands behind the mount tree (sg_confine_files) */
 	bool ping;                /* the world's group may make ICMP datagram sockets */
+	bool entering;            /* the world runs already: see world/enter.c */
 	bool resolver;            /* make the sockets of the session's resolver in the world's network */
 	bool open_mediation;      /* landlock inside would not bind what the supervisor opens: told to the filter's maker */
 };
@@ -73,6 +74,7 @@ struct sg_world {
 	int pty_master;    /* or -1 */
 	int sockets[SG_LOOPBACK_SOCKETS]; /* of the world's network; -1: not made */
 	int mount_namespace; /* for setns(2); taken before the first process seals itself */
+	int group_namespace; /* of control groups; the keeper's as soon as the world stands, then -1 */
 };
 
 #define SG_WORLD_INIT                                                                                                  \
@@ -83,7 +85,8 @@ struct sg_world {
 			   .first_listener = -1,                                                                       \
 			   .pty_master = -1,                                                                           \
 			   .sockets = {-1, -1, -1, -1},                                                                \
-			   .mount_namespace = -1})
+			   .mount_namespace = -1,                                                                      \
+			   .group_namespace = -1})
 
 /*
  * The call number by which the first process speaks to the supervisor (arguments: enum sg_world_call, value). No kernel
@@ -108,13 +111,30 @@ int sg_world_start(const struct sg_world_spec *spec, struct sg_world *ret, struc
 enum { SG_WORLD_START_SECONDS = 20 };
 
 /*
- * Gives the keeper a second copy of listeners: as long as it lives, a call is never answered ENOSYS by the end of the first
- * copy's holder. Returns 0 or a negative errno value. The listeners stay the caller's.
+ * Gives the keeper a second copy of a listener: as long as it lives, a call is never answered ENOSYS by the end of the first
+ * copy's holder. Returns 0 or a negative errno value. The listener stays the caller's.
  */
-int sg_world_hold(const struct sg_world *world, const int *listeners, size_t count);
+int sg_world_hold(const struct sg_world *world, int listener);
+
+/* How many commands that were started later may have processes in a world at a time. */
+enum { SG_WORLD_ENTRIES_MAX = 16 };
+
+struct sg_enter_request;
+
+/*
+ * Asks the keeper for one more command in the world (world/enter.h). descriptors[0] is where it is told what becomes of it (struct
+ * sg_world_report); all stay the caller's. Returns 0 once asked, or a negative errno value.
+ */
+int sg_world_enter(const struct sg_world *world, struct sg_enter_request *request, const int *descriptors, size_t count);
 
 /* Kills all that is left of the world and of the keeper, waits for both, and closes the descriptors. */
 void sg_world_done(struct sg_world *world);
 
 /* True if `fd` is a listener of seccomp notifications. */
 bool sg_world_is_listener(int fd);
+
+/*
+ * Takes a copy of the listener that a process has said it will have at descriptor `number`. Does not wait. Returns it; -EAGAIN
+ * while it is not there; or another negative errno value.
+ */
+int sg_world_take_listener(int pidfd, int number);

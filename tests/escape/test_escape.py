@@ -974,3 +974,99 @@ def test_root_of_a_world_is_nobody_on_the_host(tree):
     assert not os.path.exists(os.path.join(tree.ro, "new"))
     made = os.stat(os.path.join(tree.rw, "made"))
     assert (made.st_uid, made.st_gid, made.st_mode & 0o7000) == (0, 0, 0)
+
+
+# --- who enters a running world ---
+
+class Entered:
+    """A running session of a profile, whose first command is a program of this suite that says "ready"."""
+
+    def __init__(self, tree, profile, program, *arguments, env=None):
+        self.tree, self.sg = tree, tree.sg
+        self.process, self.log = tree.sg.start(profile, os.path.join(tree.programs, "escape_" + program), *arguments,
+                                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+        assert self.process.stdout.readline() == "ready\n", self.process.stderr.read()
+        done = tree.sg.cli("ps", "--json")
+        self.id = [s for s in map(json.loads, done.stdout.splitlines()) if s["pid"] == self.process.pid][0]["session"]
+
+    def enter(self, *command, env=None):
+        return subprocess.run(self.sg.command([self.sg.program, "enter", self.id, "--"] + list(command)), env=self.sg.environment(env),
+                              cwd=self.sg.cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+
+    def finish(self):
+        out, err = self.process.communicate(timeout=60)
+        return out, err, self.process.returncode
+
+
+@pytest.mark.parametrize("how", ["files", "calls", "core", "stop"])
+def test_a_world_that_lies_in_wait_for_who_enters(tree, how):
+    """Between its appearance and its first program, who enters is a copy of the keeper: nothing of it may be seen or taken."""
+    profile = tree.profile(extra="\n", runtime="debug", filesystem='ReadWrite = ["%s/**"]' % tree.rw)
+    profile = profile.replace('"debug"', '"debug", "scheduling"') + 'Cwd = "%s"\n[Runtime.Limits]\nCoreSize = "64MiB"\n' % tree.rw
+    profile = profile.replace("\n\nCwd", "\nCwd")
+    world = Entered(tree, profile, "entries", how, "6")
+    deadline, worked, statuses = time.monotonic() + 5, 0, []
+    while time.monotonic() < deadline:
+        done = world.enter("/bin/true")
+        if done.returncode == 1:  # it has ended by itself
+            break
+        statuses.append(done.returncode)
+        worked += done.returncode == 0
+    out, err, status = world.finish()
+    assert status == 0 and "escaped" not in out, (out, err)
+    numbers = {line.split()[1]: int(line.split()[2]) for line in out.splitlines() if line.startswith("saw ")}
+    assert numbers["entering"] > 0, "the world never saw who enters: nothing was tried"
+    if how in ("files", "calls"):
+        assert numbers["denied"] > 0 and worked > 0, (numbers, statuses)
+    assert set(statuses) <= {0, 125, 131, 134, 137, 139, 159}, statuses
+    assert [n for n in os.listdir(tree.rw) if n.startswith("core")] == []
+
+
+def test_who_has_entered_has_no_more_than_the_world(tree):
+    world = Entered(tree, tree.profile(runtime="debug"), "entries", "files", "8")
+    plain = Entered(tree, tree.profile(), "entries", "files", "8")
+    inside = os.path.join(tree.programs, "escape_entries")
+    done = plain.enter(inside, "inside")
+    assert done.returncode == 0 and "escaped" not in done.stdout and "broken" not in done.stdout, done.stdout + done.stderr
+    assert done.stdout.count("refused ") == 5 and done.stdout.count("works ") == 1
+    for program, arguments, refused in (("calls", ["never"], 70), ("calls", ["privileges"], 18)):
+        done = plain.enter(os.path.join(tree.programs, "escape_" + program), *arguments)
+        assert done.returncode == 0 and "escaped" not in done.stdout and "broken" not in done.stdout, done.stdout + done.stderr
+        assert done.stdout.count("refused ") >= refused
+    done = world.enter(os.path.join(tree.programs, "escape_processes"), "targets", str(os.getpid()))
+    assert "escaped" not in done.stdout and done.stdout.count("refused ") > 10, done.stdout
+    for session in (world, plain):
+        session.sg.cli("stop", session.id)
+        session.finish()
+
+
+def test_a_world_that_may_trace_everything_is_not_entered(tree):
+    profile = tree.profile() + '[Define.all]\nCapabilities = ["CAP_SYS_PTRACE"]\n'
+    profile = profile.replace('"timers"]', '"timers", "all"]')
+    world = Entered(tree, profile, "entries", "files", "3")
+    done = world.enter("/bin/true")
+    assert done.returncode == 125 and "CAP_SYS_PTRACE" in done.stderr
+    assert world.finish()[2] == 0
+
+
+def test_the_doors_are_in_no_world(tree):
+    """A profile that gives the folder above the doors, and every unix socket: no session is listed, stopped or entered from inside."""
+    other = Entered(tree, tree.profile(), "entries", "files", "20")
+    folder = "/run/shellguard/sessions" if tree.sg.who == "root" else os.path.join(tree.sg.home, "state", "shellguard", "run")
+    above = os.path.dirname(os.path.dirname(folder)) if tree.sg.who == "root" else tree.sg.home
+    assert os.path.exists(os.path.join(folder, other.id))
+    profile = tree.profile(filesystem='ReadWrite = ["%s/**"]' % above, flags=["outgoing", "unix"], extra='[Networking]\nAllow = ["unix:/**"]\n')
+    profile = profile.replace('ReadOnly = ["/usr/**"', 'ReadOnly = ["%s/**", "/usr/**"' % tree.sg.prefix)
+    profile = profile.replace('Exec = ["/usr/**"', 'Exec = ["%s/**", "/usr/**"' % tree.sg.prefix)
+    knock = ("import os, socket, sys\nprint(os.path.isdir(sys.argv[1]), os.listdir(sys.argv[1]))\n"
+             "s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)\n"
+             "try:\n s.connect(sys.argv[1] + '/' + sys.argv[2]); print('escaped')\nexcept OSError as e: print('refused', e.errno)\n")
+    done = tree.sg.run(profile, "/usr/bin/python3", "-c", knock, folder, other.id)
+    assert done.stdout.startswith("True []\nrefused "), done.stdout + done.stderr
+    state = {"XDG_STATE_HOME": os.path.join(tree.sg.home, "state")}
+    done = tree.sg.run(profile, "/bin/sh", "-c",
+                       "XDG_STATE_HOME='%s' '%s' enter %s true; echo $?" % (state["XDG_STATE_HOME"], tree.sg.program, other.id))
+    assert done.stdout.strip() != "0" and "running" in done.stderr, done.stdout + done.stderr
+    assert other.process.poll() is None
+    other.sg.cli("stop", other.id)
+    other.finish()
