@@ -138,20 +138,63 @@ int sg_caller_open(const struct sg_caller *caller, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
-int sg_caller_descriptor(const struct sg_caller *caller, int number)
-{
-	SG_AUTO_FD int pidfd = -1;
-	long fd;
+/*
+ * Pidfds of threads that called before: making one costs several times what it is made for (it is a file with an inode of its
+ * own). One of a thread stands for that very thread: once it has ended the kernel says ESRCH, whoever has its number then. One
+ * of a process would not tell a thread of it from a later thread of another process, so those are not kept. Of the main thread.
+ */
+static struct {
+	pid_t tid; /* 0: free */
+	int pidfd;
+} known_threads[64];
 
+static void forget_thread(size_t slot)
+{
+	if (known_threads[slot].tid != 0)
+		sg_fd_close(known_threads[slot].pidfd);
+	known_threads[slot].tid = 0;
+}
+
+/* Returns a pidfd that stays ours, or a negative errno value: -EINVAL before Linux 6.9. */
+static int find_thread(pid_t tid)
+{
+	const size_t slot = (size_t)tid % SG_ARRAY_SIZE(known_threads);
+	int pidfd;
+
+	if (known_threads[slot].tid == tid)
+		return known_threads[slot].pidfd;
 	if (sg_feature_hidden(SG_FEATURE_PIDFD_THREAD))
-		errno = EINVAL;
-	else
-		pidfd = (int)syscall(SYS_pidfd_open, caller->tid, PIDFD_THREAD);
-	/* Before Linux 6.9 a pidfd is one of a process: its descriptors are nearly always the thread's too. */
-	if (pidfd < 0 && errno == EINVAL && sg_caller_status((struct sg_caller *)(uintptr_t)caller) == 0)
-		pidfd = (int)syscall(SYS_pidfd_open, caller->pid, 0);
+		return -EINVAL;
+	pidfd = (int)syscall(SYS_pidfd_open, tid, PIDFD_THREAD);
 	if (pidfd < 0)
 		return -errno;
+	forget_thread(slot);
+	known_threads[slot].tid = tid;
+	known_threads[slot].pidfd = pidfd;
+	return pidfd;
+}
+
+int sg_caller_descriptor(const struct sg_caller *caller, int number)
+{
+	SG_AUTO_FD int process = -1;
+	int pidfd = find_thread(caller->tid);
+	long fd;
+
+	if (pidfd >= 0) {
+		fd = syscall(SYS_pidfd_getfd, pidfd, number, 0);
+		if (fd >= 0 || errno != ESRCH)
+			return fd < 0 ? -errno : (int)fd;
+		/* It has ended: its number may be a later thread's by now. */
+		forget_thread((size_t)caller->tid % SG_ARRAY_SIZE(known_threads));
+		pidfd = find_thread(caller->tid);
+	}
+	/* Before Linux 6.9 a pidfd is one of a process: its descriptors are nearly always the thread's too. */
+	if (pidfd == -EINVAL && sg_caller_status((struct sg_caller *)(uintptr_t)caller) == 0) {
+		process = (int)syscall(SYS_pidfd_open, caller->pid, 0);
+		pidfd = process < 0 ? -errno : process;
+	}
+	if (pidfd < 0)
+		return pidfd;
 	fd = syscall(SYS_pidfd_getfd, pidfd, number, 0);
 	return fd < 0 ? -errno : (int)fd;
 }

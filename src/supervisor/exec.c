@@ -12,22 +12,20 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "supervisor/guard.h"
 #include "supervisor/supervisor.h"
 
-enum { CHAIN_MAX = 5, LINE_MAX_BYTES = 256, PATIENCE_MS = 20, PATIENCE_INTERRUPTED_MS = 2000, SEIZE_US = 50000 };
+enum { CHAIN_MAX = 5, SETTLED_S = 2, LINE_MAX_BYTES = 256, PATIENCE_MS = 20, PATIENCE_INTERRUPTED_MS = 2000, SEIZE_TICKS = 3 };
 
 static int64_t now_ms(void)
 {
@@ -59,6 +57,41 @@ static struct sg_traced *find_free(struct sg_supervisor *supervisor)
 		if (supervisor->traced[i].tid == 0)
 			return &supervisor->traced[i];
 	return NULL;
+}
+
+/*
+ * Files that were read and found to be no scripts. An entry stands for a file as it was when it had last been changed, and
+ * only if that lies long enough back that a later change has another time. Should a file be a script all the same (written
+ * through a mapping, say), it is decided as a program; but its interpreter is what the kernel executes, and the exec stop
+ * kills what is another file than the one decided. So a stale entry refuses, and never grants.
+ */
+static struct {
+	dev_t device;
+	ino_t inode;
+	off_t size;
+	struct timespec changed;
+} plain_files[64];
+
+static bool is_plain(const struct stat *status)
+{
+	const size_t slot = (size_t)status->st_ino % SG_ARRAY_SIZE(plain_files);
+
+	return plain_files[slot].inode == status->st_ino && plain_files[slot].device == status->st_dev &&
+	       plain_files[slot].size == status->st_size && plain_files[slot].changed.tv_sec == status->st_ctim.tv_sec &&
+	       plain_files[slot].changed.tv_nsec == status->st_ctim.tv_nsec && status->st_ino != 0;
+}
+
+static void note_plain(const struct stat *status)
+{
+	const size_t slot = (size_t)status->st_ino % SG_ARRAY_SIZE(plain_files);
+	struct timespec now;
+
+	if (clock_gettime(CLOCK_REALTIME, &now) < 0 || status->st_ctim.tv_sec > now.tv_sec - SETTLED_S)
+		return;
+	plain_files[slot].device = status->st_dev;
+	plain_files[slot].inode = status->st_ino;
+	plain_files[slot].size = status->st_size;
+	plain_files[slot].changed = status->st_ctim;
 }
 
 /*
@@ -154,7 +187,11 @@ static int decide_chain(struct sg_request *request, struct sg_resolved *program,
 							 .reason = "a loader runs any file that it is given, and not all may be executed here; an Exec rule that names just the loader allows it"};
 			return 1;
 		}
+		if (is_plain(&program->status))
+			return 0;
 		status = read_interpreter(&supervisor->view, program->fd, interpreter, sizeof(interpreter));
+		if (status == 0)
+			note_plain(&program->status);
 		if (status <= 0)
 			return status;
 		status = sg_resolve(&supervisor->view, &request->caller, AT_FDCWD, interpreter, 0, &next);
@@ -183,38 +220,27 @@ static int read_path(struct sg_request *request, struct sg_resolved *ret, char *
 			  ((flags & AT_SYMLINK_NOFOLLOW) != 0 ? SG_RESOLVE_NO_FOLLOW : 0U) | SG_RESOLVE_EMPTY, ret);
 }
 
-static sigjmp_buf seize_took_long;
-
-static void leave_seize(int number)
+static int seize_now(pid_t tid, unsigned long options)
 {
-	(void)number;
-	siglongjmp(seize_took_long, 1);
+	return syscall(SYS_ptrace, PTRACE_SEIZE, tid, 0, options) < 0 ? -errno : 0;
 }
 
 /*
  * Seizing waits for a lock that another thread of that process holds all through an execve of its own (cred_guard_mutex in
  * ptrace_attach), and that one may wait for us: until we have reaped a third thread, which we trace and it has killed. Nothing
- * but a signal ends the wait, and then the kernel would start it anew: the handler jumps out of it. Only this thread ever lets
- * SIGALRM in, and only here.
+ * but a signal ends the wait, and then the kernel would start it anew: the guard jumps out of it.
  */
 int sg_exec_seize(pid_t tid, unsigned long options)
 {
-	const struct sigaction action = {.sa_handler = leave_seize};
-	const struct itimerval limit = {.it_value.tv_usec = SEIZE_US, .it_interval.tv_usec = SEIZE_US}, none = {{0}};
 	volatile int result = -EAGAIN;
-	sigset_t alarm_only;
 
-	(void)sigemptyset(&alarm_only);
-	(void)sigaddset(&alarm_only, SIGALRM);
-	if (sigaction(SIGALRM, &action, NULL) < 0)
-		return -errno;
-	if (sigsetjmp(seize_took_long, 1) == 0) {
-		if (setitimer(ITIMER_REAL, &limit, NULL) < 0 || pthread_sigmask(SIG_UNBLOCK, &alarm_only, NULL) != 0)
-			return -EIO;
-		result = syscall(SYS_ptrace, PTRACE_SEIZE, tid, 0, options) < 0 ? -errno : 0;
-		(void)pthread_sigmask(SIG_BLOCK, &alarm_only, NULL);
+	if (sg_guard_begin() < 0)
+		return -EAGAIN;
+	if (sigsetjmp(sg_guard_exit, 0) == 0) {
+		sg_guard_leave(SEIZE_TICKS);
+		result = seize_now(tid, options);
 	}
-	(void)setitimer(ITIMER_REAL, &none, NULL);
+	sg_guard_end();
 	return result;
 }
 
@@ -248,7 +274,8 @@ static void let_go(struct sg_request *request, struct sg_resolved *program, cons
 	pid_t tid = request->caller.tid;
 	struct sg_traced *traced = find_traced(supervisor, tid);
 	const bool seized = traced != NULL;
-	int status;
+	const unsigned long options = PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL;
+	int status = 0;
 
 	/* Seized still: its last call failed, or it would not be in a new one. */
 	if (seized)
@@ -259,7 +286,9 @@ static void let_go(struct sg_request *request, struct sg_resolved *program, cons
 		sg_answer_error(request, EAGAIN);
 		return;
 	}
-	status = seized ? 0 : sg_exec_seize(tid, PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL);
+	/* At the command's first execve nothing of the world has run that could hold the lock. */
+	if (!seized)
+		status = supervisor->command_started ? sg_exec_seize(tid, options) : seize_now(tid, options);
 	if (status < 0 && status != -EAGAIN) {
 		/* Traced inside already (a debugger): its exec could not be verified. */
 		struct sg_decision refused = *decision;
@@ -321,14 +350,13 @@ void sg_handle_exec(struct sg_request *request)
 static void verify(struct sg_supervisor *supervisor, struct sg_traced *traced, pid_t tid)
 {
 	char path[32], program[PATH_MAX];
-	SG_AUTO_FD int executed = -1;
 	struct stat status;
 	ssize_t length;
 	bool same;
 
+	/* The link is the kernel's own to the executed file: no name is looked up, and the pin keeps the number from another. */
 	(void)snprintf(path, sizeof(path), "%d/exe", (int)tid);
-	executed = openat(supervisor->view.proc, path, O_PATH | O_CLOEXEC);
-	same = executed >= 0 && fstat(executed, &status) == 0 && status.st_dev == traced->device &&
+	same = fstatat(supervisor->view.proc, path, &status, 0) == 0 && status.st_dev == traced->device &&
 	       status.st_ino == traced->inode;
 	length = readlinkat(supervisor->view.proc, path, program, sizeof(program) - 1);
 	program[length < 0 ? 0 : length] = '\0';

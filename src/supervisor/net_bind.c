@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "supervisor/guard.h"
 #include "supervisor/network.h"
 
 static void answer(struct sg_request *request, int status)
@@ -274,8 +275,7 @@ static int write_peer(struct sg_request *request, const struct accepting *accept
 }
 
 /* accept4 that returns at once. A connection that a sibling took in between is the guard's matter. */
-static int accept_now(struct sg_network *network, const struct accepting *accepting,
-		      struct sockaddr_storage *peer, socklen_t *size)
+static int accept_now(const struct accepting *accepting, struct sockaddr_storage *peer, socklen_t *size)
 {
 	int fd;
 
@@ -285,11 +285,13 @@ static int accept_now(struct sg_network *network, const struct accepting *accept
 		if (poll(&ready, 1, 0) == 0)
 			return -EAGAIN;
 	}
-	sg_net_guard(network);
+	fd = sg_guard_begin();
+	if (fd < 0)
+		return fd;
 	fd = accept4(accepting->socket.fd, (struct sockaddr *)peer, size,
 		     SOCK_CLOEXEC | (accepting->flags & SOCK_NONBLOCK));
 	fd = fd < 0 ? -errno : fd;
-	sg_net_unguard(network);
+	sg_guard_end();
 	return fd == -EINTR ? -EAGAIN : fd;
 }
 
@@ -315,7 +317,6 @@ static int report_peer(struct sg_request *request, const struct sg_net_socket *s
 static int proceed(struct sg_request *request, void *data, int interrupted)
 {
 	struct accepting *accepting = data;
-	struct sg_network *network = request->supervisor->network;
 	struct sockaddr_storage peer = {0};
 	socklen_t size = sizeof(peer);
 	SG_AUTO_FD int fd = -1;
@@ -325,7 +326,7 @@ static int proceed(struct sg_request *request, void *data, int interrupted)
 		sg_answer_error(request, interrupted);
 		return 0;
 	}
-	fd = accept_now(network, accepting, &peer, &size);
+	fd = accept_now(accepting, &peer, &size);
 	if (fd == -EAGAIN && !accepting->socket.nonblocking)
 		return 1;
 	if (fd < 0) {

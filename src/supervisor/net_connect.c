@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "supervisor/guard.h"
 #include "supervisor/net_cut.h"
 
 struct connecting {
@@ -64,8 +65,7 @@ bool sg_net_is_kernel(const unsigned char *bytes, size_t size)
 }
 
 /* connect(2) that returns at once. Returns 0 or a negative errno value. */
-static int connect_now(struct sg_network *network, const struct sg_net_socket *socket,
-		       const struct sockaddr *address, socklen_t length)
+static int connect_now(const struct sg_net_socket *socket, const struct sockaddr *address, socklen_t length)
 {
 	const bool may_block = !socket->nonblocking && socket->type != SOCK_DGRAM && socket->type != SOCK_RAW;
 	int flags, status;
@@ -75,9 +75,11 @@ static int connect_now(struct sg_network *network, const struct sg_net_socket *s
 	flags = fcntl(socket->fd, F_GETFL);
 	if (flags < 0 || fcntl(socket->fd, F_SETFL, flags | O_NONBLOCK) < 0)
 		return -errno;
-	sg_net_guard(network);
-	status = connect(socket->fd, address, length) < 0 ? -errno : 0;
-	sg_net_unguard(network);
+	status = sg_guard_begin();
+	if (status == 0) {
+		status = connect(socket->fd, address, length) < 0 ? -errno : 0;
+		sg_guard_end();
+	}
 	(void)fcntl(socket->fd, F_SETFL, flags);
 	/* Interrupted by the guard: a stream's connection goes on, as after EINPROGRESS. */
 	return status == -EINTR ? (socket->domain == AF_UNIX ? -EAGAIN : -EINPROGRESS) : status;
@@ -137,8 +139,7 @@ static int proceed(struct sg_request *request, void *data, int interrupted)
 	if (connecting->under_way) {
 		status = pending_error(own.fd);
 	} else {
-		status = connect_now(request->supervisor->network, &own,
-				     (const struct sockaddr *)&connecting->address, connecting->length);
+		status = connect_now(&own, (const struct sockaddr *)&connecting->address, connecting->length);
 		if (status == -EINPROGRESS && !socket->nonblocking) {
 			connecting->under_way = true;
 			if (!is_ready(own.fd))

@@ -32,6 +32,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "supervisor/guard.h"
 #include "supervisor/net_cut.h"
 
 enum { FREEZE_MS = 20, PATIENCE_MS = 2000, STEP_MS = 2, PASSES_UNFROZEN = 3 };
@@ -164,9 +165,11 @@ int sg_network_cut(struct sg_supervisor *supervisor, struct sg_addressset *kept,
 		sg_resolver_cut(sg_dnsserver_resolver(network->server));
 	sg_net_wait_cut(network);
 	frozen = freeze(supervisor);
-	sg_net_guard(network);
-	status = cut_all(network, frozen, ret_count);
-	sg_net_unguard(network);
+	status = sg_guard_begin();
+	if (status == 0) {
+		status = cut_all(network, frozen, ret_count);
+		sg_guard_end();
+	}
 	(void)set_frozen(supervisor, false);
 	if (status < 0) {
 		end_world(supervisor);

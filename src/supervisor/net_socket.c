@@ -21,8 +21,6 @@
 #define SO_NETNS_COOKIE 71 /* Linux 5.14 */
 #endif
 
-enum { GUARD_NS = 10000000 };
-
 int64_t sg_net_now(void)
 {
 	struct timespec now;
@@ -262,20 +260,6 @@ int sg_net_swap(struct sg_request *request, const struct sg_net_socket *socket, 
 	return sg_net_register(request->supervisor->network, fd, origin, address) == 0
 		       ? -ENOBUFS
 		       : sg_net_put(request, socket, fd);
-}
-
-void sg_net_guard(struct sg_network *network)
-{
-	const struct itimerspec soon = {{0, GUARD_NS}, {0, GUARD_NS}};
-
-	(void)timer_settime(network->guard, 0, &soon, NULL);
-}
-
-void sg_net_unguard(struct sg_network *network)
-{
-	const struct itimerspec never = {{0, 0}, {0, 0}};
-
-	(void)timer_settime(network->guard, 0, &never, NULL);
 }
 
 int64_t sg_net_deadline(const struct sg_net_socket *socket, int option)

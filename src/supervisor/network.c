@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "supervisor/guard.h"
 #include "tables/syscalls.h"
 
 #ifndef SO_NETNS_COOKIE
@@ -49,28 +49,6 @@ int sg_network_prepare(struct sg_supervisor *supervisor, struct sg_error *error)
 	return sg_net_policy_prepare(&network, error);
 }
 
-static void ignore(int number)
-{
-	(void)number;
-}
-
-/* The guard's signal interrupts calls of this thread, and does nothing else. */
-static int make_guard(struct sg_network *network)
-{
-	struct sigaction action = {.sa_handler = ignore};
-	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGUSR2};
-	sigset_t set;
-
-	event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGUSR2);
-	if (sigaction(SIGUSR2, &action, NULL) < 0 ||
-	    timer_create(CLOCK_MONOTONIC, &event, &network->guard) < 0 ||
-	    sigprocmask(SIG_UNBLOCK, &set, NULL) < 0)
-		return -errno;
-	return 0;
-}
-
 /* By the command, which waits in its first execve: the first process is sealed by now. */
 static int find_space(struct sg_network *network)
 {
@@ -96,7 +74,7 @@ int sg_network_start(struct sg_supervisor *supervisor, struct sg_error *error)
 	if (status == 0)
 		status = find_space(network);
 	if (status == 0)
-		status = make_guard(network);
+		status = sg_guard_prepare();
 	/* Unix peers are named through our own descriptors, from here. */
 	if (status == 0 && fchdir(supervisor->view.proc) < 0)
 		status = -errno;

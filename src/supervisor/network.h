@@ -19,8 +19,8 @@
  * capability over the world's own network: it may bind any port there (they are the world's own), and nothing
  * else that it does here asks for one;
  *   - no answer is ever "go on" (the kernel would read number and address again);
- *   - whatever may block is tried without blocking and tried again by the loop; a timer interrupts a call
- * that blocks since a sibling cleared O_NONBLOCK in between; the table of what waits is bounded, and at its
+ *   - whatever may block is tried without blocking and tried again by the loop; a guard (guard.h) interrupts a
+ * call that blocks since a sibling cleared O_NONBLOCK in between; the table of what waits is bounded, and at its
  * end the answer is an error;
  *   - a swap puts a socket where the caller asked for it or, if a sibling was quicker, over that sibling's
  * descriptor: either way the world gets just the one socket that was decided.
@@ -28,7 +28,6 @@
 #pragma once
 
 #include <netinet/in.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -125,7 +124,6 @@ struct sg_network {
 	size_t kept_count;
 	struct sg_net_port ports[SG_NET_PORTS_MAX];
 	size_t port_next;
-	timer_t guard;
 	struct sg_net_wait waits[SG_NET_WAITS_MAX];
 	size_t wait_count;
 };
@@ -205,13 +203,6 @@ int sg_net_put(struct sg_request *request, const struct sg_net_socket *socket, i
 /* The same for a socket of the host's network, which is noted in the registry first. */
 int sg_net_swap(struct sg_request *request, const struct sg_net_socket *socket, int fd,
 		enum sg_net_origin origin, const struct sg_address *address);
-
-/*
- * A call that can block only if a sibling changes the shared description meanwhile is put between these: a
- * signal interrupts it (EINTR) again and again until the second.
- */
-void sg_net_guard(struct sg_network *network);
-void sg_net_unguard(struct sg_network *network);
 
 /* The caller's SO_RCVTIMEO or SO_SNDTIMEO (`option`) as a moment: INT64_MAX if there is none. */
 int64_t sg_net_deadline(const struct sg_net_socket *socket, int option);
