@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -64,20 +63,33 @@ bool sg_net_is_kernel(const unsigned char *bytes, size_t size)
 	return address.nl_family == AF_NETLINK && address.nl_pid == 0 && address.nl_groups == 0;
 }
 
-/* connect(2) that returns at once. Returns 0 or a negative errno value. */
-static int connect_now(const struct sg_net_socket *socket, const struct sockaddr *address, socklen_t length)
+/*
+ * A connection on a loopback is made within the call, though it does not say so: `again` asks once more, which ends it as the
+ * caller's own blocking call would have ended, with the socket in the same state. Returns 0 or a negative errno value.
+ */
+static int connect_once(int fd, const struct sockaddr *address, socklen_t length, bool again)
+{
+	int status = connect(fd, address, length) < 0 ? -errno : 0;
+
+	if (status == -EINPROGRESS && again)
+		status = connect(fd, address, length) < 0 ? -errno : 0;
+	return status == -EALREADY && again ? -EINPROGRESS : status;
+}
+
+/* connect(2) that returns at once; `waits`: the caller's would not. Returns 0 or a negative errno value. */
+static int connect_now(const struct sg_net_socket *socket, const struct sockaddr *address, socklen_t length, bool waits)
 {
 	const bool may_block = !socket->nonblocking && socket->type != SOCK_DGRAM && socket->type != SOCK_RAW;
 	int flags, status;
 
 	if (!may_block)
-		return connect(socket->fd, address, length) < 0 ? -errno : 0;
+		return connect_once(socket->fd, address, length, waits);
 	flags = fcntl(socket->fd, F_GETFL);
 	if (flags < 0 || fcntl(socket->fd, F_SETFL, flags | O_NONBLOCK) < 0)
 		return -errno;
 	status = sg_guard_begin();
 	if (status == 0) {
-		status = connect(socket->fd, address, length) < 0 ? -errno : 0;
+		status = connect_once(socket->fd, address, length, waits);
 		sg_guard_end();
 	}
 	(void)fcntl(socket->fd, F_SETFL, flags);
@@ -109,14 +121,6 @@ static void hand_over(struct sg_request *request, const struct connecting *conne
 		sg_answer_value(request, 0);
 }
 
-/* A connection on a loopback is made within the call, though it does not say so. */
-static bool is_ready(int fd)
-{
-	struct pollfd ready = {.fd = fd, .events = POLLOUT};
-
-	return poll(&ready, 1, 0) != 0;
-}
-
 /* One attempt. Returns 0 when the request was answered, 1 to wait. */
 static int proceed(struct sg_request *request, void *data, int interrupted)
 {
@@ -139,12 +143,11 @@ static int proceed(struct sg_request *request, void *data, int interrupted)
 	if (connecting->under_way) {
 		status = pending_error(own.fd);
 	} else {
-		status = connect_now(&own, (const struct sockaddr *)&connecting->address, connecting->length);
+		status = connect_now(&own, (const struct sockaddr *)&connecting->address, connecting->length,
+				     !socket->nonblocking);
 		if (status == -EINPROGRESS && !socket->nonblocking) {
 			connecting->under_way = true;
-			if (!is_ready(own.fd))
-				return 1;
-			status = pending_error(own.fd);
+			return 1;
 		}
 		/* A unix listener whose queue is full: only the caller's own wish says whether it waits. */
 		if (status == -EAGAIN && !socket->nonblocking && socket->domain == AF_UNIX)
