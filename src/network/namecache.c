@@ -6,7 +6,11 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define NONE UINT32_MAX
+/*
+ * Entries are named by number, from 1; 0 is none. So fresh memory of the kernel is an empty cache, and a session
+ * that looks no name up touches none of it: written at the start, its pages cost more than the rest of the network.
+ */
+enum { NONE = 0 };
 
 struct entry {
 	uint8_t key[17]; /* family, then the bytes */
@@ -18,7 +22,9 @@ struct sg_namecache {
 	uint8_t secret[crypto_shorthash_KEYBYTES]; /* addresses come from strangers: they cannot choose the
 						      bucket */
 	size_t size, count;
-	uint32_t free, mask;
+	uint32_t used; /* entries that were ever taken; those above were not touched yet */
+	uint32_t free; /* the first of those that were given back */
+	uint32_t mask;
 	uint32_t *buckets;
 	struct entry *entries;
 };
@@ -45,7 +51,6 @@ struct sg_namecache *sg_namecache_new(size_t size)
 	if (!cache->buckets || !cache->entries) {
 		return NULL;
 	}
-	sg_namecache_clear(cache);
 	return sg_take_pointer(cache);
 }
 
@@ -60,12 +65,27 @@ void sg_namecache_free(struct sg_namecache *cache)
 
 void sg_namecache_clear(struct sg_namecache *cache)
 {
-	memset(cache->buckets, 0xff, ((size_t)cache->mask + 1) * sizeof(*cache->buckets));
-	for (size_t i = 0; i < cache->size; i++) {
-		cache->entries[i].next = i + 1 < cache->size ? (uint32_t)i + 1 : NONE;
-	}
-	cache->free = 0;
+	memset(cache->buckets, 0, ((size_t)cache->mask + 1) * sizeof(*cache->buckets));
+	cache->used = 0;
+	cache->free = NONE;
 	cache->count = 0;
+}
+
+static struct entry *entry_at(const struct sg_namecache *cache, uint32_t number)
+{
+	return &cache->entries[number - 1];
+}
+
+/* The number of an entry that is free; the caller has made sure that there is one. */
+static uint32_t take_entry(struct sg_namecache *cache)
+{
+	uint32_t number = cache->free;
+
+	if (number == NONE) {
+		return ++cache->used;
+	}
+	cache->free = entry_at(cache, number)->next;
+	return number;
 }
 
 size_t sg_namecache_count(const struct sg_namecache *cache)
@@ -92,8 +112,8 @@ static uint32_t bucket_of(const struct sg_namecache *cache, const uint8_t *key)
 
 static struct entry *find(const struct sg_namecache *cache, const uint8_t *key, uint32_t id)
 {
-	for (uint32_t at = cache->buckets[bucket_of(cache, key)]; at != NONE; at = cache->entries[at].next) {
-		struct entry *entry = &cache->entries[at];
+	for (uint32_t at = cache->buckets[bucket_of(cache, key)]; at != NONE; at = entry_at(cache, at)->next) {
+		struct entry *entry = entry_at(cache, at);
 
 		if (entry->id == id && memcmp(entry->key, key, sizeof(entry->key)) == 0) {
 			return entry;
@@ -110,7 +130,7 @@ static void sweep(struct sg_namecache *cache, int64_t now)
 
 		while (*link != NONE) {
 			uint32_t at = *link;
-			struct entry *entry = &cache->entries[at];
+			struct entry *entry = entry_at(cache, at);
 
 			if (entry->expires > now) {
 				link = &entry->next;
@@ -154,10 +174,9 @@ static void put(struct sg_namecache *cache, const uint8_t *key, uint32_t id, int
 	struct entry *entry = find(cache, key, id);
 
 	if (!entry) {
-		uint32_t at = cache->free, bucket = bucket_of(cache, key);
+		uint32_t at = take_entry(cache), bucket = bucket_of(cache, key);
 
-		entry = &cache->entries[at];
-		cache->free = entry->next;
+		entry = entry_at(cache, at);
 		memcpy(entry->key, key, sizeof(entry->key));
 		entry->id = id;
 		entry->expires = expires;
@@ -204,8 +223,8 @@ size_t sg_namecache_names(const struct sg_namecache *cache, const struct sg_addr
 		return 0;
 	}
 	make_key(address, key);
-	for (uint32_t at = cache->buckets[bucket_of(cache, key)]; at != NONE; at = cache->entries[at].next) {
-		const struct entry *entry = &cache->entries[at];
+	for (uint32_t at = cache->buckets[bucket_of(cache, key)]; at != NONE; at = entry_at(cache, at)->next) {
+		const struct entry *entry = entry_at(cache, at);
 
 		if (entry->expires > now && memcmp(entry->key, key, sizeof(key)) == 0 &&
 		    count < SG_NAMECACHE_NAMES_MAX) {

@@ -32,7 +32,9 @@ int sg_network_prepare(struct sg_supervisor *supervisor, struct sg_error *error)
 	struct rlimit limit;
 	int status;
 
-	network = (struct sg_network){.supervisor = supervisor, .diagnosis = -1};
+	/* A process has one session: the rest is zero as it was made, and not touched before it is used. */
+	network.supervisor = supervisor;
+	network.diagnosis = -1;
 	supervisor->network = &network;
 	status = probe < 0 ? -errno : read_cookie(probe, &network.host_cookie);
 	network.epoll = epoll_create1(EPOLL_CLOEXEC);
