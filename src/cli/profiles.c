@@ -2,13 +2,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/users.h"
 #include "cli/help.h"
 #include "cli/options.h"
 
@@ -18,16 +18,18 @@ const struct sg_variables *sg_variables_of_caller(void)
 {
 	static char cwd[PATH_MAX], home[PATH_MAX], user[256], uid[16], runtime[PATH_MAX];
 	static struct sg_variables variables;
-	const struct passwd *entry = getpwuid(getuid());
+	struct sg_user entry;
+	bool known;
 	const char *named = getenv("XDG_RUNTIME_DIR");
 
 	if (variables.cwd != NULL)
 		return &variables;
 	if (getcwd(cwd, sizeof(cwd)) == NULL || cwd[0] != '/')
 		return NULL;
+	known = sg_user_by_uid(getuid(), &entry) == 0;
 	/* The user database, not $HOME: what a profile calls the home must not be somebody else's choice. */
-	(void)snprintf(home, sizeof(home), "%s", entry != NULL ? entry->pw_dir : "/nonexistent");
-	(void)snprintf(user, sizeof(user), "%s", entry != NULL ? entry->pw_name : "nobody");
+	(void)snprintf(home, sizeof(home), "%s", known ? entry.home : "/nonexistent");
+	(void)snprintf(user, sizeof(user), "%s", known ? entry.name : "nobody");
 	(void)snprintf(uid, sizeof(uid), "%u", getuid());
 	if (named != NULL && named[0] == '/')
 		(void)snprintf(runtime, sizeof(runtime), "%s", named);

@@ -4,13 +4,13 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/users.h"
 
 enum { EXTENTS_MAX = 340 }; /* user_namespaces(7): at most 340 lines a map */
 
@@ -104,12 +104,12 @@ static void make_map(const struct extent *extents, int count, uint32_t zero, cha
 	}
 }
 
-static int find_ordinary(const struct passwd *as, struct sg_identity *identity, struct sg_error *error)
+static int find_ordinary(const struct sg_user *as, struct sg_identity *identity, struct sg_error *error)
 {
 	identity->uid = geteuid();
 	identity->gid = getegid();
-	if (as != NULL && as->pw_uid != identity->uid)
-		return sg_error_set(error, -EPERM, "only root may run as another user (User.As = \"%s\")", as->pw_name);
+	if (as != NULL && as->uid != identity->uid)
+		return sg_error_set(error, -EPERM, "only root may run as another user (User.As = \"%s\")", as->name);
 	(void)snprintf(identity->uid_map, SG_IDENTITY_MAP_MAX, "%u %u 1\n", identity->uid, identity->uid);
 	(void)snprintf(identity->gid_map, SG_IDENTITY_MAP_MAX, "%u %u 1\n", identity->gid, identity->gid);
 	memcpy(identity->inner_uid_map, identity->uid_map, SG_IDENTITY_MAP_MAX);
@@ -117,20 +117,19 @@ static int find_ordinary(const struct passwd *as, struct sg_identity *identity, 
 	return 0;
 }
 
-static int find_groups(const struct passwd *as, struct sg_identity *identity, struct sg_error *error)
+static int find_groups(const struct sg_user *as, struct sg_identity *identity, struct sg_error *error)
 {
-	int count = SG_IDENTITY_GROUPS_MAX;
+	int status = sg_user_groups(as->name, as->gid, identity->groups, SG_IDENTITY_GROUPS_MAX, &identity->group_count);
 
-	identity->uid = as->pw_uid;
-	identity->gid = as->pw_gid;
-	if (getgrouplist(as->pw_name, as->pw_gid, identity->groups, &count) < 0)
-		return sg_error_set(error, -E2BIG, "the user %s is in more than %d groups", as->pw_name,
+	identity->uid = as->uid;
+	identity->gid = as->gid;
+	if (status == -E2BIG)
+		return sg_error_set(error, -E2BIG, "the user %s is in more than %d groups", as->name,
 				    SG_IDENTITY_GROUPS_MAX);
-	identity->group_count = (size_t)count;
-	return 0;
+	return status < 0 ? sg_error_set_errno(error, status, "cannot find the groups of the user %s", as->name) : 0;
 }
 
-static int find_mapped(const struct passwd *as, const struct extent *uids, int uid_count, uint32_t zero,
+static int find_mapped(const struct sg_user *as, const struct extent *uids, int uid_count, uint32_t zero,
 		       struct sg_identity *identity, struct sg_error *error)
 {
 	struct extent gids[EXTENTS_MAX];
@@ -155,24 +154,25 @@ int sg_identity_find(const char *as, struct sg_identity *ret, struct sg_error *e
 {
 	struct sg_identity identity = {0};
 	struct extent uids[EXTENTS_MAX];
-	const struct passwd *user = NULL;
+	struct sg_user user;
 	int count = read_extents("/proc/self/uid_map", uids), status;
 	uint32_t zero;
 
 	if (count < 0)
 		return sg_error_set_errno(error, count, "cannot read /proc/self/uid_map");
 	if (as != NULL) {
-		errno = 0;
-		user = getpwnam(as);
-		if (user == NULL)
+		status = sg_user_by_name(as, &user);
+		if (status == -ENOENT)
 			return sg_error_set(error, -ENOENT, "there is no user %s on this host", as);
+		if (status < 0)
+			return sg_error_set_errno(error, status, "cannot look up the user %s", as);
 	}
 	zero = choose_zero(uids, count);
 	/* Root of a namespace with no second id is an ordinary user of the host, and maps just itself. */
 	if (geteuid() == 0 && zero != 0)
-		status = find_mapped(user, uids, count, zero, &identity, error);
+		status = find_mapped(as != NULL ? &user : NULL, uids, count, zero, &identity, error);
 	else
-		status = find_ordinary(user, &identity, error);
+		status = find_ordinary(as != NULL ? &user : NULL, &identity, error);
 	if (status < 0)
 		return status;
 	*ret = identity;

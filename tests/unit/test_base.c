@@ -5,6 +5,8 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,6 +16,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "base/users.h"
 
 static void test_escape(void **state)
 {
@@ -101,10 +104,77 @@ static void test_pass_fds(void **state)
 	}
 }
 
+static void test_user_lines(void **state)
+{
+	static const char *const bad[] = {"", "root", "a:x:0:0:g:/h", "a:x:0:0:g:/h:/s:more", ":x:0:0:g:/h:/s", "a:x:-1:0:g:/h:/s",
+					  "a:x:4294967295:0:g:/h:/s", "a:x:99999999999:0:g:/h:/s", "a:x::0:g:/h:/s", "a:x:0:0x1:g:/h:/s"};
+	struct sg_user user = {.uid = 7};
+	char longest[8192];
+
+	(void)state;
+	for (size_t i = 0; i < SG_ARRAY_SIZE(bad); i++)
+		assert_int_equal(sg_user_parse(bad[i], &user), -EINVAL);
+	memset(longest, 'x', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	assert_int_equal(sg_user_parse(longest, &user), -EINVAL);
+	memcpy(longest, "a:x:1:2:g:/", 11);
+	memcpy(longest + 5000, ":/bin/sh", 9);
+	assert_int_equal(sg_user_parse(longest, &user), -EINVAL);
+	assert_int_equal(user.uid, 7);
+	assert_int_equal(sg_user_parse("a:x:4294967294:2:g,,:/home/a:", &user), 0);
+	assert_true(user.uid == 4294967294U && user.gid == 2);
+	assert_string_equal(user.name, "a");
+	assert_string_equal(user.home, "/home/a");
+}
+
+/* What the C library says, which asks the same services through its plugins: this program is not static. */
+static void test_user_database(void **state)
+{
+	const char *const strange[] = {"", "no such user", "-h", "a:b", "../root", "nobody-of-this-name"};
+	const struct passwd *entry;
+	struct sg_user user;
+	int compared = 0;
+
+	(void)state;
+	setpwent();
+	while ((entry = getpwent()) != NULL && compared < 30) {
+		char name[256];
+		gid_t groups[64], expected[64];
+		size_t count = 0;
+		int wanted = 64;
+
+		(void)snprintf(name, sizeof(name), "%s", entry->pw_name);
+		assert_int_equal(sg_user_by_name(name, &user), 0);
+		assert_int_equal(user.uid, entry->pw_uid);
+		assert_int_equal(user.gid, entry->pw_gid);
+		assert_string_equal(user.home, entry->pw_dir);
+		assert_true(getgrouplist(name, user.gid, expected, &wanted) > 0);
+		assert_int_equal(sg_user_groups(name, user.gid, groups, 64, &count), 0);
+		assert_int_equal(count, wanted);
+		for (size_t i = 0; i < count; i++) {
+			bool found = false;
+
+			for (int j = 0; j < wanted; j++)
+				found |= expected[j] == groups[i];
+			assert_true(found);
+		}
+		compared++;
+	}
+	endpwent();
+	assert_true(compared > 0);
+	assert_int_equal(sg_user_by_uid(0, &user), 0);
+	assert_string_equal(user.name, "root");
+	assert_int_equal(sg_user_by_uid(0x7ffffff0, &user), -ENOENT);
+	for (size_t i = 0; i < SG_ARRAY_SIZE(strange); i++)
+		assert_int_equal(sg_user_by_name(strange[i], &user), -ENOENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_escape), cmocka_unit_test(test_nearest), cmocka_unit_test(test_json),
+	    cmocka_unit_test(test_escape),
+	    cmocka_unit_test(test_user_lines),
+	    cmocka_unit_test(test_user_database), cmocka_unit_test(test_nearest), cmocka_unit_test(test_json),
 	    cmocka_unit_test(test_error),  cmocka_unit_test(test_pass_fds),
 	};
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
