@@ -290,7 +290,11 @@ static int run_session(struct run *run, const struct sg_variables *variables)
 		status = sg_relay_run(&relay, &result, &error);
 	}
 	sg_fd_close(control[0]);
-	if (supervisor > 0)
+	/*
+	 * By its last message the supervisor says that the world is gone and the record whole: its own exit is waited for only
+	 * where that message did not come as it should.
+	 */
+	if (supervisor > 0 && (status < 0 || !relay.started))
 		while (waitpid(supervisor, NULL, 0) < 0 && errno == EINTR)
 			continue;
 	if (run->door_path != NULL)
@@ -415,7 +419,11 @@ static int run_all(struct run *run)
 
 int sg_command_run(int argc, char **argv)
 {
-	struct run run = {.pipes = SG_STDIO_PIPES_INIT, .group = SG_CGROUP_INIT, .log = -1, .door = -1};
+	/*
+	 * Not freed: it goes with the process. Its pages are shared with the supervisor, a fork of ours, and to free each piece
+	 * would copy nearly all of them, just before the end.
+	 */
+	static struct run run = {.pipes = SG_STDIO_PIPES_INIT, .group = SG_CGROUP_INIT, .log = -1, .door = -1};
 	int status;
 
 	if (sg_options_read(argc, argv, &run.options) < 0)
@@ -424,16 +432,5 @@ int sg_command_run(int argc, char **argv)
 		status = sg_command_help("run", STDOUT_FILENO) == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
 	else
 		status = run_all(&run);
-	sg_cgroup_done(&run.group);
-	sg_options_done(&run.options);
-	sg_plan_free(run.plan);
-	sg_policy_free(run.policy);
-	free(run.filter);
-	free(run.environment);
-	free(run.log_path);
-	free(run.door_path);
-	free(run.description);
-	sg_fd_close(run.door);
-	sg_fd_close(run.log);
-	return status;
+	sg_cgroup_exit(&run.group, status);
 }

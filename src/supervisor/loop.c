@@ -163,6 +163,11 @@ static void receive_keeper(struct sg_supervisor *supervisor)
 		size = sg_fd_read_full(supervisor->world.keeper_socket, &status, sizeof(status));
 	if (size != sizeof(status))
 		return;
+	/*
+	 * The keeper has reaped the first process, and with it the kernel the whole PID namespace: nothing of the world is left to
+	 * be waited for, and the keeper exits by itself.
+	 */
+	supervisor->world.keeper = 0;
 	supervisor->exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : WIFSIGNALED(status) ? 128 + WTERMSIG(status) : 125;
 }
 
@@ -226,7 +231,7 @@ static void announce(struct sg_supervisor *supervisor)
 
 int sg_supervise(struct sg_supervisor *supervisor)
 {
-	supervisor->sealed = true; /* sg_world_start returns only then */
+	supervisor->sealed = true; /* sg_world_finish returns only then */
 	if (make_signals(supervisor) < 0)
 		return 125;
 	while (!supervisor->ended) {

@@ -135,6 +135,22 @@ void sg_own_terminals(struct sg_supervisor *supervisor)
 		add_own(supervisor, "/dev/pts", DEVPTS_SUPER_MAGIC);
 }
 
+/* What is looked up among the host's names, while the world comes up. */
+static int look_at_host(struct sg_supervisor *supervisor, struct sg_error *error)
+{
+	SG_AUTO_FD int host = -1;
+	int status;
+
+	supervisor->view.self = getpid();
+	supervisor->view.proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (supervisor->view.proc < 0)
+		return sg_error_set_errno(error, -errno, "cannot open /proc");
+	/* Here, where no cover stands over a name: what literal rules refuse is refused under every name. */
+	host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	status = host < 0 ? -errno : sg_denied_load(&supervisor->denied, supervisor->policy, host);
+	return status < 0 ? sg_error_set_errno(error, status, "cannot look up the files that the profile refuses") : 0;
+}
+
 /* Moves into the world's mount tree, and notes which file systems in it are the world's own. */
 static int enter_world(struct sg_supervisor *supervisor, struct sg_error *error)
 {
@@ -145,19 +161,9 @@ static int enter_world(struct sg_supervisor *supervisor, struct sg_error *error)
 		   {SG_MOUNT_PROC, PROC_SUPER_MAGIC},
 		   {SG_MOUNT_PROC_SYSTEM, PROC_SUPER_MAGIC},
 		   {SG_MOUNT_PTS, DEVPTS_SUPER_MAGIC}};
-	SG_AUTO_FD int host = -1;
 	struct stat proc;
 	int status;
 
-	supervisor->view.self = getpid();
-	supervisor->view.proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (supervisor->view.proc < 0)
-		return sg_error_set_errno(error, -errno, "cannot open /proc");
-	/* Here, where no cover stands over a name: what literal rules refuse is refused under every name. */
-	host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	status = host < 0 ? -errno : sg_denied_load(&supervisor->denied, supervisor->policy, host);
-	if (status < 0)
-		return sg_error_set_errno(error, status, "cannot look up the files that the profile refuses");
 	if (setns(supervisor->world.mount_namespace, CLONE_NEWNS) < 0)
 		return sg_error_set_errno(error, -errno, "cannot enter the world's mount tree");
 	supervisor->view.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -260,6 +266,13 @@ static int start(struct sg_session_spec *spec, struct sg_supervisor *supervisor,
 	open_freezer(spec, supervisor);
 	if (status == 0)
 		status = take_identity(spec, error);
+	/*
+	 * The world comes up by itself while we make ready what decides about it. Forked before the auditor's ring, the matcher and
+	 * the rest are there, its processes have copies of none of them. Nothing of the world's runs before the end of this
+	 * function: the command waits for us in its first execve, whatever fails here meanwhile.
+	 */
+	if (status == 0)
+		status = sg_world_begin(&spec->world, &supervisor->world, error);
 	if (status == 0)
 		status = find_owner(supervisor);
 	if (status == 0)
@@ -269,7 +282,9 @@ static int start(struct sg_session_spec *spec, struct sg_supervisor *supervisor,
 	if (status == 0)
 		status = sg_network_prepare(supervisor, error);
 	if (status == 0)
-		status = sg_world_start(&spec->world, &supervisor->world, error);
+		status = look_at_host(supervisor, error);
+	if (status == 0)
+		status = sg_world_finish(&supervisor->world, error);
 	for (int i = 0; i < 3; i++)
 		sg_fd_close(spec->world.stdio[i]);
 	if (status == 0)
@@ -352,8 +367,10 @@ void sg_session_run(struct sg_session_spec *spec)
 	supervisor.owner = spec->user;
 	supervisor.owner_uid = spec->owner;
 	supervisor.ids_fixed = (spec->world.capabilities & (UINT64_C(1) << CAP_SETUID | UINT64_C(1) << CAP_SETGID)) == 0;
-	if (start(spec, &supervisor, &error) < 0)
+	if (start(spec, &supervisor, &error) < 0) {
+		sg_world_done(&supervisor.world);
 		fail(spec, &error);
+	}
 	sg_process_end_at(supervisor.world.keeper);
 	status = sg_supervise(&supervisor);
 	end(spec, &supervisor, status);

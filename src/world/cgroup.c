@@ -6,6 +6,8 @@
 #include <inttypes.h>
 #include <linux/magic.h>
 #include <poll.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -312,4 +314,33 @@ void sg_cgroup_done(struct sg_cgroup *group)
 		(void)poll(NULL, 0, 1);
 	}
 	sg_cgroup_leave(group);
+}
+
+/* Keeps nothing of the caller's open or busy: whoever reads from it sees its end. */
+static int clean_up(void *data)
+{
+	enum { KEPT = 1000 };
+	struct sg_cgroup *group = data;
+
+	group->group = sg_fd_move_above(group->group, KEPT);
+	group->world = sg_fd_move_above(group->world, KEPT);
+	(void)close_range(0, KEPT - 1, 0);
+	(void)setsid();
+	(void)!chdir("/");
+	sg_cgroup_done(group);
+	_exit(0);
+}
+
+void sg_cgroup_exit(struct sg_cgroup *group, int status)
+{
+	_Alignas(16) static char stack[64 * 1024];
+
+	/*
+	 * It shares our memory, so that no page is copied: safe because this thread does nothing from here on but to exit (errno
+	 * and all the rest are the other's). Where it cannot be made, a later start removes what is left.
+	 */
+	(void)fflush(NULL);
+	if (group->group >= 0)
+		(void)clone(clean_up, stack + sizeof(stack), CLONE_VM | SIGCHLD, group);
+	_exit(status);
 }

@@ -18,6 +18,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/attr.h"
 #include "base/error.h"
 
 struct sg_cgroup_limits {
@@ -53,3 +54,9 @@ void sg_cgroup_leave(struct sg_cgroup *group);
 /* Kills what is left in the world's group (cgroup.kill, Linux 5.14), removes the group, closes the
  * descriptors. Waits for the kernel to let go of the dead, at most a second. Safe on SG_CGROUP_INIT. */
 void sg_cgroup_done(struct sg_cgroup *group);
+
+/*
+ * Ends the calling process, which must be single-threaded, with `status`, and lets a process of its own do sg_cgroup_done:
+ * the group can go only after the last process in it, whose exit nobody has to wait for.
+ */
+SG_NORETURN void sg_cgroup_exit(struct sg_cgroup *group, int status);

@@ -521,33 +521,66 @@ static int write_text(int folder, const char *name, const struct sg_mount *mount
 }
 
 /*
- * A text in the place of a file of a mounted tree. The file lies in a tmpfs that is attached to the skeleton only while the
- * clone of that one file is taken: it keeps a name in it, so that the mount has one in the world.
+ * A text in the place of a file of a mounted tree. The files lie in one tmpfs, which is attached to the skeleton only while the
+ * world is built: a clone of a single file keeps the name that it has in it, so that the mount has one in the world. What is
+ * mounted is the one read-only file; the folder that it lies in with the others is in no mount of the world. Owned by
+ * the process that builds, which has one thread.
  */
-static int cover_with_text(int root, const struct sg_mount *mount, struct sg_error *error)
-{
-	struct mount_attr sealed = {.attr_set = attributes(mount)};
-	static const struct option options[] = {{"mode", "0755"}, {"size", "64k"}};
-	SG_AUTO_FD int folder = make_filesystem("tmpfs", options, 2, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, error), file = -1;
-	char link[48];
-	int status = folder < 0 ? folder : make_point(root, ".text", true, 0700);
+static struct {
+	int folder;
+	unsigned int count;
+} texts = {.folder = -1};
 
+static int open_texts(int root, struct sg_error *error)
+{
+	static const struct option options[] = {{"mode", "0755"}, {"size", "1m"}};
+	SG_AUTO_FD int folder = -1;
+	int status;
+
+	if (texts.folder >= 0)
+		return 0;
+	folder = make_filesystem("tmpfs", options, 2, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, error);
+	if (folder < 0)
+		return folder;
+	status = make_point(root, ".text", true, 0700);
 	if (status == 0 && move_mount(folder, "", root, ".text", MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		status = -errno;
 	if (status == 0)
-		status = write_text(folder, "text", mount);
-	if (status == 0) {
-		file = open_tree(folder, "text", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-		if (file < 0 || mount_setattr(file, "", AT_EMPTY_PATH, &sealed, sizeof(sealed)) < 0)
-			status = -errno;
-		else
-			status = attach_to(root, file, below_root(mount->target));
-	}
-	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", folder);
-	if (folder >= 0 && umount2(link, MNT_DETACH) < 0 && status == 0)
-		status = -errno;
-	(void)unlinkat(root, ".text", AT_REMOVEDIR);
+		texts.folder = sg_fd_take(&folder);
 	return status;
+}
+
+static int close_texts(int root, struct sg_error *error)
+{
+	char link[48];
+	int status = 0;
+
+	if (texts.folder < 0)
+		return 0;
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", texts.folder);
+	if (umount2(link, MNT_DETACH) < 0)
+		status = -errno;
+	texts.folder = sg_fd_close(texts.folder);
+	(void)unlinkat(root, ".text", AT_REMOVEDIR);
+	return status < 0 ? sg_error_set_errno(error, status, "cannot take off the folder of texts") : 0;
+}
+
+static int cover_with_text(int root, const struct sg_mount *mount, struct sg_error *error)
+{
+	struct mount_attr sealed = {.attr_set = attributes(mount)};
+	SG_AUTO_FD int file = -1;
+	char name[16];
+	int status = open_texts(root, error);
+
+	(void)snprintf(name, sizeof(name), "%u", texts.count++);
+	if (status == 0)
+		status = write_text(texts.folder, name, mount);
+	if (status < 0)
+		return status;
+	file = open_tree(texts.folder, name, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (file < 0 || mount_setattr(file, "", AT_EMPTY_PATH, &sealed, sizeof(sealed)) < 0)
+		return -errno;
+	return attach_to(root, file, below_root(mount->target));
 }
 
 static int build_text(int root, struct sg_mount *mount, struct sg_error *error)
@@ -593,15 +626,19 @@ int sg_mount_build(struct sg_mount *mounts, size_t count, struct sg_error *error
 {
 	struct mount_attr read_only = {.attr_set = MOUNT_ATTR_RDONLY};
 	SG_AUTO_FD int root = make_root(error);
+	int status;
 
 	if (root < 0)
 		return root;
 	for (size_t i = 0; i < count; i++) {
-		int status = builders[mounts[i].kind](root, &mounts[i], error);
+		status = builders[mounts[i].kind](root, &mounts[i], error);
 
 		if (status < 0)
 			return status;
 	}
+	status = close_texts(root, error);
+	if (status < 0)
+		return status;
 	if (mount_setattr(root, "", AT_EMPTY_PATH, &read_only, sizeof(read_only)) < 0)
 		return sg_error_set_errno(error, -errno, "cannot make the skeleton read-only");
 	/* The new root is stacked on the old one: after the switch the old one lies on top of it, and goes. */

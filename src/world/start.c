@@ -263,7 +263,7 @@ static int collect(struct sg_world *world, int report_socket, struct sg_error *e
 	return status;
 }
 
-int sg_world_start(const struct sg_world_spec *spec, struct sg_world *ret, struct sg_error *error)
+int sg_world_begin(const struct sg_world_spec *spec, struct sg_world *ret, struct sg_error *error)
 {
 	SG_CLEANUP(sg_world_done) struct sg_world world = SG_WORLD_INIT;
 	int reports[2], keeper[2], one = 1, status;
@@ -288,9 +288,7 @@ int sg_world_start(const struct sg_world_spec *spec, struct sg_world *ret, struc
 	sg_fd_close(reports[1]);
 	sg_fd_close(keeper[1]);
 	world.keeper_socket = keeper[0];
-	if (status == 0)
-		status = collect(&world, reports[0], error);
-	sg_fd_close(reports[0]);
+	world.reports = reports[0];
 	if (status < 0)
 		return sg_error_set_errno(error, status, "cannot start the world");
 	*ret = world;
@@ -298,12 +296,20 @@ int sg_world_start(const struct sg_world_spec *spec, struct sg_world *ret, struc
 	return 0;
 }
 
+int sg_world_finish(struct sg_world *world, struct sg_error *error)
+{
+	int status = collect(world, world->reports, error);
+
+	world->reports = sg_fd_close(world->reports);
+	return status < 0 ? sg_error_set_errno(error, status, "cannot start the world") : 0;
+}
+
 void sg_world_done(struct sg_world *world)
 {
 	int *fds[] = {&world->first_pidfd,    &world->command_pidfd, &world->listener,
 		      &world->first_listener, &world->pty_master,    &world->mount_namespace,
 		      &world->group_namespace,
-		      &world->keeper_socket};
+		      &world->keeper_socket,  &world->reports};
 
 	for (size_t i = 0; i < SG_LOOPBACK_SOCKETS; i++)
 		world->sockets[i] = sg_fd_close(world->sockets[i]);

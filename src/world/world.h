@@ -29,7 +29,7 @@ struct sg_world_limit {
 	rlim_t value;
 };
 
-/* What to build. Everything is borrowed and must live until sg_world_start returns. */
+/* What to build. Everything is borrowed and must live until sg_world_finish returns. */
 struct sg_world_spec {
 	const struct sg_identity *identity;
 	struct sg_mount *mounts; /* in order (world/mount.h); `tree` descriptors are consumed */
@@ -75,6 +75,7 @@ struct sg_world {
 	int sockets[SG_LOOPBACK_SOCKETS]; /* of the world's network; -1: not made */
 	int mount_namespace; /* for setns(2); taken before the first process seals itself */
 	int group_namespace; /* of control groups; the keeper's as soon as the world stands, then -1 */
+	int reports;       /* what the first processes report, until the world stands */
 };
 
 #define SG_WORLD_INIT                                                                                                  \
@@ -86,7 +87,8 @@ struct sg_world {
 			   .pty_master = -1,                                                                           \
 			   .sockets = {-1, -1, -1, -1},                                                                \
 			   .mount_namespace = -1,                                                                      \
-			   .group_namespace = -1})
+			   .group_namespace = -1,                                                                     \
+			   .reports = -1})
 
 /*
  * The call number by which the first process speaks to the supervisor (arguments: enum sg_world_call, value). No kernel
@@ -102,11 +104,18 @@ enum sg_world_call {
 };
 
 /*
- * Builds the world and leaves its command waiting in its first execve. Called by a single-threaded process in the session's
- * user namespace with all capabilities there. Blocks until the world stands or failed, at most SG_WORLD_START_SECONDS.
- * Returns 0 and fills *ret (sg_world_done), or a negative errno value with context; then nothing is left running.
+ * Begins to build the world: the keeper and below it the first process go on by themselves, on another CPU if there is one, while
+ * the caller makes ready what it will need. Called by a single-threaded process in the session's user namespace with all
+ * capabilities there; what it opens from now on is not in the world's processes. Returns 0 and fills *ret (sg_world_done), or a
+ * negative errno value with context; then nothing is left running.
  */
-int sg_world_start(const struct sg_world_spec *spec, struct sg_world *ret, struct sg_error *error);
+int sg_world_begin(const struct sg_world_spec *spec, struct sg_world *ret, struct sg_error *error);
+
+/*
+ * Waits until the world stands, with its command waiting in its first execve and its first process sealed, or failed: at most
+ * SG_WORLD_START_SECONDS. Returns 0 or a negative errno value with context; then sg_world_done ends what is there.
+ */
+int sg_world_finish(struct sg_world *world, struct sg_error *error);
 
 enum { SG_WORLD_START_SECONDS = 20 };
 

@@ -965,8 +965,8 @@ static void test_match_cost(void **state)
 
 	(void)state;
 	print_message("match: %.0f ns with 10 rules, %.0f ns with 10000 rules\n", few, many);
-	/* A scan of the rules would be some 1000 times slower. */
-	assert_true(many < few * 25);
+	/* A scan of the rules would be some 1000 times slower; a busy machine takes our caches away meanwhile. */
+	assert_true(many < few * 150);
 }
 
 static void test_limits(void **state)
