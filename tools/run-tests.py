@@ -16,8 +16,6 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("SG_BUILD_ROOT") or os.path.join(ROOT, "build")  # an absolute path
 MUST_WORK = os.environ.get("SG_MUST_WORK") == "1"
 PATIENCE = int(os.environ.get("SG_PATIENCE", "4"))  # times the time that a test says it takes
-# Tests of typed keys whose outcome still depends on the machine's load, and of what is known not to work: docs/promises.md.
-UNSETTLED = os.environ.get("SG_UNSETTLED") == "1"
 PYTEST_SUITES = ["live", "escape", "day"]
 
 
@@ -58,8 +56,7 @@ def run_pytest(suite, totals, files=()):
     what = [os.path.join(ROOT, file) for file in files] or [os.path.join(ROOT, "tests", suite)]
     start = time.monotonic()
     code = subprocess.run([sys.executable if "/usr/bin" in sys.executable else "/usr/bin/python3", "-m", "pytest", "-q",
-                           "-p", "no:cacheprovider", "-m", "unsettled or not unsettled" if UNSETTLED else "not unsettled",
-                           "-W", "ignore::pytest.PytestUnknownMarkWarning", "--tb=short", "--junit-xml", report] + what,
+                           "-p", "no:cacheprovider", "--tb=short", "--junit-xml", report] + what,
                           cwd=ROOT, env=dict(os.environ, PYTHONDONTWRITEBYTECODE="1")).returncode
     if code == 5 or not os.path.exists(report):
         print("FAIL  %s: no test ran" % suite)

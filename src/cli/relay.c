@@ -242,7 +242,7 @@ static int wait_for_events(struct sg_relay_state *state, struct pollfd polls[POL
 
 void sg_relay_flush(struct sg_relay_state *state)
 {
-	static const enum relay_channel outputs[] = {CHANNEL_STDOUT, CHANNEL_STDERR, CHANNEL_SCREEN};
+	static const enum relay_channel outputs[] = {CHANNEL_SCREEN, CHANNEL_STDOUT, CHANNEL_STDERR};
 
 	for (size_t i = 0; i < SG_ARRAY_SIZE(outputs); i++) {
 		struct sg_channel *channel = &state->channels[outputs[i]];
@@ -269,8 +269,12 @@ static bool is_delivered(const struct sg_relay_state *state)
 
 static int run(struct sg_relay_state *state)
 {
+	/* The screen before the pipes: what is typed was echoed there before a program could answer it elsewhere. */
+	static const enum relay_channel order[] = {CHANNEL_KEYS, CHANNEL_SCREEN, CHANNEL_STDIN, CHANNEL_STDOUT,
+						   CHANNEL_STDERR};
 	struct pollfd polls[POLLS];
 
+	_Static_assert(SG_ARRAY_SIZE(order) == CHANNEL_COUNT, "each channel is stepped");
 	while (state->phase != PHASE_ENDED) {
 		int r;
 
@@ -279,9 +283,9 @@ static int run(struct sg_relay_state *state)
 		if (r < 0)
 			return r;
 		/* Streams first: what poll said of them is about the descriptors that they have now. */
-		for (int i = 0; i < CHANNEL_COUNT; i++)
-			sg_channel_step(&state->channels[i], &polls[2 + 2 * i], &polls[3 + 2 * i],
-					state->now_ns);
+		for (size_t n = 0; n < SG_ARRAY_SIZE(order); n++)
+			sg_channel_step(&state->channels[order[n]], &polls[2 + 2 * order[n]],
+					&polls[3 + 2 * order[n]], state->now_ns);
 		if (state->master >= 0 && state->phase == PHASE_RUNNING &&
 		    (!state->channels[CHANNEL_KEYS].open || !state->channels[CHANNEL_SCREEN].open))
 			close_pty(state);

@@ -72,47 +72,52 @@ class Terminal:
             more = self._read(0.2)
 
     def foreground(self):
-        """What is in the foreground of any terminal below: (pid, state) of each process. (`tpgid` is of the process's own
-        terminal: the world's within a world.)"""
-        parents, found = {}, []
+        """{pid: state} of what is in the foreground: of this terminal, and of terminals that programs in the foreground have
+        made below it. (`tpgid` of /proc/PID/stat is of the process's own terminal: the world's within a world.)"""
+        table = {}
         for name in filter(str.isdigit, os.listdir("/proc")):
             try:
                 with open("/proc/%s/stat" % name, "rb") as f:
-                    fields = f.read().rsplit(b")", 1)[1].split()
+                    state, parent, group, session, terminal, foreground = f.read().rsplit(b")", 1)[1].split()[:6]
             except OSError:
                 continue
-            state, parent, group, terminal, foreground = fields[0], int(fields[1]), int(fields[2]), int(fields[4]), int(fields[5])
-            parents[int(name)] = parent
-            if terminal != 0 and group == foreground:
-                found.append((int(name), state.decode()))
-        below = []
-        for pid, state in found:
-            at = pid
-            while at not in (0, 1, self.pid):
-                at = parents.get(at, 0)
-            if at == self.pid:
-                below.append((pid, state))
-        return below
+            # A terminal is told by its session: each world numbers its own terminals from 0.
+            table[int(name)] = (state.decode(), int(parent), terminal != b"0" and int(session), terminal != b"0" and group == foreground)
+        return {pid: row[0] for pid, row in table.items() if self._is_in_front(table, pid)}
+
+    def _is_in_front(self, table, pid):
+        at, terminal, in_front = pid, table[pid][2], table[pid][3]
+        while in_front and at != self.pid:
+            at = table[at][1]
+            if at not in table:
+                return False
+            if table[at][2] not in (False, terminal):  # what made the terminal must be in the foreground of its own
+                terminal, in_front = table[at][2:]
+        return in_front
 
     def idle(self, timeout=TIMEOUT):
-        """Waits until every process in the foreground sleeps: a program that has shown its prompt has then set its terminal
-        up and waits for keys. (Between the prompt and that some programs lose a signal, or throw away what is typed.)"""
+        """Waits until everything in the foreground sleeps: a program that has shown its prompt has then set its terminal up and
+        waits for keys, and a job that was brought forward has been continued. Before that many programs, with ShellGuard and
+        without it, lose a signal or a change of the window, and what is typed is echoed in the modes of the last one."""
         deadline = time.monotonic() + timeout
         while True:
             states = self.foreground()
-            if states and all(state == "S" for _, state in states):
+            if states and set(states.values()) <= set("SZ"):
                 return
             if time.monotonic() > deadline:
                 raise AssertionError("what is in the foreground does not come to rest: %r; the screen:\n%s" % (states, self.text[-2000:]))
             self._read(0.01)
 
     def send(self, text):
+        """Types when the programs in the foreground wait, as a person does."""
+        self.idle()
         os.write(self.master, text.encode())
 
     def line(self, text):
         self.send(text + "\r")
 
     def resize(self, rows, columns):
+        self.idle()
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def wait(self, timeout=TIMEOUT):

@@ -83,10 +83,8 @@ def test_psql_at_a_terminal(database, both_ways):
         t.expect(r"day=# $")
         t.line("select g from generate_series(1, 5000) g;")
         t.expect(r"^:$")
-        t.idle()
         t.send("G")
         t.expect(r"\(5000 rows\)")
-        t.idle()
         t.send("q")
         t.expect(r"day=# $")
         t.line("\\! echo shell $((20 + 3))")
@@ -243,3 +241,66 @@ def test_tls_by_name(day, town):
     assert re.search(r"^shellguard: curl may not connect to tcp:%s:8443: no rule allows this address" % FAR, seen, re.M), seen
     offline = day.inside("curl -sS --cacert authority.pem https://web.test/a; curl -sS --cacert authority.pem https://%s/" % FAR, profile="offline")
     assert offline.stdout == "" and "AF_INET" in offline.refusals("socket")[0]["named"], offline.records
+
+
+FETCHERS = [
+    ("node", "fetch.mjs", """import http from 'node:http'; import dns from 'node:dns/promises';
+const url = process.argv[2];
+console.log((await dns.lookup('web.test')).address);
+console.log(await (await fetch(url, {method: 'POST', body: 'x'.repeat(50000)})).text());
+http.get(url, r => r.on('data', d => process.stdout.write(d)));
+""", "node fetch.mjs %s"),
+    ("go", "fetch.go", """package main
+
+import ("fmt"; "io"; "net"; "net/http"; "os"; "strings")
+
+func main() {
+	addresses, err := net.LookupHost("web.test")
+	fmt.Println(addresses, err)
+	for i := 0; i < 2; i++ {
+		answer, err := http.Post(os.Args[1], "text/plain", strings.NewReader(strings.Repeat("x", 50000)))
+		if err != nil { fmt.Fprintln(os.Stderr, err); os.Exit(1) }
+		io.Copy(os.Stdout, answer.Body)
+	}
+}
+""", "GO111MODULE=off go build -o fetch fetch.go && ./fetch %s"),
+    ("javac", "Fetch.java", """import java.net.*; import java.net.http.*;
+public class Fetch {
+  public static void main(String[] a) throws Exception {
+    System.out.println(InetAddress.getByName("web.test").getHostAddress());
+    HttpRequest request = HttpRequest.newBuilder(URI.create(a[0])).POST(HttpRequest.BodyPublishers.ofString("x".repeat(50000))).build();
+    System.out.print(HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofString()).body());
+    System.out.print(new String(new URL(a[0]).openStream().readAllBytes()));
+  }
+}
+""", "javac Fetch.java && java -cp . Fetch %s"),
+    ("perl", "fetch.pl", """use Socket; use IO::Socket::INET; use HTTP::Tiny;
+print inet_ntoa(inet_aton('web.test')), "\\n";
+my $answer = HTTP::Tiny->new->post($ARGV[0], {content => 'x' x 50000});
+print $answer->{content}; exit($answer->{success} ? 0 : 1);
+""", "perl fetch.pl %s"),
+    ("python3", "get.py", """import asyncio, socket, sys, urllib.request, urllib.parse
+print(socket.gethostbyname("web.test"))
+print(urllib.request.urlopen(sys.argv[1], data=b"x" * 50000).read().decode(), end="")
+async def get(url):
+    reader, writer = await asyncio.open_connection(url.hostname, url.port or 80)
+    writer.write(b"GET %s HTTP/1.0\\r\\n\\r\\n" % url.path.encode()); print((await reader.read()).decode().split("\\r\\n\\r\\n")[1], end="")
+asyncio.run(get(urllib.parse.urlsplit(sys.argv[1])))
+""", "/usr/bin/python3 get.py %s"),
+]
+
+
+@pytest.mark.parametrize("program, name, text, command", FETCHERS, ids=[row[0] for row in FETCHERS])
+def test_languages_by_name(day, town, program, name, text, command):
+    """Each language's own resolver and client: a name, what is sent and what comes back; then a port that no rule names."""
+    need(program)
+    town.web()
+    day.file(name, text)
+    done = day.both(command % "http://web.test/page", timeout=300)
+    assert done.status == 0 and FAR in done.stdout and "took 50000 bytes" in done.stdout, done.stdout + done.stderr
+    assert [r for r in done.refusals() if r["operation"] in ("connect to", "look up")] == [], done.refusals()
+    assert done.of("grant", operation="connect to", object="tcp:%s:80" % FAR)
+    command = command.split(" && ")[-1]
+    twin = day.inside(command % "http://web.test:8443/page", timeout=120)
+    assert twin.status != 0 and "took" not in twin.stdout, twin.stdout
+    assert twin.refusals("tcp:%s:8443" % FAR)[0]["reason"].startswith("no rule allows this address"), twin.records

@@ -50,7 +50,6 @@ def test_nano(day, both_ways):
     assert day.read("note") == "remember\n"
 
 
-@pytest.mark.unsettled
 def test_less(day, both_ways):
     need("less")
     day.file("long", "".join("line %d\n" % i for i in range(1, 2001)))
@@ -136,7 +135,6 @@ def test_python(day):
     assert twin.stderr.count("Error") >= 2
 
 
-@pytest.mark.unsettled
 def test_tmux(day):
     need("tmux")
     if day.inside("tmux -L try new -d true").status != 0:
@@ -194,7 +192,6 @@ def test_find_everything(day):
     assert not [n for n in names if n.endswith("/diary") or n.startswith(("/srv", "/var/lib", "/boot", "/work"))]
 
 
-@pytest.mark.unsettled
 def test_interrupted_build(day):
     """Ctrl-C on a build ends all of it, and the shell goes on."""
     need("make")
