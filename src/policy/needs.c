@@ -238,10 +238,14 @@ static bool find_value(const struct sg_policy *policy, const struct sg_syscall *
 {
 	const unsigned int number = call->number;
 
-	if (number == SYS_socket)
-		return find_socket(arguments, ret);
-	if (number == SYS_setsockopt)
-		return find_option(arguments, ret);
+	/* What a list leaves out no flag gives, whichever gives the call. */
+	*ret = (struct value_need){SG_FLAG_NONE_, NULL, NULL};
+	if (number == SYS_socket && !find_socket(arguments, ret))
+		ret->reason = "a world has no sockets of this family, type and protocol";
+	else if (number == SYS_setsockopt && !find_option(arguments, ret))
+		ret->reason = "a world has no such option of sockets";
+	if (number == SYS_socket || number == SYS_setsockopt)
+		return true;
 	for (int table = 0; table < SG_VALUE_TABLES_; table++) {
 		const struct sg_value_list *list = sg_value_list((enum sg_value_table)table);
 		const struct sg_value *value;
@@ -250,8 +254,9 @@ static bool find_value(const struct sg_policy *policy, const struct sg_syscall *
 			continue;
 		value = sg_value_find((enum sg_value_table)table, (uint32_t)arguments[list->argument]);
 		if (value == NULL)
-			return false;
-		*ret = (struct value_need){value->flag, value->name, value->reason};
+			ret->reason = "a world does not have this request";
+		else
+			*ret = (struct value_need){value->flag, value->name, value->reason};
 		return true;
 	}
 	return find_check(policy, call, arguments, ret);

@@ -98,7 +98,8 @@ int sg_propose(const struct sg_refusal *refusal, struct sg_proposal *ret)
 	} else if (network_key(refusal->operation) != NULL) {
 		if (is_address(refusal->object) || refusal->object[0] == '/')
 			propose_address(refusal, network_key(refusal->operation), ret);
-	} else if (refusal->object[0] == '/') {
+	} else if (refusal->object[0] == '/' && strcmp(refusal->operation, "make the symbolic link") != 0) {
+		/* No symbolic link is made under a name that a rule spells out, as a proposal would. */
 		propose_file(refusal, ret);
 	}
 	return sg_buffer_status(&ret->value);

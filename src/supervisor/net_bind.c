@@ -110,6 +110,23 @@ static int bind_own(const struct sg_network *network, const struct sg_net_socket
 	return bind(socket->fd, (const struct sockaddr *)&raw, length) < 0 ? -errno : 0;
 }
 
+/*
+ * The world's own network has a loopback and nothing else: an address that it does not have is one of the host's or nobody's,
+ * and that a rule is missing is the better word for it.
+ */
+static void answer_own(struct sg_request *request, const struct sg_net_socket *socket, const struct sg_address *address)
+{
+	static const struct sg_decision missing = {.verdict = SG_VERDICT_DENY,
+						   .error = EADDRNOTAVAIL,
+						   .reason = "no rule allows listening on this address of the host"};
+	int status = bind_own(request->supervisor->network, socket, address);
+
+	if (status == -EADDRNOTAVAIL)
+		sg_net_refuse(request, &missing, address);
+	else
+		answer(request, status);
+}
+
 static void bind_internet(struct sg_request *request, const struct sg_net_socket *socket,
 			  const struct sg_address *address)
 {
@@ -131,7 +148,7 @@ static void bind_internet(struct sg_request *request, const struct sg_net_socket
 	else if (where == SG_NET_OUTSIDE && !socket->outside)
 		answer(request, give_bound(request, socket, address, -1));
 	else
-		answer(request, bind_own(network, socket, address));
+		answer_own(request, socket, address);
 }
 
 static void bind_raw(struct sg_request *request, const struct sg_net_socket *socket,

@@ -188,6 +188,13 @@ static void test_need_of_arguments(void **state)
 		{SYS_ioctl, {1, 0x5402}, SG_NEED_FLAG, "the flag \"tty\" gives it"},
 		{SYS_ioctl, {1, 0x5412}, SG_NEED_NEVER, NULL},
 		{SYS_seccomp, {1, 1U << 3}, SG_NEED_UNKNOWN, "not with these arguments"},
+		{SYS_socket,
+		 {AF_VSOCK, SOCK_STREAM},
+		 SG_NEED_NEVER,
+		 "no flag gives it: a world has no sockets of this family, type and protocol"},
+		{SYS_socket, {AF_INET, SOCK_SEQPACKET}, SG_NEED_NEVER, NULL},
+		{SYS_setsockopt, {3, 0xffff, 1}, SG_NEED_NEVER, NULL},
+		{SYS_ioctl, {1, 0xdead}, SG_NEED_NEVER, NULL},
 	};
 
 	(void)state;
