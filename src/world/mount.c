@@ -523,8 +523,9 @@ static int write_text(int folder, const char *name, const struct sg_mount *mount
 /*
  * A text in the place of a file of a mounted tree. The files lie in one tmpfs, which is attached to the skeleton only while the
  * world is built: a clone of a single file keeps the name that it has in it, so that the mount has one in the world. What is
- * mounted is the one read-only file; the folder that it lies in with the others is in no mount of the world. Owned by
- * the process that builds, which has one thread.
+ * mounted is the one read-only file; the folder that it lies in with the others is in no mount of the world. (It must not be
+ * stacked on "/" to go with the host's root: of what lies stacked there, only the uppermost mount goes at the end.) Owned
+ * by the process that builds, which has one thread.
  */
 static struct {
 	int folder;

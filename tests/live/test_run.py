@@ -51,6 +51,16 @@ def test_nothing_else_exists(sg):
         assert name not in seen.stdout.splitlines(), name
 
 
+def test_no_mount_of_the_host_is_left(sg):
+    """Below its root, in the kernel's own list: a root of the host under the world's is shown by no look-up."""
+    mounts = [line.split() for line in sg.shell(BASE, "cat /proc/self/mountinfo").stdout.splitlines()]
+    known = {mount[0] for mount in mounts}
+    assert [mount[4] for mount in mounts if mount[1] not in known] == ["/"]
+    assert [mount[4] for mount in mounts].count("/") == 1
+    own = ("/dev/", "/etc", "/proc", "/usr", "/bin", "/sbin", "/lib", "/sys/devices/system/cpu/", "/var/tmp", "/tmp")
+    assert not [mount[4] for mount in mounts if mount[4] != "/" and not mount[4].startswith(own)]
+
+
 def test_read_only(sg):
     done = sg.shell(BASE, "echo x > /usr/made; echo x > /etc/made; mkdir /made; echo x > /tmp/made && cat /tmp/made")
     assert done.stdout == "x\n"
