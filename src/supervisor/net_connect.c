@@ -97,12 +97,19 @@ static int connect_now(const struct sg_net_socket *socket, const struct sockaddr
 	return status == -EINTR ? (socket->domain == AF_UNIX ? -EAGAIN : -EINPROGRESS) : status;
 }
 
-static int pending_error(int fd)
+/*
+ * What became of a connection that was waited for: asked by connect(2) once more, to the same decided address, as SO_ERROR would
+ * leave the socket in between (SS_CONNECTING, whose next connect fails with ECONNABORTED; the caller's own call leaves one that can
+ * be connected anew). A sibling that dissolved it meanwhile has this connection started again, by the same decision: a cut ends
+ * what waits. Returns 0, -EINPROGRESS to wait on, or another negative errno value.
+ */
+static int connect_end(const struct sg_net_socket *socket, const struct sockaddr *address, socklen_t length)
 {
-	int error = 0;
-	socklen_t size = sizeof(error);
+	int status = connect_now(socket, address, length, false);
 
-	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 ? -errno : -error;
+	if (status == -EISCONN) /* a sibling asked too */
+		return 0;
+	return status == -EALREADY ? -EINPROGRESS : status;
 }
 
 /* The connection is made, or (with `answer`) goes on without the caller: the socket is the caller's now. */
@@ -141,7 +148,9 @@ static int proceed(struct sg_request *request, void *data, int interrupted)
 		return 0;
 	}
 	if (connecting->under_way) {
-		status = pending_error(own.fd);
+		status = connect_end(&own, (const struct sockaddr *)&connecting->address, connecting->length);
+		if (status == -EINPROGRESS)
+			return 1;
 	} else {
 		status = connect_now(&own, (const struct sockaddr *)&connecting->address, connecting->length,
 				     !socket->nonblocking);

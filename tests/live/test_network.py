@@ -11,6 +11,8 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
+from pathlib import Path
 
 import pytest
 
@@ -505,6 +507,43 @@ sys.stdout.flush(); os._exit(0)
     for s in held:
         s.close()
     assert done.stdout.split() == ["host"] * 20 + ["True", "EINPROGRESS", "True", "EINTR", "True"], (done.status, done.stdout, done.stderr)
+
+
+def test_a_socket_whose_connect_failed_late(sg):
+    """What failed after a wait can be connected again, and fails for its own reason again: to outside, and on the own loopback."""
+    full = socket.socket()
+    full.bind(("127.0.0.1", 0))
+    full.listen(0)
+    held = socket.create_connection(full.getsockname())
+    port, begun = full.getsockname()[1], re.compile(":%04X 02 " % full.getsockname()[1])
+
+    def shut():
+        deadline = time.monotonic() + 20
+        while not begun.search(Path("/proc/net/tcp").read_text()) and time.monotonic() < deadline:  # until somebody is in SYN_SENT
+            time.sleep(0.01)
+        full.shutdown(socket.SHUT_RDWR)
+        full.close()
+
+    shutting = threading.Thread(target=shut)
+    shutting.start()
+    script = """
+if sys.argv[1] == "own":
+    l = socket(); l.bind(("127.0.0.1", 0)); l.listen(0); address = l.getsockname(); held = socket(); held.connect(address)
+    threading.Timer(0.4, lambda: (l.shutdown(SHUT_RDWR), l.close())).start()
+else:
+    address = ("127.0.0.1", int(sys.argv[1]))
+s = socket()
+start = time.monotonic(); print(attempt(s.connect, address), time.monotonic() - start > 0.3)  # its first packet was dropped
+print(attempt(s.connect, address), s.getsockopt(SOL_SOCKET, SO_ERROR))
+l = socket(); l.bind(address); l.listen(1)
+if sys.argv[1] == "own": print(attempt(s.connect, address), l.accept()[0].sendall(b"anew"), s.recv(4).decode())
+"""
+    outside = python(sg, profile(sg, allow("tcp:127.0.0.1:%d" % port)), script, port)
+    held.close()
+    shutting.join()
+    assert outside.stdout.split() == ["ECONNREFUSED", "True", "ECONNREFUSED", "0"], (outside.stdout, outside.stderr)
+    own = python(sg, profile(sg, allow("tcp:127.0.0.1:1")), script, "own")
+    assert own.stdout.split() == ["ECONNREFUSED", "True", "ECONNREFUSED", "0", "None", "None", "anew"], (own.stdout, own.stderr)
 
 
 def test_a_full_unix_listener(sg):
