@@ -40,7 +40,7 @@
 enum {
 	ENTRIES_MAX = SG_WORLD_ENTRIES_MAX,
 	HELD_MAX = 2 + SG_WORLD_ENTRIES_MAX,
-	LOWEST_OWN = 1000,
+	LOWEST_OWN = 900,
 	GROUP_LOST = -2
 };
 
@@ -138,8 +138,14 @@ static void enter(struct keeper *keeper, const struct sg_enter_request *request,
 		sg_init_report_failure(descriptors[0], &error);
 		return;
 	}
+	pidfd = sg_fd_move_above(pidfd, LOWEST_OWN);
+	if (pidfd < 0) { /* its end would not be seen */
+		(void)kill(pid, SIGKILL);
+		(void)waitpid(pid, NULL, 0);
+		return;
+	}
 	keeper->entries[keeper->entry_count].pid = pid;
-	keeper->entries[keeper->entry_count++].pidfd = sg_fd_move_above(pidfd, LOWEST_OWN);
+	keeper->entries[keeper->entry_count++].pidfd = pidfd;
 }
 
 /* One message of the supervisor. Returns false when there will be no more. */
@@ -314,8 +320,8 @@ void sg_keeper_run(const struct sg_world_spec *spec, int supervisor, int socket,
 	if (keeper.group > 0)
 		keeper.group = keep_group(keeper.group);
 	(void)close_range(0, LOWEST_OWN - 1, 0);
-	/* Without these nobody can enter: the world is not started, rather than found out later. */
-	if (open_spaces(&keeper) < 0 || sg_fd_send(keeper.socket, "", 1, NULL, 0) < 0) {
+	/* Without these nobody can enter, or ends would not be seen: the world is not started, rather than found out later. */
+	if (keeper.supervisor < 0 || keeper.socket < 0 || keeper.first_pidfd < 0 || open_spaces(&keeper) < 0 || sg_fd_send(keeper.socket, "", 1, NULL, 0) < 0) {
 		(void)kill(keeper.first, SIGKILL);
 		_exit(125);
 	}
