@@ -329,6 +329,17 @@ static int end_record(struct sg_supervisor *supervisor, int exit_status)
 	return status;
 }
 
+/* Of a command that was never executed, by the exit status that world/init.c gave it: a shell says it, so we do. */
+static void describe_not_started(const char *name, int status, char *text, size_t size)
+{
+	if (status == 126)
+		(void)snprintf(text, size, "%s may not be executed in this world, or is no program", name);
+	else if (strchr(name, '/') == NULL)
+		(void)snprintf(text, size, "%s: not found in this world, in no folder of its PATH", name);
+	else
+		(void)snprintf(text, size, "%s: not found in this world (or it is a script whose interpreter is not there)", name);
+}
+
 static void end(struct sg_session_spec *spec, struct sg_supervisor *supervisor, int status)
 {
 	const bool started = supervisor->command_started;
@@ -338,13 +349,15 @@ static void end(struct sg_session_spec *spec, struct sg_supervisor *supervisor, 
 	sg_world_done(&supervisor->world);
 	sg_entry_end_all(supervisor);
 	recorded = end_record(supervisor, status);
-	(void)snprintf(text, sizeof(text), "the record %s is not complete: %s", spec->log_path, sg_audit_words(recorded));
-	if (!started && supervisor->failure[0] != '\0')
-		send_control(spec->control, SG_CONTROL_FAILED, status, supervisor->failure, -1);
-	else if (recorded < 0)
+	if (recorded < 0) {
+		(void)snprintf(text, sizeof(text), "the record %s is not complete: %s", spec->log_path, sg_audit_words(recorded));
 		send_control(spec->control, SG_CONTROL_FAILED, 125, text, -1);
-	else
+	} else if (!started && (status == 126 || status == 127)) {
+		describe_not_started(spec->world.argv[0], status, text, sizeof(text));
+		send_control(spec->control, SG_CONTROL_FAILED, status, text, -1);
+	} else {
 		send_control(spec->control, SG_CONTROL_ENDED, status, "", -1);
+	}
 }
 
 void sg_session_run(struct sg_session_spec *spec)

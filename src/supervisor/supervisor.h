@@ -74,7 +74,6 @@ struct sg_supervisor {
 	bool sealed;                   /* the first process has sealed itself */
 	bool ended;
 	int exit_status;
-	char failure[256];             /* why the command could not be started */
 };
 
 /* One notified call while it is being handled. */

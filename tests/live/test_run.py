@@ -31,9 +31,14 @@ def test_exit_status_of_quick_commands(sg):
 
 
 def test_not_found_and_not_executable(sg):
-    assert sg.run(BASE, "no-such-program").status == 127
+    missing = sg.run(BASE, "no-such-program")
+    assert missing.status == 127 and missing.stderr == "shellguard: no-such-program: not found in this world, in no folder of its PATH\n"
+    path = sg.run(BASE, "/no/such/program")
+    assert path.status == 127 and "shellguard: /no/such/program: not found in this world" in path.stderr
+    own = sg.run(BASE, "/bin/sh", "-c", "exit 127")
+    assert own.status == 127 and own.stderr == ""
     refused = sg.run(BASE, "/etc/passwd")
-    assert refused.status == 126
+    assert refused.status == 126 and "shellguard: /etc/passwd may not be executed in this world" in refused.stderr
     assert refused.refusals("/etc/passwd")[0]["operation"] == "execute"
 
 
