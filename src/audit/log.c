@@ -235,16 +235,25 @@ const char *sg_log_state_name(enum sg_log_state state)
 	return names[state];
 }
 
+/* A file system that does not keep when a file was made tells when it was written last. */
+static int64_t made_ns(const struct statx *status)
+{
+	const struct statx_timestamp *time =
+		(status->stx_mask & STATX_BTIME) != 0 ? &status->stx_btime : &status->stx_mtime;
+
+	return time->tv_sec * INT64_C(1000000000) + time->tv_nsec;
+}
+
 /* Adds one log to the list; one that cannot be opened, or is no regular file, is passed over. */
 static int add_session(const char *folder, int parent, const char *name, struct sg_log_list *list)
 {
 	SG_AUTO_BUFFER struct sg_buffer path = SG_BUFFER_INIT;
 	SG_AUTO_FD int fd = openat(parent, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct sg_log_session session = {0}, *grown;
-	struct stat status;
+	struct statx status;
 
-	if (fd < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) ||
-	    sg_log_state(fd, &session.state) < 0)
+	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, &status) < 0 ||
+	    !S_ISREG(status.stx_mode) || sg_log_state(fd, &session.state) < 0)
 		return 0;
 	if (list->count >= SESSIONS_MAX)
 		return -E2BIG;
@@ -260,14 +269,23 @@ static int add_session(const char *folder, int parent, const char *name, struct 
 	session.path = sg_buffer_take(&path);
 	if (session.path == NULL)
 		return -ENOMEM;
-	session.size = (uint64_t)status.st_size;
+	session.size = status.stx_size;
+	session.made_ns = made_ns(&status);
 	list->items[list->count++] = session;
 	return 0;
 }
 
-static int by_id(const void *a, const void *b)
+/* By the second that the ids begin with; within it by the files, since the rest of an id is noise. */
+static int by_age(const void *a, const void *b)
 {
-	return strcmp(((const struct sg_log_session *)a)->id, ((const struct sg_log_session *)b)->id);
+	const struct sg_log_session *first = a, *second = b;
+	const int order = strncmp(first->id, second->id, strcspn(id_form, "-"));
+
+	if (order != 0)
+		return order;
+	if (first->made_ns != second->made_ns)
+		return first->made_ns < second->made_ns ? -1 : 1;
+	return strcmp(first->id, second->id);
 }
 
 static void close_folder(DIR **folder)
@@ -307,7 +325,7 @@ int sg_log_list(const char *folder, struct sg_log_list *ret_list, struct sg_erro
 			return sg_error_set_errno(error, result, "list %s", folder);
 	}
 	if (list.count > 1)
-		qsort(list.items, list.count, sizeof(list.items[0]), by_id);
+		qsort(list.items, list.count, sizeof(list.items[0]), by_age);
 	*ret_list = list;
 	list = (struct sg_log_list){0};
 	return 0;
