@@ -128,7 +128,7 @@ _shellguard()
 		;;
 	ps)
 		if [[ $cur == -* ]]; then
-			COMPREPLY=($(compgen -W "--help " -- "$cur"))
+			COMPREPLY=($(compgen -W "--json --help " -- "$cur"))
 		else
 			COMPREPLY=()
 		fi

@@ -76,6 +76,7 @@ complete -c shellguard -n __fish_use_subcommand -a profiles -d 'list the profile
 complete -c shellguard -n '__fish_seen_subcommand_from profiles' -l json -d 'as JSON, for programs'
 complete -c shellguard -n '__fish_seen_subcommand_from profiles' -l help -s h -d 'show this help'
 complete -c shellguard -n __fish_use_subcommand -a ps -d 'list the running sessions'
+complete -c shellguard -n '__fish_seen_subcommand_from ps' -l json -d 'as JSON, for programs'
 complete -c shellguard -n '__fish_seen_subcommand_from ps' -l help -s h -d 'show this help'
 complete -c shellguard -n __fish_use_subcommand -a enter -d 'run one more command in a running session\'s world'
 complete -c shellguard -n '__fish_seen_subcommand_from enter' -x -a '(__shellguard_running)'

@@ -114,6 +114,7 @@ _shellguard()
 		;;
 	ps)
 		_arguments -S \
+			'*--json[as JSON, for programs]' \
 			'*'{-h,--help}'[show this help]' \
 			'*:argument: '
 		;;

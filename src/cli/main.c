@@ -74,6 +74,10 @@ int main(int argc, char **argv)
 		(void)print_help(STDERR_FILENO);
 		return SG_EXIT_USAGE;
 	}
+	if (strcmp(argv[1], "help") == 0 && argc == 3 && sg_command_find(argv[2]) != NULL)
+		return sg_command_help(argv[2], STDOUT_FILENO) == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
+	if (strcmp(argv[1], "help") == 0 && argc == 3)
+		return complain_unknown(argv[2]);
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)
 		return print_help(STDOUT_FILENO) == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
 	if (strcmp(argv[1], "--version") == 0) {

@@ -211,13 +211,14 @@ static int complain_unknown(const char *command, const char *argument)
 	return -EINVAL;
 }
 
-static int add_profile(struct sg_options *options, const char *name)
+/* One value more of an option that may be given several times. */
+static int add(const char **values, size_t *count, size_t max, const char *what, const char *value)
 {
-	if (options->profile_count == SG_PROFILES_MAX) {
-		sg_complain("more than %d profiles", SG_PROFILES_MAX);
+	if (*count == max) {
+		sg_complain("more than %zu %s", max, what);
 		return -EINVAL;
 	}
-	options->profiles[options->profile_count++] = name;
+	values[(*count)++] = value;
 	return 0;
 }
 
@@ -229,10 +230,13 @@ static int apply(struct sg_options *options, const struct sg_option *option, con
 		bool *value;
 	} switches[] = {{"dry-run", &options->dry_run}, {"quiet", &options->quiet}, {"help", &options->help},
 			{"cost", &options->cost},       {"toml", &options->toml},   {"last", &options->last},
-			{"json", &options->json},       {"follow", &options->follow}};
+			{"json", &options->json},       {"follow", &options->follow},
+			{"network", &options->network}};
 
 	if (strcmp(option->name, "profile") == 0)
-		return add_profile(options, argument);
+		return add(options->profiles, &options->profile_count, SG_PROFILES_MAX, "profiles", argument);
+	if (strcmp(option->name, "keep") == 0)
+		return add(options->keeps, &options->keep_count, SG_KEEPS_MAX, "addresses to keep", argument);
 	if (strcmp(option->name, "record") == 0)
 		options->record = argument;
 	if (strcmp(option->name, "session") == 0)

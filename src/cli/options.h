@@ -3,7 +3,7 @@
 
 #include "cli/cli.h"
 
-enum { SG_PROFILES_MAX = 64 };
+enum { SG_PROFILES_MAX = 64, SG_KEEPS_MAX = 64 };
 
 struct sg_options {
 	const char *profiles[SG_PROFILES_MAX];
@@ -11,7 +11,9 @@ struct sg_options {
 	struct sg_buffer lines; /* the options that are lines of a profile, as TOML; empty: none */
 	const char *record;     /* file of the record, or NULL */
 	const char *session;    /* or NULL */
-	bool dry_run, quiet, help, cost, toml, last, json, follow;
+	const char *keeps[SG_KEEPS_MAX]; /* addresses */
+	size_t keep_count;
+	bool dry_run, quiet, help, cost, toml, last, json, follow, network;
 	char **command; /* run, enter: what follows, empty: the default command; else the arguments; NULL-terminated
 			 */
 };

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/help.h"
+#include "cli/options.h"
 #include "cli/sessions.h"
 #include "policy/addresspattern.h"
 #include "supervisor/door.h"
@@ -97,27 +98,22 @@ static void append_session(struct sg_buffer *out, const char *name, const char *
 	json_decref(json);
 }
 
-int sg_command_ps(int argc, char **argv)
+static int list(const struct sg_options *options)
 {
 	SG_CLEANUP(sg_sessions_done) struct sg_sessions sessions = {0};
 	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
 	struct sg_error error = SG_ERROR_INIT;
-	const bool json = argc == 2 && strcmp(argv[1], "--json") == 0;
 
-	if (argc > 1 && !json) {
-		const bool help = strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0;
-
-		(void)sg_command_help("ps", help ? STDOUT_FILENO : STDERR_FILENO);
-		return help ? SG_EXIT_OK : SG_EXIT_USAGE;
-	}
+	if (options->command[0] != NULL)
+		return sg_command_usage("ps");
 	if (sg_sessions_find(&sessions, &error) < 0) {
 		sg_complain("%s", error.text);
 		return SG_EXIT_FAILED;
 	}
-	if (!json && sessions.count > 0)
+	if (!options->json && sessions.count > 0)
 		sg_buffer_printf(&out, "%-26s %8s  %-16s %s\n", "SESSION", "PID", "PROFILE", "COMMAND");
 	for (size_t i = 0; i < sessions.count; i++) {
-		if (json)
+		if (options->json)
 			sg_buffer_append_text(&out, sessions.texts[i]);
 		else
 			append_session(&out, sessions.names[i], sessions.texts[i]);
@@ -213,25 +209,19 @@ static int cut_network(const char *path, const struct sg_door_message *message, 
 	return SG_EXIT_FAILED;
 }
 
-struct stopping {
-	bool network;
-	const char *session;
-	struct sg_door_message cut;
-};
-
 /* One more address to keep. Returns 0, or -EINVAL after saying what is wrong. */
-static int keep(struct stopping *stopping, const char *text)
+static int keep(struct sg_door_message *cut, const char *text)
 {
 	SG_AUTO_ADDRESSPATTERN struct sg_addresspattern pattern = {0};
 	struct sg_addresspattern_problem problem = {.message = "out of memory"};
-	const size_t used = strlen(stopping->cut.argument);
+	const size_t used = strlen(cut->argument);
 	int status = sg_addresspattern_parse(text, strlen(text), SG_ADDRESSPATTERN_ALLOW, &pattern, &problem);
 
 	if (status == 0 && (pattern.kind == SG_HOST_NAME || (pattern.protocols & SG_PROTOCOL_UNIX) != 0))
 		(void)snprintf(problem.message, sizeof(problem.message), "only IP addresses can be kept");
 	else if (status == 0 &&
-		 (size_t)snprintf(stopping->cut.argument + used, sizeof(stopping->cut.argument) - used,
-				  "%s\n", text) >= sizeof(stopping->cut.argument) - used)
+		 (size_t)snprintf(cut->argument + used, sizeof(cut->argument) - used, "%s\n", text) >=
+			 sizeof(cut->argument) - used)
 		(void)snprintf(problem.message, sizeof(problem.message), "too many addresses to keep");
 	else if (status == 0)
 		return 0;
@@ -239,51 +229,74 @@ static int keep(struct stopping *stopping, const char *text)
 	return -EINVAL;
 }
 
-/* Returns 0, or -EINVAL: wrong usage. */
-static int read_stop(int argc, char **argv, struct stopping *ret)
+/* The session that is meant, and the addresses to keep. Returns 0, or the exit status after saying what is wrong. */
+static int read_stop(const struct sg_options *options, struct sg_door_message *cut)
 {
-	*ret = (struct stopping){.cut = {.request = SG_DOOR_CUT}};
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--network") == 0)
-			ret->network = true;
-		else if (strcmp(argv[i], "--keep") == 0 && i + 1 < argc) {
-			if (keep(ret, argv[++i]) < 0)
-				return -EINVAL;
-		} else if (argv[i][0] == '-' || ret->session != NULL)
-			return -EINVAL;
-		else
-			ret->session = argv[i];
+	if (options->command[0] == NULL)
+		return sg_command_usage("stop");
+	if (options->command[1] != NULL) {
+		sg_complain("stop takes one SESSION, not also \"%s\"", options->command[1]);
+		return SG_EXIT_USAGE;
 	}
-	return ret->session == NULL || (!ret->network && ret->cut.argument[0] != '\0') ? -EINVAL : 0;
+	if (options->keep_count > 0 && !options->network) {
+		sg_complain("--keep goes with --network: a session that ends keeps nothing");
+		return SG_EXIT_USAGE;
+	}
+	for (size_t i = 0; i < options->keep_count; i++)
+		if (keep(cut, options->keeps[i]) < 0)
+			return SG_EXIT_USAGE;
+	return 0;
 }
 
-int sg_command_stop(int argc, char **argv)
+static int stop(const struct sg_options *options)
 {
 	const struct sg_door_message ask = {.request = SG_DOOR_SIGNAL, .value = SIGTERM}, end = {.request = SG_DOOR_KILL};
 	SG_CLEANUP(sg_sessions_done) struct sg_sessions sessions = {0};
+	struct sg_door_message cut = {.request = SG_DOOR_CUT};
 	struct sg_error error = SG_ERROR_INIT;
-	struct stopping stopping;
 	char path[4400];
-	int index;
+	int index, status = read_stop(options, &cut);
 
-	if (read_stop(argc, argv, &stopping) < 0) {
-		const bool help = argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
-
-		(void)sg_command_help("stop", help ? STDOUT_FILENO : STDERR_FILENO);
-		return help ? SG_EXIT_OK : SG_EXIT_USAGE;
-	}
+	if (status != 0)
+		return status;
 	if (sg_sessions_find(&sessions, &error) < 0) {
 		sg_complain("%s", error.text);
 		return SG_EXIT_FAILED;
 	}
-	index = sg_sessions_choose(&sessions, stopping.session);
+	index = sg_sessions_choose(&sessions, options->command[0]);
 	if (index < 0)
 		return SG_EXIT_NO;
 	sg_sessions_door(&sessions, (size_t)index, path, sizeof(path));
-	if (stopping.network)
-		return cut_network(path, &stopping.cut, sessions.names[index]);
+	if (options->network)
+		return cut_network(path, &cut, sessions.names[index]);
 	if (ask_and_wait(path, &ask) || ask_and_wait(path, &end))
 		return SG_EXIT_OK;
 	sg_complain("the session %s does not end", sessions.names[index]);
 	return SG_EXIT_FAILED;
+}
+
+/* Reads the options of `ps` or `stop`, and acts or helps. */
+static int command(int argc, char **argv, int (*act)(const struct sg_options *options))
+{
+	struct sg_options options = {0};
+	int status = SG_EXIT_USAGE;
+
+	if (sg_options_read(argc, argv, &options) == 0) {
+		if (options.help)
+			status = sg_command_help(argv[0], STDOUT_FILENO) == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
+		else
+			status = act(&options);
+	}
+	sg_options_done(&options);
+	return status;
+}
+
+int sg_command_ps(int argc, char **argv)
+{
+	return command(argc, argv, list);
+}
+
+int sg_command_stop(int argc, char **argv)
+{
+	return command(argc, argv, stop);
 }

@@ -51,8 +51,14 @@ def test_an_end_in_the_middle_of_executions(sg):
 def test_unknown_and_wrong_usage(sg):
     done = sg.cli("stop", "no-such-session")
     assert done.returncode == 1 and "shellguard ps" in done.stderr
-    assert sg.cli("stop").returncode == 2
-    assert sg.cli("ps", "--wrong").returncode == 2
+    for arguments, told in ((["stop"], "usage: shellguard stop"), (["stop", "a", "b"], "one SESSION, not also \"b\""),
+                            (["stop", "--netwrk", "a"], "did you mean --network?"), (["stop", "--keep", "tcp:10.0.0.1:1", "a"], "--keep goes with --network"),
+                            (["stop", "--network", "--keep", "foo", "a"], "--keep foo: a pattern is PROTOCOL"),
+                            (["stop", "--network", "--keep", "tcp:example.org:1", "a"], "only IP addresses"),
+                            (["ps", "--wrong"], "ps has no option --wrong"), (["ps", "x"], "usage: shellguard ps")):
+        done = sg.cli(*arguments)
+        assert done.returncode == 2 and told in done.stderr and len(done.stderr.splitlines()) <= 2 and done.stdout == "", done
+    assert "--json" in sg.cli("ps", "--help").stdout and sg.cli("stop", "-h").returncode == 0
 
 
 def test_the_door_is_not_in_the_world(sg):
