@@ -314,6 +314,29 @@ static int parse_unix(struct sg_pattern_parser *parser, size_t start)
 	return pattern->path ? 0 : -ENOMEM;
 }
 
+/* "https://example.org/there": the pattern that was meant. */
+static int refuse_url(struct sg_pattern_parser *parser, size_t end, const char *scheme, int port)
+{
+	const bool url = parser->length >= end + 3 && memcmp(parser->text + end, "://", 3) == 0;
+	const char *host = parser->text + end + 3;
+	const size_t left = url ? parser->length - end - 3 : 0;
+	size_t length = 0, digits = 0;
+
+	while (length < left && strchr("/?#:@", host[length]) == NULL) {
+		length++;
+	}
+	while (length + 1 + digits < left && host[length] == ':' && host[length + 1 + digits] >= '0' &&
+	       host[length + 1 + digits] <= '9') {
+		digits++;
+	}
+	sg_pattern_fail(parser, 0, url ? parser->length : end, "a pattern is PROTOCOL:HOST:PORTS; %s is tcp, port %d", scheme, port);
+	if (length == 0) {
+		return sg_pattern_suggest(parser, "tcp");
+	}
+	return digits > 0 ? sg_pattern_suggest(parser, "tcp:%.*s", (int)(length + 1 + digits), host)
+			  : sg_pattern_suggest(parser, "tcp:%.*s:%d", (int)length, host, port);
+}
+
 static int parse_protocol(struct sg_pattern_parser *parser, size_t *ret_end)
 {
 	const char *names[SG_ARRAY_SIZE(protocol_rows)], *near,
@@ -329,15 +352,11 @@ static int parse_protocol(struct sg_pattern_parser *parser, size_t *ret_end)
 			return 0;
 		}
 	}
-	if (sg_pattern_equals(parser->text, end, "http") || sg_pattern_equals(parser->text, end, "https")) {
-		sg_pattern_fail(parser, 0,
-				end + (parser->length >= end + 3 && memcmp(parser->text + end, "://", 3) == 0
-					       ? 3
-					       : 0),
-				"a pattern is PROTOCOL:HOST:PORTS; %s is tcp, port %d",
-				sg_pattern_equals(parser->text, end, "http") ? "http" : "https",
-				sg_pattern_equals(parser->text, end, "http") ? 80 : 443);
-		return sg_pattern_suggest(parser, "tcp:");
+	if (sg_pattern_equals(parser->text, end, "http")) {
+		return refuse_url(parser, end, "http", 80);
+	}
+	if (sg_pattern_equals(parser->text, end, "https")) {
+		return refuse_url(parser, end, "https", 443);
 	}
 	sg_pattern_fail(parser, 0, end,
 			colon ? "the protocol is tcp, udp, icmp, unix or *"
@@ -388,6 +407,25 @@ static int parse_icmp_end(struct sg_pattern_parser *parser, size_t end)
 		       : sg_pattern_fail(parser, end, parser->length - end, "icmp has no ports");
 }
 
+/* "tcp:8080", as other programs write a port to listen on: says that the host is missing. No host is made of digits alone. */
+static int check_host(struct sg_pattern_parser *parser, size_t start)
+{
+	const char *text = parser->text + start;
+	const size_t length = parser->length - start;
+
+	if (length == 0 || length > 5) {
+		return 0;
+	}
+	for (size_t i = 0; i < length; i++) {
+		if (text[i] < '0' || text[i] > '9') {
+			return 0;
+		}
+	}
+	sg_pattern_fail(parser, start, length, "the host is missing: a pattern is PROTOCOL:HOST:PORTS");
+	return sg_pattern_suggest(parser, "%s:%.*s", parser->use == SG_ADDRESSPATTERN_LISTEN ? "*" : "example.org", (int)length,
+				  text);
+}
+
 /* HOST and what follows it, from `start`. */
 static int parse_endpoint(struct sg_pattern_parser *parser, size_t start)
 {
@@ -399,6 +437,7 @@ static int parse_endpoint(struct sg_pattern_parser *parser, size_t start)
 		result = parse_bracketed(parser, start, &end);
 	} else {
 		result = check_bare_six(parser, start);
+		result = result != 0 ? result : check_host(parser, start);
 		colon = memchr(text + start, ':', parser->length - start);
 		end = colon ? (size_t)(colon - text) : parser->length;
 		result = result != 0 ? result : parse_host(parser, start, end - start);
