@@ -104,6 +104,48 @@ static void write_access(const struct sg_policy *policy, struct sg_matcher *name
 	sg_buffer_append_byte(out, '\n');
 }
 
+static bool is_granted(const struct sg_policy *policy, struct sg_matcher *names, const char *name)
+{
+	static const unsigned int accesses[] = {SG_ACCESS_READ, SG_ACCESS_WRITE, SG_ACCESS_EXECUTE};
+
+	for (size_t i = 0; i < SG_ARRAY_SIZE(accesses); i++) {
+		struct sg_decision decision;
+
+		sg_decide(policy, names, name, strlen(name), accesses[i], false, &decision);
+		if (decision.verdict == SG_VERDICT_ALLOW)
+			return true;
+	}
+	return false;
+}
+
+static void write_accesses(const struct sg_policy *policy, struct sg_matcher *names, const char *name, bool own,
+			   struct sg_buffer *out)
+{
+	const bool folder = name[strlen(name) - 1] == '/';
+
+	write_access(policy, names, name, SG_ACCESS_READ, folder ? "list" : "read", own, out);
+	write_access(policy, names, name, SG_ACCESS_WRITE, "write", own, out);
+	write_access(policy, names, name, SG_ACCESS_CHANGE, "change", own, out);
+	if (!folder)
+		write_access(policy, names, name, SG_ACCESS_EXECUTE, "execute", own, out);
+	sg_buffer_append_text(out, "\n(\"change\" is to make, remove or rename it, or to change its "
+				   "attributes. Its own mode and owner hold as well.)\n");
+}
+
+/* The world has no such name. A rule that would grant it names what this host does not have. */
+static void write_absent(const struct sg_policy *policy, struct sg_matcher *names, const char *name, bool exists,
+			 struct sg_buffer *out)
+{
+	if (exists || !is_granted(policy, names, name)) {
+		sg_buffer_append_text(out, "It is not there: no rule grants it or a folder that holds it. Whoever "
+					   "asks for it gets ENOENT (\"No such file or directory\").\n");
+		return;
+	}
+	sg_buffer_append_text(out, "It is not there: rules name it, and this host has neither it nor its folder. A "
+				   "world holds what is there when it begins: make the folder before. Then:\n\n");
+	write_accesses(policy, names, name, false, out);
+}
+
 static void write_answer(const struct sg_policy *policy, const struct sg_plan *plan, struct sg_matcher *names,
 			 const char *path, struct sg_buffer *out)
 {
@@ -124,24 +166,16 @@ static void write_answer(const struct sg_policy *policy, const struct sg_plan *p
 	sg_buffer_append_text(out, " under ");
 	sg_buffer_append_escaped(out, policy->name, strlen(policy->name));
 	sg_buffer_append_text(out, ":\n\n");
-	if (mount == NULL || (mount->kind == SG_MOUNT_FOLDER && strcmp(mount->target, "/") != 0)) {
-		sg_buffer_append_text(out, mount == NULL ? "It is not there: no rule grants it or a folder "
-							   "that holds it. Whoever asks for it gets ENOENT "
-							   "(\"No such file or directory\").\n"
-							 : "It is there as an empty folder on the way to "
-							   "what is granted: it may be passed through, and "
-							   "holds nothing else.\n");
+	if (mount == NULL && strcmp(name, "/") != 0) {
+		write_absent(policy, names, name, exists, out);
 		return;
 	}
-	write_access(policy, names, name, SG_ACCESS_READ, name[strlen(name) - 1] == '/' ? "list" : "read",
-		     is_own(mount), out);
-	write_access(policy, names, name, SG_ACCESS_WRITE, "write", is_own(mount), out);
-	write_access(policy, names, name, SG_ACCESS_CHANGE, "change", is_own(mount), out);
-	if (name[strlen(name) - 1] != '/')
-		write_access(policy, names, name, SG_ACCESS_EXECUTE, "execute", is_own(mount), out);
-	sg_buffer_append_text(out, "\n(\"change\" is to make, remove or rename it, or to change its "
-				   "attributes. Its own mode and owner hold as "
-				   "well.)\n");
+	if (mount == NULL || (mount->kind == SG_MOUNT_FOLDER && strcmp(mount->target, "/") != 0)) {
+		sg_buffer_append_text(out, "It is there as an empty folder on the way to what is granted: it may be "
+					   "passed through, and holds nothing else.\n");
+		return;
+	}
+	write_accesses(policy, names, name, is_own(mount), out);
 	if (!exists && !is_own(mount))
 		sg_buffer_append_text(out, "(It does not exist here now.)\n");
 }

@@ -264,6 +264,13 @@ static void quote_rule(struct why *why)
 
 /* --- the proposal --- */
 
+static bool is_name_server(const char *address)
+{
+	const char *port = strrchr(address, ':');
+
+	return port != NULL && strcmp(port, ":53") == 0;
+}
+
 static void write_line(struct why *why)
 {
 	const struct sg_proposal *proposal = &why->proposal;
@@ -288,6 +295,10 @@ static void write_line(struct why *why)
 		sg_buffer_append_text(out, "\n(It does not exist yet: each name in its folder is decided "
 					   "then, and only this one may "
 					   "be made.)\n");
+	if (strcmp(proposal->key, "Allow") == 0 && is_name_server(why->refusal.object))
+		sg_buffer_append_text(out, "\n(Port 53 is that of name servers. To look up names a profile has the "
+					   "flag \"dns\":\nthe session's own resolver, for the names that rules "
+					   "name.)\n");
 	if (strcmp(proposal->key, "Flags") == 0)
 		sg_buffer_printf(out, "\n(It may give more than this call: shellguard explain --flag %s)\n",
 				 proposal->value.data);

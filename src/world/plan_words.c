@@ -82,6 +82,30 @@ static size_t count_calls(const struct sg_plan *plan)
 	return count;
 }
 
+/*
+ * What a profile lets be written or executed, and this host does not have: made later, it is not in the world either. Of files that
+ * may be read profiles name many that a host need not have, and flags do of all.
+ */
+static void write_absent(const struct sg_plan *plan, struct sg_buffer *out)
+{
+	bool first = true;
+
+	for (size_t i = 0; i < plan->policy->rule_count; i++) {
+		const struct sg_rule *rule = &plan->policy->rules[i];
+
+		if (plan->placements[i] != SG_PLACED_ABSENT || rule->flag != NULL || rule->glob == NULL ||
+		    (rule->kind != SG_RULE_WRITE && rule->kind != SG_RULE_EXECUTE))
+			continue;
+		sg_buffer_append_text(out, first ? "  Not on this host, and so not in a world that begins now:\n" : "");
+		sg_buffer_append_text(out, "    ");
+		sg_words_rule(rule, out);
+		sg_buffer_append_text(out, " (");
+		sg_words_place(rule, false, out);
+		sg_buffer_append_text(out, ")\n");
+		first = false;
+	}
+}
+
 void sg_plan_explain(const struct sg_plan *plan, struct sg_buffer *out)
 {
 	size_t executable;
@@ -116,6 +140,7 @@ void sg_plan_explain(const struct sg_plan *plan, struct sg_buffer *out)
 	if (executable > 0)
 		sg_buffer_append_text(out, "    programs\teach start of a program, with its interpreters\n");
 	sg_buffer_append_text(out, "    addresses\teach address that is connected to, bound or sent to\n");
+	write_absent(plan, out);
 }
 
 /* --- cost --- */

@@ -282,6 +282,24 @@ def test_the_last_and_none(sg):
     assert status == 1 and "There is no refusal in" in text and "by the mount tree leaves no record" in " ".join(text.split())
 
 
+def test_a_path_that_a_rule_names_and_the_host_does_not_have(sg):
+    state = os.path.join(sg.work, "state")
+    profile = sg.profile(BASE.replace('Flags = ["tmp"]', 'ReadWrite = ["%s/**"]' % state))
+    text = " ".join(sg.cli("why", "-p", profile, state + "/a").stdout.split())
+    assert "It is not there: rules name it" in text and "make the folder before" in text and "no rule grants" not in text
+    assert re.search(r"write yes: by ReadWrite", text)
+    assert "no rule grants it" in " ".join(sg.cli("why", "-p", profile, os.path.join(sg.work, "other")).stdout.split())
+
+
+def test_a_name_server_is_told_from_other_addresses(sg):
+    script = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect((\"198.51.100.7\", %d))"
+    profile = sg.profile(BASE + '\n[Networking]\nFlags = ["loopback"]\n')
+    for port, told in ((53, True), (5353, False)):
+        done = sg.run(profile, "/usr/bin/python3", "-c", script % port)
+        text = why(sg, done.log)[1]
+        assert "udp:198.51.100.7:%d" % port in text and ('has the flag "dns"' in " ".join(text.split())) == told, text
+
+
 def test_path_is_answered_from_the_profile(sg):
     folder = tree(sg)
     profile = sg.profile(BASE.replace('Exec = ["/usr/**"]', 'ReadWrite = ["{0}/**"]\nExec = ["/usr/**"]\nDenyWrite = ["{0}/b.txt"]'
@@ -290,7 +308,8 @@ def test_path_is_answered_from_the_profile(sg):
             (folder + "/b.txt", "read +yes", "write +no: DenyWrite names it", "execute +no"),
             ("/usr/bin/env", "read +yes", "write +no: ReadOnly only", "execute +yes: by Exec"),
             ("/tmp/x", "read +yes: it is the world's own", "write +yes", "change +yes"),
-            ("/srv/elsewhere", "It is not there", "ENOENT", "")]
+            ("/", "an empty folder on the way", "", ""),
+            ("/srv/elsewhere", "It is not there: no rule grants it", "ENOENT", "")]
     for path, *patterns in rows:
         done = sg.cli("why", "-p", profile, path)
         text = " ".join(done.stdout.split())
