@@ -23,7 +23,7 @@ static const char *const sections[SG_SECTIONS] = {
 	[SG_SECTION_LABEL] = "A class of data or of reach, [Label.NAME].",
 	[SG_SECTION_WALLS] = "Labels that one world may never hold together.",
 	[SG_SECTION_PRIVILEGED] = "What the broker may do for the world.",
-	[SG_SECTION_TEST] = "Assertions about the profile.",
+	[SG_SECTION_TEST] = "Assertions about the profile. Only their form is checked: what they say is not compared with the profile yet.",
 	[SG_SECTION_ACTION] = "One action of the broker.",
 };
 

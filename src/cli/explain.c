@@ -35,16 +35,21 @@ static void append_section(const char *lines, const char *section, struct sg_buf
 	}
 }
 
-/* The options as a profile that a person would write: the profiles they stand beside are extended. */
+/* The options as a profile that a person would write: the profiles they stand beside are extended, also the one that `run`
+ * takes when none is named. */
 static void append_toml(const struct sg_options *options, struct sg_buffer *out)
 {
+	if (options->profile_count == 0 && options->lines.size == 0)
+		return;
 	if (options->lines.size > 0)
 		append_section(options->lines.data, "", out);
-	for (size_t i = 0; i < options->profile_count; i++) {
-		sg_buffer_append_text(out, i == 0 ? "Extends = [" : ", ");
+	sg_buffer_append_text(out, "Extends = [");
+	sg_toml_quote(out, options->profile_count == 0 ? "developer" : options->profiles[0]);
+	for (size_t i = 1; i < options->profile_count; i++) {
+		sg_buffer_append_text(out, ", ");
 		sg_toml_quote(out, options->profiles[i]);
 	}
-	sg_buffer_append_text(out, options->profile_count > 0 ? "]\n" : "");
+	sg_buffer_append_text(out, "]\n");
 	for (int section = 0; section < SG_SECTIONS && options->lines.size > 0; section++)
 		if (sg_section_infos[section].name[0] != '\0')
 			append_section(options->lines.data, sg_section_infos[section].name, out);

@@ -122,8 +122,25 @@ def test_options_become_a_profile(sg):
     same = [re.search(r"hash is (\w+)", sg.cli("explain", *arguments).stdout).group(1)
             for arguments in (["developer"] + options, [saved], options + ["-p", "developer"])]
     assert len(set(same)) == 1  # the command line and the profile made of it are one policy
+    alone = sg.cli("explain", "--toml", *options).stdout
+    assert alone == toml.stdout  # beside no profile they stand beside the one that `run` takes
+    assert sg.cli("explain", "--toml").stdout == ""
     shown = sg.cli("explain", "developer", *options).stdout
     assert "These options as a profile (NAME.toml):" in shown and toml.stdout in shown
+
+
+def test_what_this_host_does_not_have(sg):
+    missing = os.path.join(sg.cwd, "state")
+    profile = sg.profile(BASE.replace('Flags = ["tmp"]', 'ReadWrite = ["%s/**"]' % missing))
+    told = "Not on this host, and so not in a world that begins now:"
+    text = sg.cli("explain", profile).stdout
+    assert told in text and re.search(r'ReadWrite "%s/\*\*"\s+\(p\d+.toml:\d+:\d+\)' % re.escape(missing), text[text.index(told):])
+    assert sg.run(profile, "/bin/sh", "-c", "echo x > %s/a" % missing).status != 0
+    os.mkdir(missing)
+    if os.getuid() == 0:
+        os.chown(missing, sg.uid, sg.uid)
+    assert told not in sg.cli("explain", profile).stdout
+    assert sg.run(profile, "/bin/sh", "-c", "echo x > %s/a" % missing).status == 0
 
 
 def test_width(sg):
