@@ -163,20 +163,26 @@ static char *expand(struct sg_compiler *compiler, const struct sg_statement *sta
 	return taken;
 }
 
-/* A writable working directory must not be everything: not /, the home, or a folder above the home. */
-static void check_writable_cwd(struct sg_compiler *compiler, const struct sg_statement *statement)
+/*
+ * A writable working directory must not be everything: not /, the home, or a folder above the home. The glob goes: all that the
+ * profile says of the home lies in it, and would be complained of beside the one error that there is.
+ */
+static void check_writable_cwd(struct sg_compiler *compiler, const struct sg_statement *statement, struct sg_rule *rule)
 {
 	const char *cwd = compiler->variables->cwd, *home = compiler->variables->home;
 	size_t length = strlen(cwd);
 
 	if (strstr(statement->text, "${CWD}") == NULL)
 		return;
-	if (strcmp(cwd, "/") == 0 || (strncmp(home, cwd, length) == 0 && (home[length] == '/' || home[length] == '\0')))
-		sg_compile_complain(compiler, statement, "go to a folder below it first (mkdir work && cd work)",
-				    "%s would be writable as a whole: it is %s", cwd,
-				    strcmp(cwd, "/") == 0      ? "the root of the file system"
-				    : strcmp(cwd, home) == 0 ? "the home folder"
-							     : "a folder above the home folder");
+	if (strcmp(cwd, "/") != 0 && (strncmp(home, cwd, length) != 0 || (home[length] != '/' && home[length] != '\0')))
+		return;
+	sg_compile_complain(compiler, statement, "go to a folder below it first (mkdir work && cd work)",
+			    "%s would be writable as a whole: it is %s", cwd,
+			    strcmp(cwd, "/") == 0      ? "the root of the file system"
+			    : strcmp(cwd, home) == 0 ? "the home folder"
+						     : "a folder above the home folder");
+	sg_glob_free(rule->glob);
+	rule->glob = NULL;
 }
 
 static void parse_glob(struct sg_compiler *compiler, const struct sg_statement *statement, struct sg_rule *rule)
@@ -225,7 +231,7 @@ void sg_compile_statement(struct sg_compiler *compiler, enum sg_rule_kind kind, 
 	else if (what == SG_WHAT_ADDRESS && compiler->status == 0)
 		sg_compile_address(compiler, statement, rule);
 	if (kind == SG_RULE_WRITE)
-		check_writable_cwd(compiler, statement);
+		check_writable_cwd(compiler, statement, rule);
 }
 
 static int compare_rules(const void *left, const void *right)

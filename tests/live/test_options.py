@@ -109,6 +109,10 @@ def test_not_everything_is_the_working_directory(sg):
         done = subprocess.run(sg.command([sg.program, "run", "-p", sg.profile(BASE), "--rw", "${CWD}/**", "--", "/bin/true"]),
                               env=sg.environment(), cwd=place, capture_output=True, text=True)
         assert done.returncode == 125 and why in done.stderr and "mkdir work && cd work" in done.stderr, done.stderr
+        # ... and nothing else: what a profile says of the home lies in what was refused
+        shipped = subprocess.run(sg.command([sg.program, "run", "-p", "developer", "--", "/bin/true"]), env=sg.environment(), cwd=place,
+                                 capture_output=True, text=True)
+        assert shipped.returncode == 125 and why in shipped.stderr and shipped.stderr.count(": error: ") == 1, shipped.stderr
 
 
 BROKEN = """Nmae = "x"
