@@ -181,8 +181,8 @@ static int check(const struct sg_options *options)
 {
 	const struct sg_variables *variables = sg_variables_of_caller();
 	SG_AUTO_POLICY struct sg_policy *policy = NULL;
-	size_t count = 0;
-	char line[256];
+	size_t count = 0, executable;
+	char line[512];
 	int status;
 
 	while (options->command[count] != NULL)
@@ -196,7 +196,12 @@ static int check(const struct sg_options *options)
 	status = sg_load_policy((const char *const *)options->command, count, NULL, variables, &policy);
 	if (status != 0)
 		return status;
-	(void)snprintf(line, sizeof(line), "%.200s: no errors\n", policy->name);
+	(void)sg_policy_rules(policy, SG_RULE_EXECUTE, &executable);
+	(void)snprintf(line, sizeof(line), "%.200s: no errors\n%s", policy->name,
+		       sg_policy_has_flag(policy, "start") && executable > 0
+			       ? ""
+			       : "By itself it starts nothing: that takes Flags = [\"start\"] under [Runtime], and an Exec "
+				 "rule. Others can extend it.\n");
 	return sg_print(STDOUT_FILENO, line, strlen(line)) == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
 }
 

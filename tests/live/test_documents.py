@@ -82,6 +82,42 @@ def test_tables_for_the_documents(prefix):
     assert wrong.returncode == 2 and "usage: shellguard _document" in wrong.stderr
 
 
+def pages():
+    found = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True).stdout.split()
+    return found or [os.path.join(folder, name) for folder in (".", "docs") for name in os.listdir(os.path.join(ROOT, folder))
+                     if name.endswith(".md")]
+
+
+def anchor(heading):
+    return re.sub(r"[^\w -]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def test_links_lead_somewhere():
+    seen = 0
+    for page in pages():
+        with open(os.path.join(ROOT, page), encoding="utf-8") as f:
+            text = f.read()
+        for target, part in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)", text):
+            if "://" in target:
+                continue
+            path = os.path.join(ROOT, os.path.dirname(page), target) if target else os.path.join(ROOT, page)
+            assert os.path.exists(path), (page, target)
+            if part:
+                with open(path, encoding="utf-8") as f:
+                    assert part in [anchor(h) for h in re.findall(r"^#+ (.*)$", f.read(), re.M)], (page, target, part)
+            seen += 1
+    assert seen > 20
+
+
+def test_commands_that_the_documents_name_exist(prefix):
+    helped = subprocess.run([os.path.join(prefix, "bin", "shellguard"), "--help"], capture_output=True, text=True).stdout
+    commands = set(re.findall(r"^  (\w+) ", helped, re.M))
+    for page in pages():
+        with open(os.path.join(ROOT, page), encoding="utf-8") as f:
+            named = set(re.findall(r"(?:`|\$ )shellguard (\w+)", f.read()))
+        assert named - commands - {"_document", "help"} == set(), page
+
+
 @pytest.mark.parametrize("page", ["promises", "escapes", "architecture"])
 def test_the_tests_that_are_named_exist(page):
     with open(os.path.join(ROOT, "docs", page + ".md"), encoding="utf-8") as f:

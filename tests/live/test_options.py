@@ -149,6 +149,9 @@ SAID = [(1, 1, 'unknown key "Nmae"', 'did you mean "Name"?'), (3, 13, '"usr/**" 
 def test_every_error_in_one_go(sg):
     """Errors of the schema, of globs and addresses, of flags nothing uses: each with its place, its line and a suggestion."""
     path = sg.profile(BROKEN)
+    piece = sg.cli("check", sg.profile('[Filesystem]\nReadOnly = ["/etc/**"]\n'))
+    assert piece.returncode == 0 and "By itself it starts nothing" in piece.stdout
+    assert sg.cli("check", sg.profile(BASE)).stdout.count("\n") == 1
     done = sg.cli("check", path)
     assert done.returncode == 1 and done.stdout == ""
     parts = {tuple(int(n) for n in m.groups()[:2]): m.group(3) for m in
