@@ -217,16 +217,10 @@ static bool has_more(const struct sg_channel *channel, size_t count)
 	return channel->splices ? count >= channel->in.capacity : channel->end >= SG_CHANNEL_BUFFER / 2;
 }
 
-static bool has_pipe(const struct sg_channel *channel)
-{
-	return channel->in.kind == SG_CHANNEL_PIPE || channel->out.kind == SG_CHANNEL_PIPE;
-}
-
 /*
  * A writer of small pieces would wake us, and we the reader, for each of them, at a cost far above that of
  * moving it. Once bytes flow fast (a conversation of small messages does not), we look only so often, and
- * find much at once. Where the pipes cannot hold much (two pages each for a user at the limit for all pipes,
- * pipe(7)), both ends would sleep and be woken for every two pages: there we stay awake for a moment instead.
+ * find much at once.
  */
 static void account(struct sg_channel *channel, size_t count, uint64_t now_ns)
 {
@@ -241,14 +235,10 @@ static void account(struct sg_channel *channel, size_t count, uint64_t now_ns)
 		grow_end(&channel->in);
 		grow_end(&channel->out);
 	}
-	if (channel->finishing || !has_pipe(channel))
-		return;
-	if (!is_roomy(&channel->in) || !is_roomy(&channel->out)) {
-		if (channel->window_moved >= SG_CHANNEL_EAGER_AT)
-			channel->eager_until_ns = now_ns + SG_CHANNEL_EAGER_NS;
-	} else if (channel->window_moved >= SG_CHANNEL_REST_AT && !has_more(channel, count)) {
+	if (channel->window_moved >= SG_CHANNEL_REST_AT && !channel->finishing && !has_more(channel, count) &&
+	    is_roomy(&channel->in) && is_roomy(&channel->out) &&
+	    (channel->in.kind == SG_CHANNEL_PIPE || channel->out.kind == SG_CHANNEL_PIPE))
 		channel->rest_until_ns = now_ns + SG_CHANNEL_REST_NS;
-	}
 }
 
 static bool input_is_empty(const struct sg_channel *channel)

@@ -35,8 +35,6 @@ enum {
 	SG_CHANNEL_REST_NS = 200 * 1000, /* ...let so long pass, so that the next step has much to do again */
 	SG_CHANNEL_REST_CAPACITY =
 		256 * 1024, /* only where the pipes hold so much that nobody starves meanwhile */
-	SG_CHANNEL_EAGER_AT = 16 * 1024,  /* pipes that hold less: from so much within a window on... */
-	SG_CHANNEL_EAGER_NS = 100 * 1000, /* ...look for more so long before sleeping */
 };
 
 enum sg_channel_kind {
@@ -73,7 +71,6 @@ struct sg_channel {
 	bool finishing;  /* the writers are gone: an empty input is the end */
 	bool grown;
 	uint64_t rest_until_ns; /* 0, or no polling until then */
-	uint64_t eager_until_ns; /* until then poll, and let others run, rather than sleep */
 	uint64_t window_ns;     /* when the present window began */
 	uint64_t window_moved;  /* bytes in it */
 	uint64_t moved;         /* bytes that reached the output */

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -224,19 +223,9 @@ static bool looks_for_the_end(const struct sg_relay_state *state, const struct p
 	return false;
 }
 
-/* A direction whose pipes hold little has just moved much: see account() in channel.c. */
-static bool is_eager(const struct sg_relay_state *state)
-{
-	for (int i = 0; i < CHANNEL_COUNT; i++)
-		if (state->channels[i].open && state->channels[i].eager_until_ns > state->now_ns)
-			return true;
-	return false;
-}
-
 static int wait_for_events(struct sg_relay_state *state, struct pollfd polls[POLLS])
 {
-	const bool eager = is_eager(state);
-	uint64_t due = eager || looks_for_the_end(state, polls) ? state->now_ns : next_deadline(state);
+	uint64_t due = looks_for_the_end(state, polls) ? state->now_ns : next_deadline(state);
 	uint64_t wait = due > state->now_ns ? due - state->now_ns : 0;
 	struct timespec timeout = {.tv_sec = (time_t)(wait / 1000000000),
 				   .tv_nsec = (long)(wait % 1000000000)};
@@ -247,8 +236,6 @@ static int wait_for_events(struct sg_relay_state *state, struct pollfd polls[POL
 	if (r < 0)
 		for (int i = 0; i < POLLS; i++)
 			polls[i].revents = 0;
-	if (r == 0 && eager)
-		(void)sched_yield();
 	state->now_ns = sg_relay_clock();
 	return 0;
 }

@@ -37,7 +37,6 @@
 
 #include "base/attr.h"
 #include "base/fd.h"
-#include "cli/channel.h"
 #include "cli/notice.h"
 #include "cli/relay.h"
 #include "cli/stdio.h"
@@ -764,47 +763,6 @@ static void test_bulk(void **state)
 	assert_int_equal(wait_status(producer), 0);
 }
 
-/* Moves `size` bytes in steps of a page, each `step_ns` after the one before. Returns until when the channel does not sleep. */
-static uint64_t eager_after(int capacity, size_t size, uint64_t step_ns)
-{
-	static const char page[4096];
-	struct sg_channel channel;
-	struct pollfd polls[2];
-	uint64_t now_ns = 1000000000, until;
-	int in[2], out[2];
-	char got[sizeof(page)];
-
-	make_pipe(in);
-	make_pipe(out);
-	assert_true(fcntl(in[0], F_SETPIPE_SZ, capacity) >= capacity && fcntl(out[1], F_SETPIPE_SZ, capacity) >= capacity);
-	sg_channel_open(&channel, in[0], out[1]);
-	channel.grown = true; /* as where the kernel allows no more */
-	for (size_t done = 0; done < size; done += sizeof(page)) {
-		assert_int_equal(sg_fd_write_full(in[1], page, sizeof(page)), 0);
-		now_ns += step_ns;
-		channel.rest_until_ns = 0;
-		sg_channel_poll(&channel, &polls[0], &polls[1]);
-		assert_int_equal(poll(polls, 2, 1000), 1);
-		sg_channel_step(&channel, &polls[0], &polls[1], now_ns);
-		assert_int_equal(read(out[0], got, sizeof(got)), sizeof(got));
-	}
-	until = channel.eager_until_ns > now_ns ? channel.eager_until_ns - now_ns : 0;
-	sg_channel_done(&channel);
-	(void)close(in[1]);
-	(void)close(out[0]);
-	return until;
-}
-
-/* Where the pipes hold little and much flows, the relay stays awake for a moment; else it sleeps at once. */
-static void test_small_pipes(void **state)
-{
-	(void)state;
-	assert_int_equal(eager_after(8192, 64 * 1024, 1000), SG_CHANNEL_EAGER_NS);
-	assert_int_equal(eager_after(8192, 8192, 1000), 0);
-	assert_int_equal(eager_after(8192, 64 * 1024, SG_CHANNEL_WINDOW_NS), 0);
-	assert_int_equal(eager_after(SG_CHANNEL_PIPE_SIZE, 64 * 1024, 1000), 0);
-}
-
 static int temporary_file(const char *contents, int flags)
 {
 	char path[] = "/tmp/sg-relay-XXXXXX";
@@ -1370,7 +1328,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_command_closes_input),
 		cmocka_unit_test(test_slow_reader),
 		cmocka_unit_test(test_bulk),
-		cmocka_unit_test(test_small_pipes),
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_sockets),
 		cmocka_unit_test(test_output_error),
