@@ -217,6 +217,12 @@ static bool find_check(const struct sg_policy *policy, const struct sg_syscall *
 					   "a world may not make namespaces of its own"};
 		return true;
 	}
+	if (number == SYS_clone && (arguments[0] & (CLONE_THREAD | CLONE_FS)) == CLONE_FS &&
+	    sg_policy_has_flag(policy, sg_flag_name(SG_FLAG_FORK))) {
+		*ret = (struct value_need){SG_FLAG_NONE_, "CLONE_FS",
+					   "where a rule hides names, processes may not share a working directory"};
+		return true;
+	}
 	if (number == SYS_clone) {
 		const bool thread = (arguments[0] & CLONE_THREAD) != 0;
 

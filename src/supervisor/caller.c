@@ -128,6 +128,41 @@ int sg_caller_status(struct sg_caller *caller)
 	return 0;
 }
 
+/* A set of capabilities in the status file below `folder`. Returns false if it cannot be read. */
+static bool read_capabilities(int folder, const char *path, const char *name, long *ret)
+{
+	char text[STATUS_MAX];
+	SG_AUTO_FD int fd = openat(folder, path, O_RDONLY | O_CLOEXEC);
+	ssize_t size = fd < 0 ? -1 : sg_fd_read_full(fd, text, sizeof(text) - 1);
+
+	if (size < 0)
+		return false;
+	text[size] = '\0';
+	return find_number(text, name, 0, 16, ret);
+}
+
+bool sg_caller_may_examine(struct sg_caller *caller, int root, const char *name)
+{
+	char path[96], own[32];
+	int process = 0, thread = 0, threads;
+	long theirs, ours;
+
+	if (sscanf(name, "/proc/%d", &process) != 1)
+		return true;
+	if (sg_caller_status(caller) < 0)
+		return false;
+	if (process == caller->inner_pid)
+		return true;
+	threads = sscanf(name, "/proc/%*d/task/%d", &thread);
+	if (threads == 1)
+		(void)snprintf(path, sizeof(path), "proc/%d/task/%d/status", process, thread);
+	else
+		(void)snprintf(path, sizeof(path), "proc/%d/status", process);
+	(void)snprintf(own, sizeof(own), "%d/status", (int)caller->tid);
+	return read_capabilities(root, path, "\nCapPrm:", &theirs) && read_capabilities(caller->proc, own, "\nCapEff:", &ours) &&
+	       (theirs & ~ours) == 0;
+}
+
 int sg_caller_open(const struct sg_caller *caller, const char *name)
 {
 	char path[64];

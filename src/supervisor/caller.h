@@ -45,6 +45,14 @@ int sg_caller_write(const struct sg_caller *caller, uint64_t address, const void
 /* Fills in pid, parent, ids, umask from /proc/TID/status. Returns 0 or a negative errno value. */
 int sg_caller_status(struct sg_caller *caller);
 
+/*
+ * Whether the caller may look into the process whose file in /proc has that canonical name ("/proc/NUMBER/..."), by the kernel's
+ * rule for it (cap_ptrace_access_check): it has no capability that the caller has not. `root` is the world's root folder. Whose
+ * user it is, and whether it may be looked into at all, the file's owner tells. Returns true for the caller's own process, and
+ * for a name of another kind; false too when it cannot be told. A process may have lost capabilities since: only by executing a program.
+ */
+bool sg_caller_may_examine(struct sg_caller *caller, int root, const char *name);
+
 /* Opens one of the links "cwd", "root", "exe" or "fd/N" of the caller as O_PATH. Returns it or a negative errno value. */
 int sg_caller_open(const struct sg_caller *caller, const char *name);
 

@@ -6,9 +6,11 @@
  * hidden folder exists. So, as for execve, the thread is seized first, stopped before it returns to its
  * program, and its working directory compared with the folder that was decided about. Anything else is
  * answered with SIGKILL: the same for a hidden folder, where the call succeeded, and for a missing one, where
- * it failed, so that the end of the process tells nothing. Another thread that shares the working directory
- * (CLONE_FS) cannot see it in between: each look at it (getcwd, a name from it, readlink of /proc/self/cwd)
- * is a call that this same thread of ours carries out, after the comparison. fchdir(2) is native: the caller
+ * it failed, so that the end of the process tells nothing. Another thread of it, which shares the working
+ * directory, cannot see it in between: each look at it (getcwd, a name from it, readlink of /proc/self/cwd)
+ * is a call that this same thread of ours carries out, after the comparison; and it dies with the process.
+ * Another process that shares it would live on: there is none (CLONE_FS without CLONE_THREAD is refused, in
+ * tables/checks.def). fchdir(2) is native: the caller
  * holds the folder already.
  *
  * What fails by itself (permissions, no folder, no such name) is answered without the kernel, so that a

@@ -23,6 +23,7 @@
 
 #include "base/fd.h"
 #include "supervisor/guard.h"
+#include "supervisor/loader.h"
 #include "supervisor/supervisor.h"
 
 enum { CHAIN_MAX = 5, SETTLED_S = 2, LINE_MAX_BYTES = 256, PATIENCE_MS = 20, PATIENCE_INTERRUPTED_MS = 2000, SEIZE_TICKS = 3 };
@@ -39,6 +40,7 @@ static void free_traced(struct sg_supervisor *supervisor, struct sg_traced *trac
 {
 	sg_fd_close(traced->program);
 	free(traced->name);
+	free(traced->loader);
 	*traced = (struct sg_traced){0};
 	supervisor->traced_count--;
 }
@@ -125,16 +127,6 @@ static int read_interpreter(const struct sg_view *view, int fd, char *path, size
 	return 1;
 }
 
-/* The dynamic loaders of the C libraries: executed by themselves, they run the file that their arguments name. */
-static bool is_loader(const char *name)
-{
-	const char *last = strrchr(name, '/');
-
-	last = last == NULL ? name : last + 1;
-	return strncmp(last, "ld-linux", 8) == 0 || strncmp(last, "ld-musl", 7) == 0 || strncmp(last, "ld.so", 5) == 0 ||
-	       strncmp(last, "ld64.so", 7) == 0 || (strncmp(last, "ld-", 3) == 0 && strstr(last, ".so") != NULL);
-}
-
 /*
  * Where some names may not be executed though their mounts allow code, a loader could run them all the same: what it is
  * given is read and mapped, not executed. It then needs an Exec rule that names just it.
@@ -144,7 +136,7 @@ static bool runs_anything(const struct sg_supervisor *supervisor, const struct s
 	uint32_t rules[16];
 	size_t count;
 
-	if (!supervisor->plan->mixed_code || !is_loader(program->name))
+	if (!supervisor->plan->mixed_code || !sg_loader_is_known(program->name))
 		return false;
 	/* Of the decision just made: the rules that matched the name. */
 	count = sg_matcher_rules(supervisor->names, SG_NAME_BIT(SG_RULE_EXECUTE), rules, SG_ARRAY_SIZE(rules));
@@ -266,9 +258,16 @@ static void give_up(struct sg_request *request, struct sg_traced *traced)
 	sg_answer_error(request, EAGAIN);
 }
 
+/* A program is in place, and its stop comes, before one that was asked for beforehand would. Returns false if there will be none. */
+static bool stop_if_it_fails(const struct sg_supervisor *supervisor, struct sg_traced *traced)
+{
+	traced->must_execute = sg_loader_must_not_fail(supervisor) && ptrace(PTRACE_INTERRUPT, traced->tid, 0, 0) == 0;
+	return traced->must_execute == sg_loader_must_not_fail(supervisor);
+}
+
 /* Seizes the thread and lets it go on. */
 static void let_go(struct sg_request *request, struct sg_resolved *program, const struct sg_decision *decision,
-		   const char *named)
+		   const char *named, const char *loader)
 {
 	struct sg_supervisor *supervisor = request->supervisor;
 	pid_t tid = request->caller.tid;
@@ -306,11 +305,13 @@ static void let_go(struct sg_request *request, struct sg_resolved *program, cons
 				     .inode = program->status.st_ino,
 				     .deadline_ms = now_ms() + PATIENCE_MS,
 				     .decision = *decision,
-				     .name = strdup(program->name)};
+				     .name = strdup(program->name),
+				     .loader = strdup(loader)};
 	supervisor->traced_count++;
 	program->fd = -1;
 	/* The seized thread is the caller only if the call is still pending: the number could have been given anew. */
-	if (status < 0 || traced->name == NULL || !sg_caller_valid(&request->caller) || !supervisor->sealed)
+	if (status < 0 || traced->name == NULL || traced->loader == NULL || !sg_caller_valid(&request->caller) ||
+	    !supervisor->sealed || !stop_if_it_fails(supervisor, traced))
 		give_up(request, traced);
 	else
 		sg_answer_continue(request);
@@ -319,7 +320,7 @@ static void let_go(struct sg_request *request, struct sg_resolved *program, cons
 void sg_handle_exec(struct sg_request *request)
 {
 	SG_CLEANUP(sg_resolved_done) struct sg_resolved program = SG_RESOLVED_INIT;
-	char named[PATH_MAX], object[sizeof(program.name)];
+	char named[PATH_MAX], object[sizeof(program.name)], loader[sizeof(program.name)] = "";
 	struct sg_decision decision = {.verdict = SG_VERDICT_DENY, .error = EACCES};
 	int status;
 
@@ -327,6 +328,8 @@ void sg_handle_exec(struct sg_request *request)
 	status = read_path(request, &program, named);
 	if (status == 0)
 		status = decide_chain(request, &program, &decision, object);
+	if (status == 0)
+		status = sg_loader_decide(request, &program, &decision, loader);
 	if (status < 0) {
 		sg_answer_error(request, -status);
 		return;
@@ -334,7 +337,7 @@ void sg_handle_exec(struct sg_request *request)
 	if (!sg_caller_valid(&request->caller))
 		return;
 	if (status > 0) {
-		(void)sg_report(request, &decision, object, named);
+		(void)sg_report(request, &decision, loader[0] != '\0' ? loader : object, named);
 		sg_answer_error(request, decision.error);
 		return;
 	}
@@ -343,7 +346,7 @@ void sg_handle_exec(struct sg_request *request)
 		sg_answer_error(request, EIO);
 		return;
 	}
-	let_go(request, &program, &decision, named);
+	let_go(request, &program, &decision, named, loader);
 }
 
 /* In the exec stop: is it what was decided? */
@@ -360,6 +363,7 @@ static void verify(struct sg_supervisor *supervisor, struct sg_traced *traced, p
 	       status.st_ino == traced->inode;
 	length = readlinkat(supervisor->view.proc, path, program, sizeof(program) - 1);
 	program[length < 0 ? 0 : length] = '\0';
+	same = same && sg_loader_verify(supervisor, tid, traced);
 	if (!same || sg_report_exec(supervisor, tid, program) < 0) {
 		static const char text[] = "a program was killed: what it executed was not what was decided, or could not be recorded";
 
@@ -376,8 +380,13 @@ static void verify(struct sg_supervisor *supervisor, struct sg_traced *traced, p
 /* A stop that is no exec: the call failed, or a signal came before it. Signals are passed on. */
 static void pass_stop(struct sg_supervisor *supervisor, struct sg_traced *traced, int status)
 {
+	static const char text[] = "a program was killed: an execution in it failed in a way that could tell what is hidden";
 	const int event = status >> 16;
 
+	if (traced->must_execute) {
+		(void)kill(traced->tid, SIGKILL);
+		sg_notice(supervisor->control, text, sizeof(text) - 1);
+	}
 	if (event == PTRACE_EVENT_STOP) {
 		/* Ours (PTRACE_INTERRUPT), or a group stop: either way the thread is out of the call. */
 		(void)ptrace(PTRACE_DETACH, traced->tid, 0, 0);

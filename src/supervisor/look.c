@@ -72,7 +72,9 @@ int64_t sg_change_read_link(struct sg_change *change)
 	sg_change_decide_object(change, SG_ACCESS_READ);
 	if (name->decision.verdict != SG_VERDICT_HIDE && !S_ISLNK(name->at.status.st_mode))
 		return name->named[0] == '\0' ? -ENOENT : -EINVAL;
-	if (name->decision.verdict == SG_VERDICT_ALLOW && sg_change_in_proc(name) && is_of_another(change))
+	if (name->decision.verdict == SG_VERDICT_ALLOW && sg_change_in_proc(name) &&
+	    (is_of_another(change) || !sg_caller_may_examine(&change->request->caller, change->request->supervisor->view.root,
+							     name->at.name)))
 		name->decision = (struct sg_decision){.verdict = SG_VERDICT_DENY,
 						      .error = EACCES,
 						      .reason = "it says what another user's process holds"};

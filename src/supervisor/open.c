@@ -128,6 +128,30 @@ static int open_terminal(struct sg_request *request, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
+/* What the kernel tells of a process to everybody. All else of one says what it holds or has in its memory. */
+static bool is_told_to_all(const char *last)
+{
+	static const char *const told[] = {"/stat", "/statm", "/status", "/comm", "/cmdline", "/limits", "/cgroup", "/oom_score",
+					   "/oom_score_adj", "/schedstat", "/children", "/task", "/loginuid", "/sessionid"};
+
+	for (size_t i = 0; i < SG_ARRAY_SIZE(told); i++)
+		if (strcmp(last, told[i]) == 0)
+			return true;
+	return last[1] >= '0' && last[1] <= '9'; /* the folder of a process or thread */
+}
+
+/* The last component, without the slash that a folder's name ends in. */
+static void copy_last(const struct sg_resolved *object, char *last, size_t size)
+{
+	const bool slash = object->length > 1 && object->name[object->length - 1] == '/';
+	const size_t end = object->length - (slash ? 1 : 0);
+	size_t start = end;
+
+	while (start > 0 && object->name[start] != '/')
+		start--;
+	(void)snprintf(last, size, "%.*s", (int)(end - start), object->name + start);
+}
+
 /*
  * Files of /proc that the kernel gives by who opens them. Of another process's only what anybody may read; of the
  * caller's own, writing just where it concerns itself.
@@ -137,10 +161,15 @@ static int check_proc(struct sg_request *request, const struct sg_resolved *obje
 	static const char *const writable[] = {"comm", "oom_score_adj", "coredump_filter", "timerslack_ns", "oom_adj"};
 	/* They speak of the IPC and network namespaces of whoever opens them: ours are the host's. */
 	static const char *const of_opener[] = {"/proc/sysvipc/", "/proc/sys/net/", "/proc/sys/fs/mqueue/"};
-	const char *last = strrchr(object->name, '/');
+	char last[NAME_MAX + 2];
 	int status;
 
-	if (!sg_view_is_proc(&request->supervisor->view, object->fd, &object->status) || S_ISDIR(object->status.st_mode))
+	if (!sg_view_is_proc(&request->supervisor->view, object->fd, &object->status))
+		return 0;
+	copy_last(object, last, sizeof(last));
+	if (!is_told_to_all(last) && !sg_caller_may_examine(&request->caller, request->supervisor->view.root, object->name))
+		return -EACCES;
+	if (S_ISDIR(object->status.st_mode))
 		return 0;
 	status = sg_caller_status(&request->caller);
 	if (status < 0)

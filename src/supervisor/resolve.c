@@ -104,10 +104,26 @@ static int push_link(struct walk *walk, const char *text)
 	return 0;
 }
 
+/* The kernel's name of a pinned object. Returns its length or a negative errno value. */
+static ssize_t read_name(const struct sg_view *view, int fd, char *name, size_t size)
+{
+	char link[64];
+	ssize_t length;
+
+	(void)snprintf(link, sizeof(link), "%d/fd/%d", (int)view->self, fd);
+	length = readlinkat(view->proc, link, name, size - 1);
+	if (length < 0)
+		return -errno;
+	if ((size_t)length >= size - 1)
+		return -ENAMETOOLONG;
+	name[length] = '\0';
+	return length;
+}
+
 /*
  * A symbolic link within /proc. "self" and "thread-self" mean the reader: put the caller's numbers there. The links below
  * a process (fd/N, cwd, root, exe) are followed by the kernel: they give the object itself. The supervisor may follow more
- * of them than the caller could (it may trace the whole world), but all processes there are the world's own.
+ * of them than the caller could (it may trace the whole world): what has more capabilities than the caller is left out.
  */
 static int follow_in_proc(struct walk *walk, const char *component, int link)
 {
@@ -137,6 +153,13 @@ static int follow_in_proc(struct walk *walk, const char *component, int link)
 		return push_link(walk, target_text);
 	}
 	if (target == -ELOOP) {
+		char name[PATH_MAX];
+
+		/* As little as the caller could follow it where the process has more than itself: who enters the world
+		 * (world/enter.h) is such a one until it has executed something. */
+		length = read_name(walk->view, walk->here, name, sizeof(name));
+		if (length < 0 || !sg_caller_may_examine(walk->caller, walk->view->root, name))
+			return length < 0 ? (int)length : -EACCES;
 		target = open_how(walk->here, component, O_PATH, 0);
 		walk->magic = true;
 	}
@@ -166,22 +189,6 @@ static bool is_planted(const struct walk *walk, const struct stat *link)
 		return false;
 	/* Owners that our user namespace has no id for all look alike. */
 	return link->st_uid != folder.st_uid || link->st_uid == OVERFLOW_ID;
-}
-
-/* The kernel's name of a pinned object. Returns its length or a negative errno value. */
-static ssize_t read_name(const struct sg_view *view, int fd, char *name, size_t size)
-{
-	char link[64];
-	ssize_t length;
-
-	(void)snprintf(link, sizeof(link), "%d/fd/%d", (int)view->self, fd);
-	length = readlinkat(view->proc, link, name, size - 1);
-	if (length < 0)
-		return -errno;
-	if ((size_t)length >= size - 1)
-		return -ENAMETOOLONG;
-	name[length] = '\0';
-	return length;
 }
 
 /* Whether a component on the way is there for the world. 0: it is, -ENOENT: a rule hides it, or another negative errno value. */

@@ -36,7 +36,9 @@ struct sg_traced {
 	int64_t deadline_ms;    /* when to look whether the call failed */
 	bool interrupted;       /* PTRACE_INTERRUPT was sent: the next stop that is no exec ends the watch */
 	struct sg_decision decision;
-	char *name;             /* as named by the caller; owned */
+	char *name;             /* the program's canonical name; owned */
+	char *loader;           /* that of its loader (loader.h), or empty; owned */
+	bool must_execute;      /* a stop that is no exec ends the process: the call's failure would tell what is hidden */
 };
 
 struct sg_network;

@@ -18,7 +18,7 @@
  * EACCES. A world whose profile gives CAP_SYS_PTRACE is not entered. The capabilities go in the execve
  * itself, in the step in which the kernel replaces the memory, and descriptors close. (Not dumpable it cannot
  * be: its memory belongs to the user namespace in which this program was executed, so the supervisor could
- * not see what it calls either.) What /proc shows without asking (cmdline) is overwritten before the command
+ * not see what it calls either, and keeps to the same rule in what it opens for the world: sg_caller_may_examine.) What /proc shows without asking (cmdline) is overwritten before the command
  * exists.
  * 2. A signal cannot make it leave a core of that memory where the world could read it: RLIMIT_CORE is 1,
  * hard, before it exists (core(5): neither a file nor a pipe), and stays so, whatever the profile's limit.

@@ -21,6 +21,7 @@ enum verdict {
 	VERDICT_INVALID,       /* EINVAL */
 	VERDICT_NO_FAMILY,     /* EAFNOSUPPORT */
 	VERDICT_PLACE,         /* a place without contents (O_PATH): a look */
+	VERDICT_FOLDER,        /* a working directory shared by processes: refused where looks are decided */
 	VERDICT_OPEN_WRITE,    /* an open that can write: notified unless the plan mediates no opens */
 	VERDICT_CHANGE_EITHER, /* notified if changes by name or by descriptor are */
 	VERDICT_MESSAGE,       /* as the plan says for sendmsg */
@@ -126,6 +127,8 @@ static uint32_t action_of_verdict(enum verdict verdict, const struct sg_filter_p
 		return action_errno(EAFNOSUPPORT);
 	case VERDICT_PLACE:
 		return action_of_mode(plan->looks);
+	case VERDICT_FOLDER:
+		return plan->looks == SG_FILTER_NATIVE ? SECCOMP_RET_ALLOW : action_refuse(plan);
 	case VERDICT_OPEN_WRITE:
 		return plan->opens == SG_FILTER_OPENS_NONE ? SECCOMP_RET_ALLOW : SECCOMP_RET_USER_NOTIF;
 	case VERDICT_CHANGE_EITHER:

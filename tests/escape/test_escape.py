@@ -210,6 +210,50 @@ def test_a_folder_that_is_entered_is_the_one_that_was_decided(tree):
         held(tree.run(profile, "hidden", "enter", os.path.join(folder, "visible"), os.path.join(folder, hidden), "20"), refused=1)
 
 
+def test_a_shared_working_folder_does_not_tell(tree):
+    profile, folder = hiding(tree, "read")
+    for name in ("visible", "private"):
+        os.makedirs(os.path.join(folder, name), exist_ok=True)
+    for hidden in ("private", "privado"):
+        held(tree.run(profile, "oracle", "shared", os.path.join(folder, "visible"), os.path.join(folder, hidden), "20"), works=0)
+
+
+def test_an_execution_that_fails_does_not_tell(tree):
+    profile, folder = hiding(tree, "read")
+    for hidden in ("secret.key", "list.key", "absent.key"):
+        path = os.path.join(folder, hidden)
+        program = "/usr/bin/true".rjust(len(path), "/")
+        held(tree.run(profile, "oracle", "execute", program, path, "15"), works=0)
+
+
+def planted(tree, kind):
+    """A writable tree with two programs, one of them refused or hidden; the profile, and the folder."""
+    profile, folder = hiding(tree, "write")
+    if kind == "deny":
+        profile = tree.profile('ReadWrite = ["%s/**"]\nDeny = ["%s/*.key", "%s/priv*/**"]' % (folder, folder, folder))
+    profile = profile.replace('Exec = ["/usr/**"', 'Exec = ["%s/**", "/usr/**"' % folder)
+    files = [os.path.join(folder, name) for name in ("good.txt", "prog.key")]
+    subprocess.run([os.path.join(tree.programs, "escape_oracle"), "plant", *files], check=True, stdout=subprocess.DEVNULL)
+    for path in files:
+        tree.own(path)
+    return profile, folder
+
+
+@pytest.mark.parametrize("kind", ["hide", "deny"])
+def test_a_program_names_no_refused_loader(tree, kind):
+    profile, folder = planted(tree, kind)
+    names = ["good.txt", "prog.key", "secret.key", "absent.key", "private", "privado", "private/data", "privado/data"]
+    done = held(tree.run(profile, "oracle", "loaders", folder + "/x", *[os.path.join(folder, n) for n in names]), refused=0, works=0)
+    results = [int(line.split()[2]) for line in done.stdout.splitlines() if line.startswith("saw ")]
+    assert results[0] == 7 << 8  # an allowed one is run
+    if kind == "hide":
+        assert results[1:] == [2 << 8] * 7, results  # ENOENT, each
+    else:
+        assert results[1:3] == [13 << 8] * 2 and done.of("refusal", object=folder + "/prog.key"), results
+    race = held(tree.run(profile, "oracle", "loader-race", folder + "/x", folder + "/good.txt", folder + "/prog.key", "300"), works=0)
+    assert int(saw(race, "refused")[0]) > 0
+
+
 def test_hiding_is_not_held_beside_calls_that_tell(tree):
     profile, folder = hiding(tree, "read")
     done = tree.sg.run(profile + '[Define.tell]\nSyscalls = ["open_tree"]\n[Misc]\nFlags = ["tell"]\n', "/bin/true")
@@ -998,10 +1042,12 @@ class Entered:
         return out, err, self.process.returncode
 
 
+@pytest.mark.parametrize("decided", [False, True])
 @pytest.mark.parametrize("how", ["files", "calls", "core", "stop"])
-def test_a_world_that_lies_in_wait_for_who_enters(tree, how):
+def test_a_world_that_lies_in_wait_for_who_enters(tree, how, decided):
     """Between its appearance and its first program, who enters is a copy of the keeper: nothing of it may be seen or taken."""
-    profile = tree.profile(extra="\n", runtime="debug", filesystem='ReadWrite = ["%s/**"]' % tree.rw)
+    deny = '\nDeny = ["%s/*.key"]' % tree.rw if decided else ""  # then every opening is carried out for the caller
+    profile = tree.profile(extra="\n", runtime="debug", filesystem='ReadWrite = ["%s/**"]%s' % (tree.rw, deny))
     profile = profile.replace('"debug"', '"debug", "scheduling"') + 'Cwd = "%s"\n[Runtime.Limits]\nCoreSize = "64MiB"\n' % tree.rw
     profile = profile.replace("\n\nCwd", "\nCwd")
     world = Entered(tree, profile, "entries", how, "6")

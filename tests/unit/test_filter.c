@@ -320,6 +320,8 @@ static void processes(void **state)
 		{threads, ALL, "fork", {0}, E(EPERM)},
 		{both, ALL, "clone", {thread}, ALLOW},
 		{both, ALL, "clone", {SIGCHLD}, ALLOW},
+		{both, ALL, "clone", {CLONE_FS | SIGCHLD}, E(EPERM)},
+		{both, WRITES, "clone", {CLONE_FS | SIGCHLD}, ALLOW},
 		{both, ALL, "clone", {CLONE_NEWUSER | SIGCHLD}, E(EPERM)},
 		{both, ALL, "clone", {CLONE_NEWNS | SIGCHLD}, E(EPERM)},
 		{both, ALL, "clone", {CLONE_NEWNET | thread}, E(EPERM)},
