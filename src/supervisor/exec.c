@@ -303,6 +303,7 @@ static void let_go(struct sg_request *request, struct sg_resolved *program, cons
 				     .program = program->fd,
 				     .device = program->status.st_dev,
 				     .inode = program->status.st_ino,
+				     .seized = status == 0,
 				     .deadline_ms = now_ms() + PATIENCE_MS,
 				     .decision = *decision,
 				     .name = strdup(program->name),
@@ -460,7 +461,12 @@ void sg_exec_expire(struct sg_supervisor *supervisor)
 			continue;
 		/* The stop comes when the thread leaves the call; a slow exec reaches its exec stop before. */
 		if (ptrace(PTRACE_INTERRUPT, traced->tid, 0, 0) < 0 && errno == ESRCH) {
-			free_traced(supervisor, traced); /* the seizing took too long, and did not come to pass */
+			/* Seized, it has taken its leader's number in the exec stop that is to be collected. Else the
+			 * seizing took too long, and did not come to pass. */
+			if (traced->seized)
+				traced->deadline_ms = now + PATIENCE_MS;
+			else
+				free_traced(supervisor, traced);
 			continue;
 		}
 		traced->interrupted = true;

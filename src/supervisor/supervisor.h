@@ -34,6 +34,7 @@ struct sg_traced {
 	dev_t device;
 	ino_t inode;
 	int64_t deadline_ms;    /* when to look whether the call failed */
+	bool seized;            /* for certain: its end is told by waitpid(2) */
 	bool interrupted;       /* PTRACE_INTERRUPT was sent: the next stop that is no exec ends the watch */
 	struct sg_decision decision;
 	char *name;             /* the program's canonical name; owned */

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -98,6 +99,7 @@ static void try_calls(int pid)
 	if (ptrace(PTRACE_SEIZE, pid, 0, 0) == 0) {
 		judge(pid, "seize", 0);
 		(void)ptrace(PTRACE_INTERRUPT, pid, 0, 0);
+		(void)waitpid(pid, NULL, __WALL); /* only who has stopped can be let go */
 		(void)ptrace(PTRACE_DETACH, pid, 0, 0);
 	}
 	if (pidfd >= 0)
