@@ -627,8 +627,9 @@ def test_race_of_somebody_outside_who_moves_the_denied_folder(tree, kind):
         with open(path, "w") as file:
             file.write(SECRET)
         os.chmod(path, 0o644)
-    out, err = process.communicate(timeout=60)
-    assert b"escaped" not in out and b"refused race-outside" in out and process.returncode == 0, (out, err)
+    out, err = process.stdout.read(), process.stderr.read()  # communicate() would pass over what readline() has read already
+    process.wait(timeout=60)
+    assert b"escaped" not in out and b"refused race-outside" in out and process.returncode == 0, (out, err, process.returncode)
 
 
 @pytest.mark.parametrize("kind", ["deny-globs", "writable"])
