@@ -967,12 +967,19 @@ static double nanoseconds_per_match(uint32_t rules_wanted)
 
 static void test_match_cost(void **state)
 {
-	double few = nanoseconds_per_match(10), many = nanoseconds_per_match(10000);
+	double few = 1e9, many = 1e9;
 
 	(void)state;
+	/* The best of several rounds: a busy machine takes our caches away now and then, never always. */
+	for (int round = 0; round < 8; round++) {
+		const double a = nanoseconds_per_match(10), b = nanoseconds_per_match(10000);
+
+		few = a < few ? a : few;
+		many = b < many ? b : many;
+	}
 	print_message("match: %.0f ns with 10 rules, %.0f ns with 10000 rules\n", few, many);
-	/* A scan of the rules would be some 1000 times slower; a busy machine takes our caches away meanwhile. */
-	assert_true(many < few * 150);
+	/* A scan of the rules would be some 1000 times slower. */
+	assert_true(many < few * 25);
 }
 
 static void test_limits(void **state)
