@@ -406,6 +406,26 @@ static int explain_record(const char *session, uint64_t sequence)
 	return result;
 }
 
+/* A name with a slash in it is one of this folder. What does not exist keeps its text: only the dots before it go. */
+static int explain_relative(const struct sg_options *options, const char *path)
+{
+	SG_AUTO_BUFFER struct sg_buffer name = SG_BUFFER_INIT;
+	SG_AUTO_FREE char *folder = getcwd(NULL, 0);
+
+	if (folder == NULL) {
+		sg_complain("the working directory is gone; give an absolute name");
+		return SG_EXIT_FAILED;
+	}
+	while (strncmp(path, "./", 2) == 0)
+		path += 2 + strspn(path + 2, "/");
+	sg_buffer_printf(&name, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder, path);
+	if (sg_buffer_status(&name) < 0) {
+		sg_complain("out of memory");
+		return SG_EXIT_FAILED;
+	}
+	return sg_why_path(options, name.data);
+}
+
 static int explain(const struct sg_options *options)
 {
 	const char *argument = options->command[0];
@@ -418,8 +438,10 @@ static int explain(const struct sg_options *options)
 	}
 	if (argument != NULL && argument[0] == '/')
 		return sg_why_path(options, argument);
+	if (argument != NULL && strchr(argument, '/') != NULL)
+		return explain_relative(options, argument);
 	if (options->profile_count > 0) {
-		sg_complain("with a profile, why takes an absolute name: shellguard why -p %s /some/file",
+		sg_complain("with a profile, why takes a name with a slash: shellguard why -p %s /some/file",
 			    options->profiles[0]);
 		return SG_EXIT_USAGE;
 	}
@@ -428,7 +450,7 @@ static int explain(const struct sg_options *options)
 		sequence = strtoull(argument, &end, 10);
 		if (argument[0] < '0' || argument[0] > '9' || *end != '\0' || errno != 0 || sequence == 0 ||
 		    options->last) {
-			sg_complain("\"%s\" is no number of a record and no absolute name%s", argument,
+			sg_complain("\"%s\" is no number of a record and no name with a slash (./file)%s", argument,
 				    options->last ? ", and --last takes neither" : "");
 			return SG_EXIT_USAGE;
 		}

@@ -323,8 +323,19 @@ def test_path_is_answered_from_the_profile(sg):
             assert (sg.run(profile, "/bin/sh", "-c", "true >> " + path).status == 0) == ("a.txt" in path)
 
 
+def test_a_relative_path_is_one_of_this_folder(sg):
+    folder = tree(sg)
+    profile = sg.profile(BASE.replace('Exec = ["/usr/**"]', 'ReadWrite = ["%s/**"]\nExec = ["/usr/**"]' % folder))
+    wanted = sg.cli("why", "-p", profile, folder + "/a.txt").stdout
+    for path in ("./a.txt", ".//a.txt", "../%s/a.txt" % os.path.basename(folder)):
+        done = sg.cli("why", "-p", profile, path, cwd=folder)
+        assert done.returncode == 0 and done.stdout == wanted, (path, done.stdout, done.stderr)
+    missing = sg.cli("why", "-p", profile, "./new/file", cwd=folder)
+    assert folder + "/new/file" in missing.stdout
+
+
 def test_wrong_usage(sg):
-    rows = [(["why", "x"], "no number of a record"), (["why", "-p", "developer"], "takes an absolute name"),
+    rows = [(["why", "x"], "no number of a record"), (["why", "-p", "developer"], "takes a name with a slash"),
             (["why", "1", "2"], "takes one RECORD or one PATH"), (["why", "--lst"], "did you mean --last?"),
             (["why", "--session", "no-such-session"], "no session")]
     for arguments, message in rows:
