@@ -45,10 +45,11 @@ test-clang:
 	@ninja -C build-clang
 	@SG_BUILD_ROOT=$(CURRENT)-clang python3 tools/run-tests.py unit
 
-# gcc's analyzer and clang-tidy, over src. Of gcc 12's: it takes what is put into a struct of the caller's for a leak
+# The layout, gcc's analyzer and clang-tidy, over src. Of gcc 12's: it takes what is put into a struct of the caller's for a leak
 # (LeakSanitizer looks on in test-asan), and does not know that sg_error_set returns what it is given, below 0.
 UNTRUE = -Wno-analyzer-malloc-leak -Wno-analyzer-null-argument -Wno-analyzer-null-dereference
 analyze:
+	@git ls-files '*.c' '*.h' | xargs clang-format --dry-run --Werror
 	@[ -f build-analyze/build.ninja ] || meson setup build-analyze -Dtests=disabled -Dbench=disabled -Dc_args="-fanalyzer $(UNTRUE)"
 	@ninja -C build-analyze
 	@[ -f build-clang/build.ninja ] || CC=clang meson setup build-clang

@@ -67,8 +67,7 @@ static double median_of(double *times, size_t count)
 	return count % 2 ? times[count / 2] : (times[count / 2 - 1] + times[count / 2]) / 2;
 }
 
-int loop_measure(const char *name, uint64_t count, loop_operation operation, loop_prepare prepare,
-		 void *argument)
+int loop_measure(const char *name, uint64_t count, loop_operation operation, loop_prepare prepare, void *argument)
 {
 	double times[LOOP_BATCHES];
 	size_t batches = count < LOOP_BATCHES ? (size_t)count : LOOP_BATCHES;
@@ -86,8 +85,7 @@ int loop_measure(const char *name, uint64_t count, loop_operation operation, loo
 			return r;
 	}
 	median = median_of(times, batches);
-	(void)printf("{\"op\":\"%s\",\"operations\":%" PRIu64
-		     ",\"batches\":%zu,\"min_ns\":%.1f,\"median_ns\":%.1f,"
+	(void)printf("{\"op\":\"%s\",\"operations\":%" PRIu64 ",\"batches\":%zu,\"min_ns\":%.1f,\"median_ns\":%.1f,"
 		     "\"max_ns\":%.1f,\"cpu_ns\":%" PRIu64 "}\n",
 		     name, in_batch * batches, batches, times[0], median, times[batches - 1],
 		     cpu_of(RUSAGE_SELF) + cpu_of(RUSAGE_CHILDREN));
@@ -106,8 +104,7 @@ static int do_open(void *path)
 
 static int loop_open(char **arguments)
 {
-	return loop_measure("open", loop_number(arguments[0], LOOP_COUNT_MAX, "COUNT"), do_open, NULL,
-			    arguments[1]);
+	return loop_measure("open", loop_number(arguments[0], LOOP_COUNT_MAX, "COUNT"), do_open, NULL, arguments[1]);
 }
 
 static int do_stat(void *path)
@@ -119,8 +116,7 @@ static int do_stat(void *path)
 
 static int loop_stat(char **arguments)
 {
-	return loop_measure("stat", loop_number(arguments[0], LOOP_COUNT_MAX, "COUNT"), do_stat, NULL,
-			    arguments[1]);
+	return loop_measure("stat", loop_number(arguments[0], LOOP_COUNT_MAX, "COUNT"), do_stat, NULL, arguments[1]);
 }
 
 struct rw_state {
@@ -225,8 +221,8 @@ static int loop_callers(char **arguments)
 	double elapsed;
 	int go[2];
 	int r;
-	double *times = mmap(NULL, CALLERS_MAX * sizeof(*times), PROT_READ | PROT_WRITE,
-			     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	double *times =
+		mmap(NULL, CALLERS_MAX * sizeof(*times), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (times == MAP_FAILED)
 		return -errno;
@@ -251,8 +247,7 @@ static int loop_callers(char **arguments)
 		return -EAGAIN;
 	if (r < 0)
 		return r;
-	(void)printf("{\"op\":\"callers\",\"callers\":%zu,\"operations\":%" PRIu64
-		     ",\"ns\":%.1f,\"median_ns\":%.1f,"
+	(void)printf("{\"op\":\"callers\",\"callers\":%zu,\"operations\":%" PRIu64 ",\"ns\":%.1f,\"median_ns\":%.1f,"
 		     "\"cpu_ns\":%" PRIu64 "}\n",
 		     callers, callers * count, elapsed / (double)(callers * count), median_of(times, callers),
 		     cpu_of(RUSAGE_SELF) + cpu_of(RUSAGE_CHILDREN));
@@ -321,8 +316,7 @@ static int loop_pipe_sink(char **arguments)
 	}
 	if (n < 0)
 		return -errno;
-	(void)printf("{\"op\":\"pipe\",\"bytes\":%" PRIu64 ",\"ns\":%" PRIu64 "}\n", total,
-		     loop_now() - start);
+	(void)printf("{\"op\":\"pipe\",\"bytes\":%" PRIu64 ",\"ns\":%" PRIu64 "}\n", total, loop_now() - start);
 	return 0;
 }
 

@@ -32,8 +32,7 @@ typedef int (*loop_prepare)(void *argument);
  * of one operation over the batches in ns, and the CPU time in ns of this process and the children it waited
  * for. Returns 0 or a negative errno value, of which nothing is printed.
  */
-int loop_measure(const char *name, uint64_t count, loop_operation operation, loop_prepare prepare,
-		 void *argument);
+int loop_measure(const char *name, uint64_t count, loop_operation operation, loop_prepare prepare, void *argument);
 
 enum { LOOP_BATCHES = 20 };
 #define LOOP_COUNT_MAX UINT64_C(1000000000)
@@ -42,7 +41,6 @@ enum { LOOP_BATCHES = 20 };
  * The subcommands of loops_net.c. `arguments` are what follows the subcommand's name, as many as its row in
  * loops.c says. Each returns 0 or a negative errno value.
  */
-int loop_connect_server(
-	char **arguments); /* ADDRESS PORT: accepts and closes until its standard input ends */
+int loop_connect_server(char **arguments); /* ADDRESS PORT: accepts and closes until its standard input ends */
 int loop_connect_client(char **arguments); /* COUNT ADDRESS PORT: socket, connect, close */
 int loop_connect_pair(char **arguments);   /* COUNT: a server of its own on 127.0.0.1, and the client */

@@ -108,8 +108,7 @@ int loop_connect_server(char **arguments)
 	SG_AUTO_FD int listener = -1;
 	struct sockaddr_in address;
 	/* "0" asks for any free port, which loop_number() would refuse. */
-	uint16_t port =
-		strcmp(arguments[1], "0") == 0 ? 0 : (uint16_t)loop_number(arguments[1], UINT16_MAX, "PORT");
+	uint16_t port = strcmp(arguments[1], "0") == 0 ? 0 : (uint16_t)loop_number(arguments[1], UINT16_MAX, "PORT");
 	int r = listen_on(arguments[0], port, &listener, &address);
 
 	if (r < 0)
@@ -117,8 +116,7 @@ int loop_connect_server(char **arguments)
 	(void)printf("{\"op\":\"connect-server\",\"port\":%u}\n", (unsigned int)ntohs(address.sin_port));
 	(void)fflush(stdout);
 	for (;;) {
-		struct pollfd ready[] = {{.fd = listener, .events = POLLIN},
-					 {.fd = STDIN_FILENO, .events = POLLIN}};
+		struct pollfd ready[] = {{.fd = listener, .events = POLLIN}, {.fd = STDIN_FILENO, .events = POLLIN}};
 
 		if (poll(ready, SG_ARRAY_SIZE(ready), -1) < 0 && errno != EINTR)
 			return -errno;
@@ -136,8 +134,7 @@ int loop_connect_client(char **arguments)
 {
 	uint64_t count = loop_number(arguments[0], CONNECT_COUNT_MAX, "COUNT");
 	struct sockaddr_in address;
-	int r = parse_address(arguments[1], (uint16_t)loop_number(arguments[2], UINT16_MAX, "PORT"),
-			      &address);
+	int r = parse_address(arguments[1], (uint16_t)loop_number(arguments[2], UINT16_MAX, "PORT"), &address);
 
 	return r < 0 ? r : loop_measure("connect", count, do_connect, settle, &address);
 }

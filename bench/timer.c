@@ -207,8 +207,8 @@ static pid_t spawn(char **command)
 	(void)sigemptyset(&none);
 	(void)sigfillset(&all);
 	if (posix_spawnattr_init(&attributes) != 0 ||
-	    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK |
-							  POSIX_SPAWN_SETSIGDEF) != 0 ||
+	    posix_spawnattr_setflags(&attributes,
+				     POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF) != 0 ||
 	    posix_spawnattr_setsigmask(&attributes, &none) != 0 ||
 	    posix_spawnattr_setsigdefault(&attributes, &all) != 0)
 		fail("posix_spawnattr", EINVAL);
@@ -247,10 +247,9 @@ static void report(int fd, const struct run *run)
 	int r = dprintf(fd,
 			"{\"wall_ns\":%" PRIu64 ",\"user_us\":%" PRIu64 ",\"system_us\":%" PRIu64
 			",\"exit\":%d,\"signal\":%d,\"timed_out\":%s,\"left\":%d}\n",
-			run->wall, run->user, run->system,
-			WIFEXITED(run->status) ? WEXITSTATUS(run->status) : -1,
-			WIFSIGNALED(run->status) ? WTERMSIG(run->status) : 0,
-			run->timed_out ? "true" : "false", run->left);
+			run->wall, run->user, run->system, WIFEXITED(run->status) ? WEXITSTATUS(run->status) : -1,
+			WIFSIGNALED(run->status) ? WTERMSIG(run->status) : 0, run->timed_out ? "true" : "false",
+			run->left);
 
 	if (r < 0)
 		fail("result", errno);

@@ -43,16 +43,14 @@ static void set_fault(struct state *state, int fault)
 /* Turns the binary record in state->record into a line. */
 static int add_line(struct state *state, size_t size)
 {
-	const struct sg_record_context context = {.session = state->with->session,
-						  .previous = state->previous};
+	const struct sg_record_context context = {.session = state->with->session, .previous = state->previous};
 	struct sg_record_header header;
 	size_t start = state->lines.size;
 	int result;
 
 	memcpy(&header, state->record, sizeof(header));
-	result = header.sequence == state->sequence + 1
-			 ? sg_record_emit(state->record, size, &context, &state->lines)
-			 : -EBADMSG;
+	result = header.sequence == state->sequence + 1 ? sg_record_emit(state->record, size, &context, &state->lines)
+							: -EBADMSG;
 	if (result < 0) {
 		state->lines.size = start;
 		return result;
@@ -132,8 +130,7 @@ static void take(struct state *state)
 			const struct sg_record note = {
 				.kind = SG_RECORD_NOTE,
 				.audience = sg_record_text("owner"),
-				.message = sg_record_text(
-					"the ring holds what is no record: the log ends here")};
+				.message = sg_record_text("the ring holds what is no record: the log ends here")};
 
 			set_fault(state, bad);
 			(void)add_own(state, &note);
@@ -186,8 +183,7 @@ static void heed(struct state *state, const struct pollfd *polled)
 
 	if (polled[0].revents != 0)
 		(void)!read(state->with->event, &count, sizeof(count));
-	if (polled[1].revents != 0 && read(state->with->socket, &byte, sizeof(byte)) <= 0 &&
-	    state->ended_at == 0)
+	if (polled[1].revents != 0 && read(state->with->socket, &byte, sizeof(byte)) <= 0 && state->ended_at == 0)
 		state->ended_at = sg_ring_now();
 	/* Both ends of the socket gone, not only shut down: that is no orderly end either. */
 	if (polled[2].revents != 0 || (polled[1].revents & POLLHUP) != 0) {
@@ -232,9 +228,8 @@ static void close_log(struct state *state)
 		.audience = sg_record_text("owner"),
 		.exit_status = -1,
 		.policy_hash = sg_record_text(state->with->policy),
-		.reason = sg_record_text(state->writer_died
-						 ? "the supervisor ended without closing the log"
-						 : "the supervisor closed the log without a session-end")};
+		.reason = sg_record_text(state->writer_died ? "the supervisor ended without closing the log"
+							    : "the supervisor closed the log without a session-end")};
 
 	if (state->has_end || state->fault != 0)
 		return;
@@ -296,8 +291,7 @@ void sg_auditor_run(struct sg_auditor *auditor)
 	memset(state.previous, '0', SG_RECORD_HASH_SIZE - 1);
 	message.status = sg_auditor_confine(auditor, &error);
 	(void)snprintf(message.text, sizeof(message.text), "%.*s", (int)sizeof(message.text) - 1, error.text);
-	if (write(auditor->socket, &message, sizeof(message)) != (ssize_t)sizeof(message) ||
-	    message.status < 0)
+	if (write(auditor->socket, &message, sizeof(message)) != (ssize_t)sizeof(message) || message.status < 0)
 		_exit(1);
 	serve(&state);
 }

@@ -37,12 +37,11 @@
 #include "base/attr.h"
 
 enum {
-	SG_AUDITOR_ROUND_MS =
-		50, /* it looks at the ring this often while records come: half of what is promised */
-	SG_AUDITOR_SYNC_MS = 1000,     /* fdatasync() this long after the first write that is not synced */
-	SG_AUDITOR_IDLE_MS = 1000,     /* without a record for this long it sleeps until it is woken */
-	SG_AUDITOR_RETRY_MS = 200,     /* a full disk is tried again this often */
-	SG_AUDITOR_END_MS = 1000,      /* and for this long after the session's end: somebody waits for it */
+	SG_AUDITOR_ROUND_MS = 50,  /* it looks at the ring this often while records come: half of what is promised */
+	SG_AUDITOR_SYNC_MS = 1000, /* fdatasync() this long after the first write that is not synced */
+	SG_AUDITOR_IDLE_MS = 1000, /* without a record for this long it sleeps until it is woken */
+	SG_AUDITOR_RETRY_MS = 200, /* a full disk is tried again this often */
+	SG_AUDITOR_END_MS = 1000,  /* and for this long after the session's end: somebody waits for it */
 	SG_AUDITOR_BATCH = 256 * 1024, /* bytes of JSON in one write(2), or one record if it is larger */
 	SG_AUDITOR_SESSION_MAX = 64,   /* bytes of a session id, with its NUL */
 };
@@ -59,10 +58,10 @@ struct sg_auditor_message {
 struct sg_auditor {
 	struct sg_ring ring;
 	bool early_end; /* tell the end when all is written, and sync after that */
-	int log;    /* the log, O_APPEND */
-	int event;  /* eventfd, non-blocking */
-	int socket; /* SOCK_SEQPACKET to the supervisor; its end is the session's end */
-	int writer; /* pidfd of the supervisor */
+	int log;        /* the log, O_APPEND */
+	int event;      /* eventfd, non-blocking */
+	int socket;     /* SOCK_SEQPACKET to the supervisor; its end is the session's end */
+	int writer;     /* pidfd of the supervisor */
 	char session[SG_AUDITOR_SESSION_MAX];
 	char policy[SG_AUDITOR_SESSION_MAX + 1]; /* the policy's hash, for a session-end of its own */
 };

@@ -84,8 +84,7 @@ static int decode(const char *data, size_t size, struct sg_record_header *ret_he
 		return -EBADMSG;
 	memcpy(ret_header, data, sizeof(*ret_header));
 	if (ret_header->size != size || ret_header->version != SG_RECORD_VERSION ||
-	    ret_header->kind == SG_RECORD_NONE || ret_header->kind >= SG_RECORD_KINDS_ ||
-	    ret_header->reserved != 0)
+	    ret_header->kind == SG_RECORD_NONE || ret_header->kind >= SG_RECORD_KINDS_ || ret_header->reserved != 0)
 		return -EBADMSG;
 	for (uint32_t i = 0; i < ret_header->fields; i++) {
 		struct sg_record_field_header field;
@@ -96,8 +95,8 @@ static int decode(const char *data, size_t size, struct sg_record_header *ret_he
 		memcpy(&field, data + at, sizeof(field));
 		at += sizeof(field);
 		space = ((size_t)field.size + 7) & ~(size_t)7;
-		if (field.field >= SG_RECORD_FIELDS_ || field.field <= previous || field.cut > 1 ||
-		    space > size - at || field.size > sg_record_fields[field.field].limit ||
+		if (field.field >= SG_RECORD_FIELDS_ || field.field <= previous || field.cut > 1 || space > size - at ||
+		    field.size > sg_record_fields[field.field].limit ||
 		    (sg_record_fields[field.field].kinds & (1U << ret_header->kind)) == 0)
 			return -EBADMSG;
 		slots[field.field] = (struct slot){.data = data + at, .size = field.size};
@@ -138,10 +137,9 @@ static int emit_number(enum sg_record_type type, const struct slot *slot, struct
 		return 0;
 	case SG_RECORD_TYPE_VERDICT:
 	case SG_RECORD_TYPE_ERRNO:
-		name = value > 4095 ? NULL
-		       : type == SG_RECORD_TYPE_VERDICT
-			       ? sg_record_verdict_name((enum sg_record_verdict)value)
-			       : strerrorname_np((int)value);
+		name = value > 4095                     ? NULL
+		       : type == SG_RECORD_TYPE_VERDICT ? sg_record_verdict_name((enum sg_record_verdict)value)
+							: strerrorname_np((int)value);
 		if (name != NULL) {
 			sg_buffer_append_json(out, name, strlen(name));
 			return 0;
@@ -283,8 +281,8 @@ static void emit_common(const struct sg_record_header *header, const struct slot
 	unsigned int class_uid = kind->class_uid, activity = kind->activity_id;
 
 	if (class_uid == 0 && activity == 0)
-		sg_record_operation_class(operation->data == NULL ? "" : operation->data, operation->size,
-					  &class_uid, &activity);
+		sg_record_operation_class(operation->data == NULL ? "" : operation->data, operation->size, &class_uid,
+					  &activity);
 	sg_buffer_append_text(out, SG_RECORD_LINE_START);
 	sg_buffer_append_text(out, context->previous);
 	sg_buffer_append_text(out, SG_RECORD_LINE_SEQUENCE);
@@ -305,12 +303,10 @@ static void emit_common(const struct sg_record_header *header, const struct slot
 	append_number(out, (uint64_t)class_uid * 100 + activity);
 	sg_buffer_append_text(out, ",\"severity_id\":");
 	append_number(out, kind->severity_id);
-	sg_buffer_append_text(out,
-			      ",\"metadata\":{\"version\":\"1.3.0\",\"product\":{\"name\":\"ShellGuard\"}}");
+	sg_buffer_append_text(out, ",\"metadata\":{\"version\":\"1.3.0\",\"product\":{\"name\":\"ShellGuard\"}}");
 }
 
-int sg_record_emit(const void *data, size_t size, const struct sg_record_context *context,
-		   struct sg_buffer *out)
+int sg_record_emit(const void *data, size_t size, const struct sg_record_context *context, struct sg_buffer *out)
 {
 	struct slot slots[SG_RECORD_FIELDS_] = {0};
 	struct sg_record_header header;

@@ -129,8 +129,7 @@ static void put(struct value *value, size_t limit, const void *data, size_t leng
 
 /* One entry of a list: `prefix` (8 bytes or none), length, bytes. Once one did not fit, all that follow are
  * cut. */
-static bool put_item(struct value *value, const void *prefix, size_t prefix_size,
-		     const struct sg_record_text *item)
+static bool put_item(struct value *value, const void *prefix, size_t prefix_size, const struct sg_record_text *item)
 {
 	size_t room = value->limit - value->size, before = prefix_size + sizeof(uint32_t);
 	uint32_t length;
@@ -210,10 +209,8 @@ static size_t put_field(const struct sg_record *record, size_t index, char *out)
 
 size_t sg_record_encode(const struct sg_record *record, uint64_t sequence, uint64_t time, void *out)
 {
-	struct sg_record_header header = {.version = SG_RECORD_VERSION,
-					  .kind = (uint16_t)record->kind,
-					  .sequence = sequence,
-					  .time = time};
+	struct sg_record_header header = {
+		.version = SG_RECORD_VERSION, .kind = (uint16_t)record->kind, .sequence = sequence, .time = time};
 	size_t used = sizeof(header);
 
 	for (size_t i = 0; i < SG_RECORD_FIELDS_; i++) {

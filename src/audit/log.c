@@ -42,8 +42,8 @@ static bool is_log_name(const char *name)
 {
 	const size_t length = sizeof(id_form) - 1;
 
-	if (strlen(name) != length + sizeof(suffix) - 1 || strcmp(name + length, suffix) != 0 ||
-	    name[8] != 'T' || name[15] != 'Z')
+	if (strlen(name) != length + sizeof(suffix) - 1 || strcmp(name + length, suffix) != 0 || name[8] != 'T' ||
+	    name[15] != 'Z')
 		return false;
 	for (size_t i = 0; i < length; i++) {
 		bool digit = name[i] >= '0' && name[i] <= '9';
@@ -77,9 +77,8 @@ int sg_log_folder(char **ret_folder, struct sg_error *error)
 	else if (home != NULL && home[0] == '/')
 		sg_buffer_printf(&folder, "%s/.local/state/shellguard/sessions", home);
 	else
-		return sg_error_set(
-			error, -ENOENT,
-			"no folder for the log: neither XDG_STATE_HOME nor HOME is an absolute path");
+		return sg_error_set(error, -ENOENT,
+				    "no folder for the log: neither XDG_STATE_HOME nor HOME is an absolute path");
 	taken = sg_buffer_take(&folder);
 	if (taken == NULL)
 		return sg_error_set_errno(error, -ENOMEM, "the folder of the log");
@@ -111,10 +110,9 @@ static int make_folder(const char *folder, int *ret_fd, struct sg_error *error)
 	if (fd < 0 || fstat(fd, &status) < 0)
 		return sg_error_set_errno(error, -errno, "open %s", folder);
 	if (status.st_uid != geteuid() || (status.st_mode & 022) != 0)
-		return sg_error_set(
-			error, -EPERM,
-			"%s: the folder of the log must be owned by uid %u and writable by no other", folder,
-			geteuid());
+		return sg_error_set(error, -EPERM,
+				    "%s: the folder of the log must be owned by uid %u and writable by no other",
+				    folder, geteuid());
 	*ret_fd = sg_fd_take(&fd);
 	return 0;
 }
@@ -172,7 +170,8 @@ int sg_log_create(const char *file, const char *id, int *ret_fd, char **ret_path
 int sg_log_settle(const char *path, struct sg_error *error)
 {
 	const char *slash = strrchr(path, '/');
-	SG_AUTO_FREE char *folder = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	SG_AUTO_FREE char *folder =
+		slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
 	SG_AUTO_FD int fd = -1;
 
 	if (folder == NULL)
@@ -318,9 +317,7 @@ int sg_log_list(const char *folder, struct sg_log_list *ret_list, struct sg_erro
 			return sg_error_set_errno(error, -errno, "list %s", folder);
 		if (entry == NULL)
 			break;
-		result = is_log_name(entry->d_name)
-				 ? add_session(folder, dirfd(entries), entry->d_name, &list)
-				 : 0;
+		result = is_log_name(entry->d_name) ? add_session(folder, dirfd(entries), entry->d_name, &list) : 0;
 		if (result < 0)
 			return sg_error_set_errno(error, result, "list %s", folder);
 	}
@@ -332,8 +329,7 @@ int sg_log_list(const char *folder, struct sg_log_list *ret_list, struct sg_erro
 }
 
 /* The one session of the list whose id starts with `start`. */
-static int find_by_start(const struct sg_log_list *list, const char *start, size_t *ret_index,
-			 struct sg_error *error)
+static int find_by_start(const struct sg_log_list *list, const char *start, size_t *ret_index, struct sg_error *error)
 {
 	size_t found = list->count;
 

@@ -50,7 +50,7 @@ enum sg_log_state {
 struct sg_log_session {
 	char id[SG_LOG_SESSION_SIZE];
 	char *path;
-	uint64_t size; /* bytes */
+	uint64_t size;   /* bytes */
 	int64_t made_ns; /* when the file was made: ids tell seconds only */
 	enum sg_log_state state;
 };

@@ -236,8 +236,7 @@ int sg_audit_find_refusal(const char *path, uint64_t sequence, json_t **ret_json
 		if (result < 0)
 			break;
 		if (strcmp(string_of(json, "kind"), "refusal") == 0 &&
-		    (sequence == 0 ||
-		     json_integer_value(json_object_get(json, "seq")) == (json_int_t)sequence)) {
+		    (sequence == 0 || json_integer_value(json_object_get(json, "seq")) == (json_int_t)sequence)) {
 			json_decref(found);
 			found = json_incref(json);
 		}

@@ -48,9 +48,9 @@ int sg_read_json(const char *line, size_t size, json_t **ret_json, struct sg_err
 void sg_read_bytes(const json_t *value, struct sg_buffer *out);
 
 struct sg_read_report {
-	uint64_t lines; /* whole lines that are in order */
-	bool whole;     /* the last of them is a session-end */
-	size_t torn;    /* bytes after the last newline: a line that was not written to its end */
+	uint64_t lines;                 /* whole lines that are in order */
+	bool whole;                     /* the last of them is a session-end */
+	size_t torn;                    /* bytes after the last newline: a line that was not written to its end */
 	char hash[SG_RECORD_HASH_SIZE]; /* of the last line */
 	uint64_t bad_line;              /* outcome 1: the number of the line that does not fit, from 1 */
 	char text[160];                 /* and why */

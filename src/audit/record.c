@@ -13,26 +13,23 @@
 #define PRESENCE_SET false
 
 const struct sg_record_field_entry sg_record_fields[SG_RECORD_FIELDS_] = {
-#define SG_RECORD_FIELD(member, type_, group_, name_, kinds_, presence, limit_, ocsf_, text_)                \
-	[SG_RECORD_FIELD_##member] = {.group = group_,                                                       \
-				      .name = name_,                                                         \
-				      .ocsf = ocsf_,                                                         \
-				      .text = text_,                                                         \
-				      .type = SG_RECORD_TYPE_##type_,                                        \
-				      .kinds = kinds_,                                                       \
-				      .limit = limit_,                                                       \
-				      .offset = offsetof(struct sg_record, member),                          \
+#define SG_RECORD_FIELD(member, type_, group_, name_, kinds_, presence, limit_, ocsf_, text_)                          \
+	[SG_RECORD_FIELD_##member] = {.group = group_,                                                                 \
+				      .name = name_,                                                                   \
+				      .ocsf = ocsf_,                                                                   \
+				      .text = text_,                                                                   \
+				      .type = SG_RECORD_TYPE_##type_,                                                  \
+				      .kinds = kinds_,                                                                 \
+				      .limit = limit_,                                                                 \
+				      .offset = offsetof(struct sg_record, member),                                    \
 				      .always = PRESENCE_##presence},
 #include "audit/records.def"
 };
 
 const struct sg_record_kind_entry sg_record_kinds[SG_RECORD_KINDS_] = {
-#define SG_RECORD_KIND(symbol, name_, class_, activity, severity, text_)                                     \
-	[SG_RECORD_##symbol] = {.name = name_,                                                               \
-				.text = text_,                                                               \
-				.class_uid = class_,                                                         \
-				.activity_id = activity,                                                     \
-				.severity_id = severity},
+#define SG_RECORD_KIND(symbol, name_, class_, activity, severity, text_)                                               \
+	[SG_RECORD_##symbol] = {                                                                                       \
+		.name = name_, .text = text_, .class_uid = class_, .activity_id = activity, .severity_id = severity},
 #include "audit/records.def"
 };
 
@@ -49,8 +46,7 @@ static const struct {
 	unsigned int class_uid;
 	unsigned int activity_id;
 } operations[] = {
-#define SG_RECORD_OPERATION(name_, class_, activity)                                                         \
-	{.name = name_, .class_uid = class_, .activity_id = activity},
+#define SG_RECORD_OPERATION(name_, class_, activity) {.name = name_, .class_uid = class_, .activity_id = activity},
 #include "audit/records.def"
 };
 
@@ -58,12 +54,11 @@ static const struct {
  * to fail. */
 enum {
 	LIMITS_TOTAL = sizeof(struct sg_record_header)
-#define SG_RECORD_FIELD(member, type, group, name, kinds, presence, limit, ...)                              \
+#define SG_RECORD_FIELD(member, type, group, name, kinds, presence, limit, ...)                                        \
 	+(limit) + 16 + (int)sizeof(struct sg_record_field_header) + (int)sizeof(struct sg_record_cut)
 #include "audit/records.def"
 };
-_Static_assert((int)LIMITS_TOTAL <= (int)SG_RECORD_BOUND,
-	       "a record with every field at its limit exceeds the bound");
+_Static_assert((int)LIMITS_TOTAL <= (int)SG_RECORD_BOUND, "a record with every field at its limit exceeds the bound");
 _Static_assert(sizeof(struct sg_record_header) == 32, "the header's layout is documented");
 _Static_assert(sizeof(struct sg_record_field_header) == 8 && sizeof(struct sg_record_cut) == 16,
 	       "the field header's layout is documented");
@@ -90,12 +85,10 @@ enum sg_record_kind sg_record_kind_of(const char *name)
 
 const char *sg_record_verdict_name(enum sg_record_verdict verdict)
 {
-	return verdict > SG_RECORD_VERDICT_NONE && verdict < SG_RECORD_VERDICTS_ ? verdicts[verdict].name
-										 : NULL;
+	return verdict > SG_RECORD_VERDICT_NONE && verdict < SG_RECORD_VERDICTS_ ? verdicts[verdict].name : NULL;
 }
 
-void sg_record_operation_class(const char *operation, size_t size, unsigned int *ret_class,
-			       unsigned int *ret_activity)
+void sg_record_operation_class(const char *operation, size_t size, unsigned int *ret_class, unsigned int *ret_activity)
 {
 	*ret_class = 1003;
 	*ret_activity = 4;

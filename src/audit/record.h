@@ -74,9 +74,8 @@ struct sg_record {
 };
 
 enum {
-	SG_RECORD_BOUND =
-		512 * 1024,    /* no encoded record is larger; the sum of the fields' limits is below it */
-	SG_RECORD_VERSION = 1, /* of the binary form */
+	SG_RECORD_BOUND = 512 * 1024, /* no encoded record is larger; the sum of the fields' limits is below it */
+	SG_RECORD_VERSION = 1,        /* of the binary form */
 };
 
 /* The header of a binary record. Native byte order: both ends are one binary. The layout is in docs/audit.md.
@@ -133,8 +132,7 @@ size_t sg_record_encode(const struct sg_record *record, uint64_t sequence, uint6
  * newline. Every length in it is checked. Returns 0; -EBADMSG if the record is malformed (then what was
  * appended is to be thrown away); -ENOMEM.
  */
-int sg_record_emit(const void *data, size_t size, const struct sg_record_context *context,
-		   struct sg_buffer *out);
+int sg_record_emit(const void *data, size_t size, const struct sg_record_context *context, struct sg_buffer *out);
 
 /* The start of every line: {"prev":"HASH","seq": ... The verifier relies on it. */
 #define SG_RECORD_LINE_START "{\"prev\":\""

@@ -41,5 +41,4 @@ extern const struct sg_record_kind_entry sg_record_kinds[SG_RECORD_KINDS_]; /* [
 
 /* Sets class and activity of a decision about `operation`; Kernel Activity: Invoke for one that is not in the
  * table. */
-void sg_record_operation_class(const char *operation, size_t size, unsigned int *ret_class,
-			       unsigned int *ret_activity);
+void sg_record_operation_class(const char *operation, size_t size, unsigned int *ret_class, unsigned int *ret_activity);

@@ -16,28 +16,23 @@
 enum { CONTROL_SIZE = 4096 };
 
 _Static_assert(sizeof(struct sg_ring_control) <= CONTROL_SIZE, "the control words fit in their page");
-_Static_assert(offsetof(struct sg_ring_control, tail) == 64,
-	       "the reader's words have a cache line of their own");
-_Static_assert(offsetof(struct sg_ring_control, head) == 128,
-	       "the writer's words have a cache line of their own");
+_Static_assert(offsetof(struct sg_ring_control, tail) == 64, "the reader's words have a cache line of their own");
+_Static_assert(offsetof(struct sg_ring_control, head) == 128, "the writer's words have a cache line of their own");
 _Static_assert(FUTEX_OWNER_DIED == 0x40000000, "sg_ring_orphaned() tests this bit");
-_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2,
-	       "atomics in shared memory take no lock");
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2, "atomics in shared memory take no lock");
 
 /* Reserves address space for the control page and twice the data, then maps the file's pages into it. */
 static int map(int fd, size_t size, struct sg_ring *ret_ring)
 {
 	size_t whole = CONTROL_SIZE + 2 * size;
-	unsigned char *base =
-		mmap(NULL, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	unsigned char *base = mmap(NULL, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	const int shown = PROT_READ | PROT_WRITE;
 	int result;
 
 	if (base == MAP_FAILED)
 		return -errno;
 	if (mmap(base, CONTROL_SIZE + size, shown, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED ||
-	    mmap(base + CONTROL_SIZE + size, size, shown, MAP_SHARED | MAP_FIXED, fd, CONTROL_SIZE) ==
-		    MAP_FAILED ||
+	    mmap(base + CONTROL_SIZE + size, size, shown, MAP_SHARED | MAP_FIXED, fd, CONTROL_SIZE) == MAP_FAILED ||
 	    madvise(base, whole, MADV_DONTDUMP) < 0) {
 		result = -errno;
 		(void)munmap(base, whole);
@@ -56,8 +51,7 @@ int sg_ring_create(size_t size, struct sg_ring *ret_ring, struct sg_error *error
 
 	if (size < 2 * (size_t)SG_RECORD_BOUND || (size & (size - 1)) != 0 || size > (size_t)1 << 30 ||
 	    __builtin_add_overflow(size, CONTROL_SIZE, &whole) || sysconf(_SC_PAGESIZE) != CONTROL_SIZE)
-		return sg_error_set(error, -EINVAL,
-				    "audit ring of %zu bytes: not a power of two from %d to 2^30", size,
+		return sg_error_set(error, -EINVAL, "audit ring of %zu bytes: not a power of two from %d to 2^30", size,
 				    2 * SG_RECORD_BOUND);
 	fd = memfd_create("sg-audit-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)

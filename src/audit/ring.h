@@ -29,8 +29,7 @@ struct sg_ring_control {
 	/* The reader's. */
 	_Alignas(64) _Atomic uint64_t tail; /* written to the log up to here: this space is free */
 	_Atomic uint64_t synced;            /* fdatasync() done up to here */
-	_Atomic uint32_t
-		owner; /* robust futex word: the reader's thread id; the kernel sets FUTEX_OWNER_DIED */
+	_Atomic uint32_t owner;    /* robust futex word: the reader's thread id; the kernel sets FUTEX_OWNER_DIED */
 	_Atomic uint32_t fault;    /* errno value: nothing can be written now; 0: all is well */
 	_Atomic uint32_t sleeping; /* 1: the reader waits without a timeout; the writer clears it and kicks */
 	_Atomic uint32_t progress; /* futex word: changes whenever tail, synced or fault does */

@@ -66,9 +66,8 @@ static const struct {
 };
 
 static const char *const colours[SG_RECORD_KINDS_] = {
-	[SG_RECORD_SESSION_START] = "\033[1m", [SG_RECORD_SESSION_END] = "\033[1m",
-	[SG_RECORD_EXEC] = "\033[36m",         [SG_RECORD_GRANT] = "\033[32m",
-	[SG_RECORD_REFUSAL] = "\033[31m",      [SG_RECORD_FLOOD] = "\033[33m",
+	[SG_RECORD_SESSION_START] = "\033[1m", [SG_RECORD_SESSION_END] = "\033[1m", [SG_RECORD_EXEC] = "\033[36m",
+	[SG_RECORD_GRANT] = "\033[32m",        [SG_RECORD_REFUSAL] = "\033[31m",    [SG_RECORD_FLOOD] = "\033[33m",
 	[SG_RECORD_NOTE] = "\033[33m",         [SG_RECORD_ENTER] = "\033[1m",
 };
 
@@ -114,8 +113,7 @@ static bool is_worth_showing(const json_t *value, const char *name)
 static void show_parts(const json_t *json, unsigned int kinds, struct sg_buffer *out)
 {
 	for (size_t i = 0; i < SG_ARRAY_SIZE(parts); i++) {
-		const json_t *object =
-			parts[i].group[0] == '\0' ? json : json_object_get(json, parts[i].group);
+		const json_t *object = parts[i].group[0] == '\0' ? json : json_object_get(json, parts[i].group);
 		const json_t *value = json_object_get(object, parts[i].name);
 
 		if ((parts[i].kinds & kinds) == 0 || !is_worth_showing(value, parts[i].name))
@@ -143,10 +141,8 @@ static enum sg_record_kind show_record(const char *line, size_t size, bool colou
 	time = json_string_value(json_object_get(json, "time_dt"));
 	name = json_string_value(json_object_get(json, "kind"));
 	kind = name == NULL ? SG_RECORD_NONE : sg_record_kind_of(name);
-	sg_buffer_printf(out, "%*lld  ", SEQUENCE_WIDTH,
-			 (long long)json_integer_value(json_object_get(json, "seq")));
-	if (time != NULL && strlen(time) > TIME_START + TIME_WIDTH &&
-	    strspn(time, "0123456789-:.TZ") == strlen(time))
+	sg_buffer_printf(out, "%*lld  ", SEQUENCE_WIDTH, (long long)json_integer_value(json_object_get(json, "seq")));
+	if (time != NULL && strlen(time) > TIME_START + TIME_WIDTH && strspn(time, "0123456789-:.TZ") == strlen(time))
 		sg_buffer_append(out, time + TIME_START, TIME_WIDTH);
 	else
 		sg_buffer_printf(out, "%*s", TIME_WIDTH, "?");
@@ -169,8 +165,8 @@ void sg_show_line(const char *line, size_t size, bool colour, struct sg_buffer *
 }
 
 /* Gives out every whole line that is there. Sets *ret_ended when one is a session-end. */
-static int show_available(const struct sg_show_options *options, struct sg_reader *reader,
-			  sg_show_output *output, void *context, bool *ret_ended, struct sg_error *error)
+static int show_available(const struct sg_show_options *options, struct sg_reader *reader, sg_show_output *output,
+			  void *context, bool *ret_ended, struct sg_error *error)
 {
 	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT, unused = SG_BUFFER_INIT;
 	const char *line;
@@ -233,13 +229,11 @@ static int follow(const struct sg_show_options *options, struct sg_reader *reade
 			return 1;
 		result = wait_for_change(watch, options->stop);
 		if (result != 0)
-			return result < 0 ? sg_error_set_errno(error, result, "wait for %s", options->path)
-					  : 0;
+			return result < 0 ? sg_error_set_errno(error, result, "wait for %s", options->path) : 0;
 	}
 }
 
-int sg_audit_show(const struct sg_show_options *options, sg_show_output *output, void *context,
-		  struct sg_error *error)
+int sg_audit_show(const struct sg_show_options *options, sg_show_output *output, void *context, struct sg_error *error)
 {
 	SG_AUTO_FD int fd = open(options->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	SG_CLEANUP(sg_reader_done) struct sg_reader reader = {.fd = fd};

@@ -26,8 +26,7 @@ typedef int sg_show_output(void *context, const char *data, size_t size);
  * when the log ends without a session-end and its auditor is gone
  * (`follow`); a negative errno value with its context; or what `output` returned.
  */
-int sg_audit_show(const struct sg_show_options *options, sg_show_output *output, void *context,
-		  struct sg_error *error);
+int sg_audit_show(const struct sg_show_options *options, sg_show_output *output, void *context, struct sg_error *error);
 
 /* Appends the human form of one line of the log (without its newline), with a newline. */
 void sg_show_line(const char *line, size_t size, bool colour, struct sg_buffer *out);

@@ -39,8 +39,7 @@ struct sg_audit {
 	uint64_t seen_tail, seen_at; /* the reader's position, and when it was last seen to move or to have
 					nothing to do */
 	uint64_t kinds[SG_RECORD_KINDS_];
-	uint64_t unrecorded,
-		unrecorded_since; /* failed since the last record that succeeded; CLOCK_REALTIME */
+	uint64_t unrecorded, unrecorded_since; /* failed since the last record that succeeded; CLOCK_REALTIME */
 	struct sg_audit_counts counts;
 	bool stopped, early_end;
 };
@@ -82,8 +81,7 @@ void sg_audit_free(struct sg_audit *audit)
 }
 
 /* Waits for a message of the auditor. Returns 0, -ETIMEDOUT, or -EPIPE if it ended without one. */
-static int receive(const struct sg_audit *audit, struct sg_auditor_message *ret_message,
-		   unsigned int timeout_ms)
+static int receive(const struct sg_audit *audit, struct sg_auditor_message *ret_message, unsigned int timeout_ms)
 {
 	const uint64_t deadline = sg_ring_now() + (uint64_t)timeout_ms * 1000000;
 
@@ -123,14 +121,12 @@ static int check_options(const struct sg_audit_options *options, struct sg_error
 	size_t length = options->session == NULL ? 0 : strlen(options->session);
 
 	if (length == 0 || length >= SG_AUDITOR_SESSION_MAX)
-		return sg_error_set(error, -EINVAL, "a session id has 1 to %d bytes",
-				    SG_AUDITOR_SESSION_MAX - 1);
+		return sg_error_set(error, -EINVAL, "a session id has 1 to %d bytes", SG_AUDITOR_SESSION_MAX - 1);
 	for (size_t i = 0; i < length; i++) {
 		char c = options->session[i];
 
 		if (c < '!' || c > '~' || c == '"' || c == '\\')
-			return sg_error_set(error, -EINVAL,
-					    "session id %s: not printable ASCII without quotes",
+			return sg_error_set(error, -EINVAL, "session id %s: not printable ASCII without quotes",
 					    options->session);
 	}
 	return 0;
@@ -142,8 +138,7 @@ static int prepare(const struct sg_audit_options *options, struct sg_audit *audi
 {
 	int pair[2], result;
 
-	result =
-		sg_ring_create(options->ring_size == 0 ? RING_SIZE : options->ring_size, &audit->ring, error);
+	result = sg_ring_create(options->ring_size == 0 ? RING_SIZE : options->ring_size, &audit->ring, error);
 	if (result < 0)
 		return result;
 	audit->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -200,8 +195,7 @@ int sg_audit_ready(struct sg_audit *audit, struct sg_error *error)
 	return 0;
 }
 
-int sg_audit_start(const struct sg_audit_options *options, struct sg_audit **ret_audit,
-		   struct sg_error *error)
+int sg_audit_start(const struct sg_audit_options *options, struct sg_audit **ret_audit, struct sg_error *error)
 {
 	struct sg_auditor auditor = {.log = -1, .event = -1, .socket = -1, .writer = -1};
 	struct sg_audit *audit;
@@ -273,8 +267,7 @@ static int check(struct sg_audit *audit, uint64_t now, uint64_t *ret_free)
 static void place(struct sg_audit *audit, const struct sg_record *record)
 {
 	audit->sequence++;
-	audit->head += sg_record_encode(record, audit->sequence, wall_clock(),
-					sg_ring_at(&audit->ring, audit->head));
+	audit->head += sg_record_encode(record, audit->sequence, wall_clock(), sg_ring_at(&audit->ring, audit->head));
 	audit->kinds[record->kind]++;
 	audit->counts.appended++;
 }

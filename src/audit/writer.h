@@ -18,9 +18,9 @@
 struct sg_audit;
 
 struct sg_audit_options {
-	const char *session; /* session id, sg_log_new_session(): printable ASCII, at most 63 bytes; copied */
-	int log;             /* the log, open for appending; stays the caller's, who closes it afterwards */
-	size_t ring_size;    /* bytes, a power of two from 1 MiB to 1 GiB; 0: 1 MiB */
+	const char *session;   /* session id, sg_log_new_session(): printable ASCII, at most 63 bytes; copied */
+	int log;               /* the log, open for appending; stays the caller's, who closes it afterwards */
+	size_t ring_size;      /* bytes, a power of two from 1 MiB to 1 GiB; 0: 1 MiB */
 	unsigned int wait_ms;  /* how long an append waits for room when the ring is full; 0: 100 ms */
 	unsigned int stuck_ms; /* once the oldest record has waited this long, appends fail; 0: 5000 ms */
 	const char *audience;  /* who may read the records made here (flood); NULL: "owner"; not copied */
@@ -50,8 +50,7 @@ struct sg_audit_counts {
  * for bad options; -EBUSY if the log is another auditor's; or what failed there, with the context in `error`.
  * *ret_audit is freed by sg_audit_stop().
  */
-int sg_audit_start(const struct sg_audit_options *options, struct sg_audit **ret_audit,
-		   struct sg_error *error);
+int sg_audit_start(const struct sg_audit_options *options, struct sg_audit **ret_audit, struct sg_error *error);
 
 /*
  * After a start with `no_wait`: waits (at most 5 s) for what sg_audit_start() waits for otherwise; to be
@@ -70,8 +69,7 @@ int sg_audit_ready(struct sg_audit *audit, struct sg_error *error);
  * the log (-ENOSPC, -EIO, -EFBIG, ...) What failed is counted; the next record that succeeds is preceded by a
  * flood record with the number.
  */
-SG_MUST_USE int sg_audit_append(struct sg_audit *audit, const struct sg_record *record,
-				uint64_t *ret_sequence);
+SG_MUST_USE int sg_audit_append(struct sg_audit *audit, const struct sg_record *record, uint64_t *ret_sequence);
 
 /*
  * Waits until everything appended before is written and synced (fdatasync), at most `timeout_ms`. Any thread.

@@ -114,7 +114,8 @@ void sg_buffer_append_json(struct sg_buffer *buffer, const char *text, size_t le
 		unsigned int rune = 0;
 		size_t run = 0, size;
 
-		while (run < length && (size = sg_text_decode(text + run, length - run, &rune)) > 0 && plain_in_json(rune))
+		while (run < length && (size = sg_text_decode(text + run, length - run, &rune)) > 0 &&
+		       plain_in_json(rune))
 			run += size;
 		sg_buffer_append(buffer, text, run);
 		text += run;

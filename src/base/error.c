@@ -7,7 +7,7 @@
 #include "base/text.h"
 
 static void SG_PRINTF(4, 0)
-record(struct sg_error *error, int code, const char *suffix, const char *format, va_list arguments)
+	record(struct sg_error *error, int code, const char *suffix, const char *format, va_list arguments)
 {
 	char raw[sizeof(error->text)];
 

@@ -43,9 +43,8 @@ int sg_user_parse(const char *line, struct sg_user *ret)
 	memcpy(copy, line, length + 1);
 	for (size_t i = 0; i < FIELDS; i++)
 		field[i] = strsep(&at, ":");
-	if (field[FIELDS - 1] == NULL || at != NULL || field[0][0] == '\0' ||
-	    strlen(field[0]) >= sizeof(user.name) || strlen(field[5]) >= sizeof(user.home) ||
-	    !read_id(field[2], &user.uid) || !read_id(field[3], &user.gid))
+	if (field[FIELDS - 1] == NULL || at != NULL || field[0][0] == '\0' || strlen(field[0]) >= sizeof(user.name) ||
+	    strlen(field[5]) >= sizeof(user.home) || !read_id(field[2], &user.uid) || !read_id(field[3], &user.gid))
 		return -EINVAL;
 	memcpy(user.name, field[0], strlen(field[0]) + 1);
 	memcpy(user.home, field[5], strlen(field[5]) + 1);
@@ -91,10 +90,8 @@ static bool files_first(void)
  * no such key). */
 static char *ask(const char *database, const char *key)
 {
-	char *const argv[] = {(char *)(uintptr_t)getent, (char *)(uintptr_t)database, (char *)(uintptr_t)key,
-			      NULL};
-	char *const environment[] = {(char *)(uintptr_t) "LC_ALL=C", (char *)(uintptr_t) "PATH=/usr/bin:/bin",
-				     NULL};
+	char *const argv[] = {(char *)(uintptr_t)getent, (char *)(uintptr_t)database, (char *)(uintptr_t)key, NULL};
+	char *const environment[] = {(char *)(uintptr_t) "LC_ALL=C", (char *)(uintptr_t) "PATH=/usr/bin:/bin", NULL};
 	SG_AUTO_FREE char *output = calloc(1, 65536);
 	posix_spawn_file_actions_t actions;
 	int ends[2], status = 0, error;

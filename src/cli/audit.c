@@ -61,15 +61,14 @@ static int list(const struct sg_options *options, const char *session)
 		const struct sg_log_session *item = &sessions.items[i];
 
 		if (options->json) {
-			sg_buffer_printf(
-				&out,
-				"{\"session\":\"%s\",\"state\":\"%s\",\"bytes\":%llu,\"path\":", item->id,
-				sg_log_state_name(item->state), (unsigned long long)item->size);
+			sg_buffer_printf(&out,
+					 "{\"session\":\"%s\",\"state\":\"%s\",\"bytes\":%llu,\"path\":", item->id,
+					 sg_log_state_name(item->state), (unsigned long long)item->size);
 			sg_buffer_append_json(&out, item->path, strlen(item->path));
 			sg_buffer_append_text(&out, "}\n");
 		} else {
-			sg_buffer_printf(&out, "%-24s  %-7s  %10llu  ", item->id,
-					 sg_log_state_name(item->state), (unsigned long long)item->size);
+			sg_buffer_printf(&out, "%-24s  %-7s  %10llu  ", item->id, sg_log_state_name(item->state),
+					 (unsigned long long)item->size);
 			sg_buffer_append_escaped(&out, item->path, strlen(item->path));
 			sg_buffer_append_byte(&out, '\n');
 		}
@@ -83,23 +82,19 @@ static int list(const struct sg_options *options, const char *session)
 }
 
 /* "whole", "cut" or "altered", and how far it can be believed. */
-static void describe(const struct sg_read_report *report, int status, enum sg_log_state state,
-		     struct sg_buffer *out)
+static void describe(const struct sg_read_report *report, int status, enum sg_log_state state, struct sg_buffer *out)
 {
 	const unsigned long long lines = report->lines;
 
 	if (status > 0)
-		sg_buffer_printf(out, "altered: %s; the %llu records before it are in order\n", report->text,
-				 lines);
+		sg_buffer_printf(out, "altered: %s; the %llu records before it are in order\n", report->text, lines);
 	else if (report->whole && report->torn == 0)
-		sg_buffer_printf(out, "whole: %llu records, the last one's hash is %s\n", lines,
-				 report->hash);
+		sg_buffer_printf(out, "whole: %llu records, the last one's hash is %s\n", lines, report->hash);
 	else if (state == SG_LOG_RUNNING)
 		sg_buffer_printf(out, "running: %llu records so far, in order\n", lines);
 	else
 		sg_buffer_printf(out, "cut: %llu records in order, then %s\n", lines,
-				 report->torn > 0 ? "a line that was not written to its end"
-						  : "no session-end");
+				 report->torn > 0 ? "a line that was not written to its end" : "no session-end");
 }
 
 static int verify(const struct sg_options *options, const char *session)
@@ -127,8 +122,7 @@ static int verify(const struct sg_options *options, const char *session)
 	describe(&report, status, state, &out);
 	if (sg_buffer_status(&out) < 0 || sg_print(STDOUT_FILENO, out.data, out.size) < 0)
 		return SG_EXIT_FAILED;
-	return status == 0 && (report.whole || state == SG_LOG_RUNNING) &&
-			       (report.torn == 0 || state == SG_LOG_RUNNING)
+	return status == 0 && (report.whole || state == SG_LOG_RUNNING) && (report.torn == 0 || state == SG_LOG_RUNNING)
 		       ? SG_EXIT_OK
 		       : SG_EXIT_NO;
 }
@@ -166,10 +160,8 @@ static int act(const struct sg_options *options)
 	for (size_t i = 0; i < SG_ARRAY_SIZE(actions); i++) {
 		if (strcmp(actions[i].name, name) != 0)
 			continue;
-		if ((session != NULL && !actions[i].session) ||
-		    (session != NULL && options->command[2] != NULL)) {
-			sg_complain("audit %s takes %s", name,
-				    actions[i].session ? "one SESSION" : "no SESSION");
+		if ((session != NULL && !actions[i].session) || (session != NULL && options->command[2] != NULL)) {
+			sg_complain("audit %s takes %s", name, actions[i].session ? "one SESSION" : "no SESSION");
 			return SG_EXIT_USAGE;
 		}
 		if ((options->json && !actions[i].json) || (options->follow && !actions[i].follow)) {

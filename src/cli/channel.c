@@ -34,8 +34,7 @@ static enum sg_channel_kind kind_of(int fd)
 
 static struct sg_channel_end look_at(int fd)
 {
-	struct sg_channel_end end = {
-		.fd = fd, .user_fd = fd <= 2 ? fd : -1, .kind = kind_of(fd), .owned = fd > 2};
+	struct sg_channel_end end = {.fd = fd, .user_fd = fd <= 2 ? fd : -1, .kind = kind_of(fd), .owned = fd > 2};
 
 	if (end.kind == SG_CHANNEL_PIPE) {
 		int size = fcntl(fd, F_GETPIPE_SZ);
@@ -70,13 +69,13 @@ void sg_channel_open(struct sg_channel *channel, int in, int out)
 	channel->open = true;
 }
 
-void sg_channel_open_terminal(struct sg_channel *channel, int in, int out, bool blocking,
-			      sg_channel_pass pass, void *data)
+void sg_channel_open_terminal(struct sg_channel *channel, int in, int out, bool blocking, sg_channel_pass pass,
+			      void *data)
 {
 	*channel = SG_CHANNEL_INIT;
 	channel->in = (struct sg_channel_end){.fd = in, .user_fd = -1, .kind = SG_CHANNEL_TERMINAL};
-	channel->out = (struct sg_channel_end){
-		.fd = out, .user_fd = -1, .kind = SG_CHANNEL_TERMINAL, .blocking = blocking};
+	channel->out =
+		(struct sg_channel_end){.fd = out, .user_fd = -1, .kind = SG_CHANNEL_TERMINAL, .blocking = blocking};
 	channel->buffer_size = SG_CHANNEL_TERMINAL_CHUNK + INSERT_ROOM;
 	channel->pass = pass;
 	channel->pass_data = data;
@@ -307,9 +306,8 @@ static void fill_buffer(struct sg_channel *channel)
 		return;
 	}
 	channel->start = 0;
-	channel->end = channel->pass != NULL
-			       ? channel->pass(channel->pass_data, channel->buffer, (size_t)count)
-			       : (size_t)count;
+	channel->end = channel->pass != NULL ? channel->pass(channel->pass_data, channel->buffer, (size_t)count)
+					     : (size_t)count;
 }
 
 static ssize_t write_some(const struct sg_channel_end *out, const char *data, size_t size)
@@ -319,9 +317,8 @@ static ssize_t write_some(const struct sg_channel_end *out, const char *data, si
 	if (out->blocking && size > BLOCKING_CHUNK)
 		size = BLOCKING_CHUNK;
 	do {
-		count = out->kind == SG_CHANNEL_SOCKET
-				? send(out->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL)
-				: write(out->fd, data, size);
+		count = out->kind == SG_CHANNEL_SOCKET ? send(out->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL)
+						       : write(out->fd, data, size);
 	} while (count < 0 && errno == EINTR);
 	return count < 0 ? -errno : count;
 }
@@ -330,8 +327,7 @@ static ssize_t write_some(const struct sg_channel_end *out, const char *data, si
  * write. */
 static void drain_buffer(struct sg_channel *channel, uint64_t now_ns)
 {
-	ssize_t count =
-		write_some(&channel->out, channel->buffer + channel->start, channel->end - channel->start);
+	ssize_t count = write_some(&channel->out, channel->buffer + channel->start, channel->end - channel->start);
 
 	if (count == -EAGAIN)
 		return;
@@ -361,8 +357,7 @@ static void step_copy(struct sg_channel *channel, bool out_ready, uint64_t now_n
 			drain_buffer(channel, now_ns);
 }
 
-void sg_channel_step(struct sg_channel *channel, const struct pollfd *in, const struct pollfd *out,
-		     uint64_t now_ns)
+void sg_channel_step(struct sg_channel *channel, const struct pollfd *in, const struct pollfd *out, uint64_t now_ns)
 {
 	bool in_ready, out_ready;
 

@@ -25,25 +25,17 @@
 
 enum {
 	SG_CHANNEL_PIPE_SIZE =
-		1024 * 1024, /* what a pipe grows to when much passes (pipe(7): the unprivileged limit) */
+		1024 * 1024,            /* what a pipe grows to when much passes (pipe(7): the unprivileged limit) */
 	SG_CHANNEL_GROW_AT = 32 * 1024, /* this much within a window is "much" */
 	SG_CHANNEL_BUFFER = 128 * 1024, /* of a direction that is copied */
-	SG_CHANNEL_TERMINAL_CHUNK =
-		16 * 1024, /* read at once for a terminal: what is still shown after Ctrl-C */
+	SG_CHANNEL_TERMINAL_CHUNK = 16 * 1024, /* read at once for a terminal: what is still shown after Ctrl-C */
 	SG_CHANNEL_WINDOW_NS = 1000 * 1000,
-	SG_CHANNEL_REST_AT = 64 * 1024,  /* from so much within a window (64 MB/s) on, after each step... */
-	SG_CHANNEL_REST_NS = 200 * 1000, /* ...let so long pass, so that the next step has much to do again */
-	SG_CHANNEL_REST_CAPACITY =
-		256 * 1024, /* only where the pipes hold so much that nobody starves meanwhile */
+	SG_CHANNEL_REST_AT = 64 * 1024,        /* from so much within a window (64 MB/s) on, after each step... */
+	SG_CHANNEL_REST_NS = 200 * 1000,       /* ...let so long pass, so that the next step has much to do again */
+	SG_CHANNEL_REST_CAPACITY = 256 * 1024, /* only where the pipes hold so much that nobody starves meanwhile */
 };
 
-enum sg_channel_kind {
-	SG_CHANNEL_PIPE,
-	SG_CHANNEL_FILE,
-	SG_CHANNEL_SOCKET,
-	SG_CHANNEL_TERMINAL,
-	SG_CHANNEL_OTHER
-};
+enum sg_channel_kind { SG_CHANNEL_PIPE, SG_CHANNEL_FILE, SG_CHANNEL_SOCKET, SG_CHANNEL_TERMINAL, SG_CHANNEL_OTHER };
 
 struct sg_channel_end {
 	int fd;      /* what is read, written and polled; -1: none */
@@ -74,15 +66,15 @@ struct sg_channel {
 	uint64_t window_ns;     /* when the present window began */
 	uint64_t window_moved;  /* bytes in it */
 	uint64_t moved;         /* bytes that reached the output */
-	int error;    /* 0, or a negative errno value: what ended the channel, but for EPIPE and hang-up */
-	int peek;     /* on the pipe that a file was given to: what was not read is given back */
-	char *buffer; /* buffer_size bytes, NULL until needed; start..end is not written yet */
+	int error;              /* 0, or a negative errno value: what ended the channel, but for EPIPE and hang-up */
+	int peek;               /* on the pipe that a file was given to: what was not read is given back */
+	char *buffer;           /* buffer_size bytes, NULL until needed; start..end is not written yet */
 	size_t buffer_size, start, end;
 	sg_channel_pass pass;
 	void *pass_data;
 };
 
-#define SG_CHANNEL_INIT                                                                                      \
+#define SG_CHANNEL_INIT                                                                                                \
 	((struct sg_channel){.in = {.fd = -1, .user_fd = -1}, .out = {.fd = -1, .user_fd = -1}, .peek = -1})
 
 /*
@@ -93,8 +85,8 @@ void sg_channel_open(struct sg_channel *channel, int in, int out);
 
 /* For a terminal of our own (struct sg_terminal), which stays the caller's: kind and blocking are given, not
  * found out. */
-void sg_channel_open_terminal(struct sg_channel *channel, int in, int out, bool blocking,
-			      sg_channel_pass pass, void *data);
+void sg_channel_open_terminal(struct sg_channel *channel, int in, int out, bool blocking, sg_channel_pass pass,
+			      void *data);
 
 /*
  * Ends the direction: closes what it owns, puts /dev/null where it used the user's 0 or 1 (so that the
@@ -117,8 +109,7 @@ void sg_channel_poll(const struct sg_channel *channel, struct pollfd *in, struct
  * Moves what can be moved now, after poll(2). Does not block, but as said at the head. `now_ns` is
  * CLOCK_MONOTONIC. Ends the channel at the end of the input or when the output is gone.
  */
-void sg_channel_step(struct sg_channel *channel, const struct pollfd *in, const struct pollfd *out,
-		     uint64_t now_ns);
+void sg_channel_step(struct sg_channel *channel, const struct pollfd *in, const struct pollfd *out, uint64_t now_ns);
 
 /*
  * Appends bytes of ours to the buffer of a direction that copies, behind what is there; all or nothing.

@@ -10,9 +10,9 @@
 /* Exit statuses, as env(1) and the shells use them. */
 enum {
 	SG_EXIT_OK = 0,
-	SG_EXIT_NO = 1,          /* the answer is no: errors in a profile, nothing found */
-	SG_EXIT_USAGE = 2,       /* of every command but run */
-	SG_EXIT_FAILED = 125,    /* our own failure; run: wrong usage too */
+	SG_EXIT_NO = 1,       /* the answer is no: errors in a profile, nothing found */
+	SG_EXIT_USAGE = 2,    /* of every command but run */
+	SG_EXIT_FAILED = 125, /* our own failure; run: wrong usage too */
 	SG_EXIT_REFUSED = 126,
 	SG_EXIT_NOT_FOUND = 127,
 };

@@ -43,7 +43,7 @@ static enum words words_of_command(const char *name)
 		enum words words;
 	} table[] = {{"run", WORDS_FILES},    {"check", WORDS_PROFILES}, {"explain", WORDS_PROFILES},
 		     {"why", WORDS_FILES},    {"audit", WORDS_ACTIONS},  {"syscalls", WORDS_CALLS},
-		     {"stop", WORDS_RUNNING},  {"enter", WORDS_RUNNING}};
+		     {"stop", WORDS_RUNNING}, {"enter", WORDS_RUNNING}};
 
 	for (size_t i = 0; i < SG_ARRAY_SIZE(table); i++)
 		if (strcmp(table[i].name, name) == 0)
@@ -119,11 +119,11 @@ static void append_bash_words(enum words words, struct sg_buffer *out)
 
 void sg_complete_bash(struct sg_buffer *out)
 {
-	sg_buffer_append_text(
-		out, "# bash completion of shellguard; written by \"shellguard _document completion-bash\".\n"
-		     "_shellguard()\n{\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} "
-		     "prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}\n"
-		     "\tCOMPREPLY=()\n\tif [ \"$COMP_CWORD\" -eq 1 ]; then\n\t\tCOMPREPLY=($(compgen -W \"");
+	sg_buffer_append_text(out,
+			      "# bash completion of shellguard; written by \"shellguard _document completion-bash\".\n"
+			      "_shellguard()\n{\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} "
+			      "prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}\n"
+			      "\tCOMPREPLY=()\n\tif [ \"$COMP_CWORD\" -eq 1 ]; then\n\t\tCOMPREPLY=($(compgen -W \"");
 	for (size_t i = 0; i < sg_command_count; i++)
 		if (is_shown(&sg_commands[i]))
 			sg_buffer_printf(out, "%s ", sg_commands[i].name);
@@ -144,8 +144,7 @@ void sg_complete_bash(struct sg_buffer *out)
 	for (size_t i = 0; i < sg_command_count; i++) {
 		if (!is_shown(&sg_commands[i]))
 			continue;
-		sg_buffer_printf(out,
-				 "\t%s)\n\t\tif [[ $cur == -* ]]; then\n\t\t\tCOMPREPLY=($(compgen -W \"",
+		sg_buffer_printf(out, "\t%s)\n\t\tif [[ $cur == -* ]]; then\n\t\t\tCOMPREPLY=($(compgen -W \"",
 				 sg_commands[i].name);
 		for (size_t j = 0; j < sg_option_count; j++)
 			if (sg_option_is_of(&sg_option_table[j], sg_commands[i].name))
@@ -217,18 +216,17 @@ static void append_zsh_option(const struct sg_option *option, struct sg_buffer *
 
 static void append_zsh_helpers(struct sg_buffer *out)
 {
-	sg_buffer_append_text(out, "#compdef shellguard\n# zsh completion of shellguard; written by "
-				   "\"shellguard _document completion-zsh\".\n\n"
-				   "_shellguard_profiles() { local -a names; names=(${(f)\"$(" PROFILES
-				   ")\"}); compadd -a names; _files -g '*.toml' }\n"
-				   "_shellguard_sessions() { local -a names; names=(last ${(f)\"$(" SESSIONS
-				   ")\"}); compadd -a names }\n"
-				   "_shellguard_running() { local -a names; names=(${(f)\"$(" RUNNING
-				   ")\"}); compadd -a names }\n"
-				   "_shellguard_calls() { local -a names; names=(${(f)\"$(" CALLS
-				   ")\"}); compadd -a names }\n"
-				   "_shellguard_actions() { compadd show list verify; _shellguard_sessions "
-				   "}\n_shellguard_flags() { compadd ");
+	sg_buffer_append_text(
+		out,
+		"#compdef shellguard\n# zsh completion of shellguard; written by "
+		"\"shellguard _document completion-zsh\".\n\n"
+		"_shellguard_profiles() { local -a names; names=(${(f)\"$(" PROFILES
+		")\"}); compadd -a names; _files -g '*.toml' }\n"
+		"_shellguard_sessions() { local -a names; names=(last ${(f)\"$(" SESSIONS ")\"}); compadd -a names }\n"
+		"_shellguard_running() { local -a names; names=(${(f)\"$(" RUNNING ")\"}); compadd -a names }\n"
+		"_shellguard_calls() { local -a names; names=(${(f)\"$(" CALLS ")\"}); compadd -a names }\n"
+		"_shellguard_actions() { compadd show list verify; _shellguard_sessions "
+		"}\n_shellguard_flags() { compadd ");
 	append_flags(out);
 	sg_buffer_append_text(out, " }\n_shellguard_limits() { compadd -S '' ");
 	append_limits(out);
@@ -245,9 +243,9 @@ void sg_complete_zsh(struct sg_buffer *out)
 			append_zsh_text(sg_commands[i].summary, out);
 			sg_buffer_append_text(out, "'\n");
 		}
-	sg_buffer_append_text(
-		out, "\t)\n\tif (( CURRENT == 2 )); then\n\t\t_describe command commands\n\t\treturn\n\tfi\n"
-		     "\tlocal command=${words[2]}\n\tshift words\n\t(( CURRENT-- ))\n\tcase $command in\n");
+	sg_buffer_append_text(out,
+			      "\t)\n\tif (( CURRENT == 2 )); then\n\t\t_describe command commands\n\t\treturn\n\tfi\n"
+			      "\tlocal command=${words[2]}\n\tshift words\n\t(( CURRENT-- ))\n\tcase $command in\n");
 	for (size_t i = 0; i < sg_command_count; i++) {
 		if (!is_shown(&sg_commands[i]))
 			continue;
@@ -318,12 +316,12 @@ static void append_fish_words(enum words words, struct sg_buffer *out)
 
 void sg_complete_fish(struct sg_buffer *out)
 {
-	sg_buffer_append_text(
-		out, "# fish completion of shellguard; written by \"shellguard _document completion-fish\".\n"
-		     "function __shellguard_profiles\n\t" PROFILES "\nend\n"
-		     "function __shellguard_sessions\n\techo last\n\t" SESSIONS "\nend\n"
-		     "function __shellguard_running\n\t" RUNNING "\nend\n"
-		     "function __shellguard_calls\n\t" CALLS "\nend\n\ncomplete -c shellguard -f\n");
+	sg_buffer_append_text(out,
+			      "# fish completion of shellguard; written by \"shellguard _document completion-fish\".\n"
+			      "function __shellguard_profiles\n\t" PROFILES "\nend\n"
+			      "function __shellguard_sessions\n\techo last\n\t" SESSIONS "\nend\n"
+			      "function __shellguard_running\n\t" RUNNING "\nend\n"
+			      "function __shellguard_calls\n\t" CALLS "\nend\n\ncomplete -c shellguard -f\n");
 	for (size_t i = 0; i < sg_command_count; i++) {
 		const char *name = sg_commands[i].name;
 
@@ -333,8 +331,7 @@ void sg_complete_fish(struct sg_buffer *out)
 		append_fish_text(sg_commands[i].summary, out);
 		sg_buffer_append_byte(out, '\n');
 		if (words_of_command(name) != WORDS_NONE) {
-			sg_buffer_printf(out, "complete -c shellguard -n '__fish_seen_subcommand_from %s'",
-					 name);
+			sg_buffer_printf(out, "complete -c shellguard -n '__fish_seen_subcommand_from %s'", name);
 			append_fish_words(words_of_command(name), out);
 			sg_buffer_append_byte(out, '\n');
 		}
@@ -343,9 +340,8 @@ void sg_complete_fish(struct sg_buffer *out)
 
 			if (!sg_option_is_of(option, name))
 				continue;
-			sg_buffer_printf(out,
-					 "complete -c shellguard -n '__fish_seen_subcommand_from %s' -l %s",
-					 name, option->name);
+			sg_buffer_printf(out, "complete -c shellguard -n '__fish_seen_subcommand_from %s' -l %s", name,
+					 option->name);
 			if (option->letter != 0)
 				sg_buffer_printf(out, " -s %c", option->letter);
 			if (option->argument != NULL)

@@ -48,9 +48,8 @@ static void write_verdict(const struct report *report, struct sg_buffer *out)
 		sg_buffer_printf(out, "no world can be made here: %zu thing%s missing\n", needed,
 				 needed == 1 ? " is" : "s are");
 	else if (rules > 0)
-		sg_buffer_printf(out,
-				 "worlds can be made here; %zu thing%s missing that some profiles need\n",
-				 rules, rules == 1 ? " is" : "s are");
+		sg_buffer_printf(out, "worlds can be made here; %zu thing%s missing that some profiles need\n", rules,
+				 rules == 1 ? " is" : "s are");
 	else
 		sg_buffer_append_text(out, "this kernel and user can hold every promise\n");
 	if (others > 0)
@@ -87,9 +86,7 @@ static const char *const words[] = {
 static void write_row(enum sg_feature feature, const struct sg_probe_result *result, struct sg_buffer *out)
 {
 	const struct sg_feature_info *info = &sg_feature_infos[feature];
-	const char *word = is_absent(result)                   ? words[info->effect]
-			   : result->state == SG_PROBE_PRESENT ? "ok"
-							       : "-";
+	const char *word = is_absent(result) ? words[info->effect] : result->state == SG_PROBE_PRESENT ? "ok" : "-";
 
 	sg_buffer_printf(out, "%-8s%s\t%s", word, info->name, info->what);
 	if (result->detail[0] != '\0') {
@@ -113,8 +110,8 @@ static void write_remedies(const struct report *report, enum sg_feature_effect e
 			sg_buffer_printf(out, "  %s\t%s. It needs %s.\n", info->name, info->without,
 					 sg_feature_infos[info->needs].name);
 		if (info->effect == effect && report->results[i].state == SG_PROBE_MISSING)
-			sg_buffer_printf(out, "  %s\t%s. Linux %s has it. What helps: %s.\n", info->name,
-					 info->without, info->since, info->remedy);
+			sg_buffer_printf(out, "  %s\t%s. Linux %s has it. What helps: %s.\n", info->name, info->without,
+					 info->since, info->remedy);
 	}
 }
 
@@ -127,7 +124,8 @@ static const char *find_hint(const struct report *report)
 		return "the /proc that is mounted here is of another PID namespace: mount a new one over it (unshare "
 		       "--mount-proc, bwrap --proc /proc)";
 	if (report->surroundings.session != NULL)
-		return "no flag lets a ShellGuard world make worlds: run shellguard outside of this session, or put all that "
+		return "no flag lets a ShellGuard world make worlds: run shellguard outside of this session, or put "
+		       "all that "
 		       "this one is to do into its profile";
 	return NULL;
 }
@@ -136,20 +134,19 @@ static void write_text(const struct report *report, struct sg_buffer *out)
 {
 	const char *hint = find_hint(report);
 
-
 	write_verdict(report, out);
 	write_surroundings(report, out);
 	if (hint != NULL)
 		sg_buffer_printf(out, "\nWhat helps here: %s.\n", hint);
 	if (!report->surroundings.pings)
-		sg_buffer_append_text(out, "\nThe flag ping reaches no other host: net.ipv4.ping_group_range has not this user's "
-					   "group. What helps: sysctl -w net.ipv4.ping_group_range=\"0 2147483647\".\n");
+		sg_buffer_append_text(
+			out, "\nThe flag ping reaches no other host: net.ipv4.ping_group_range has not this user's "
+			     "group. What helps: sysctl -w net.ipv4.ping_group_range=\"0 2147483647\".\n");
 	sg_buffer_append_byte(out, '\n');
 	for (int i = 1; i < SG_FEATURES_; i++)
 		write_row((enum sg_feature)i, &report->results[i], out);
 	write_remedies(report, SG_EFFECT_NEEDED, "Needed for any world:", out);
-	write_remedies(report, SG_EFFECT_RULE,
-		       "Needed by some profiles (or accepted with Misc.AcceptMissing):", out);
+	write_remedies(report, SG_EFFECT_RULE, "Needed by some profiles (or accepted with Misc.AcceptMissing):", out);
 	write_remedies(report, SG_EFFECT_SLOWER, "Every promise holds, but slower:", out);
 	write_remedies(report, SG_EFFECT_OTHERWISE, "Every promise holds, in another way:", out);
 }
@@ -163,8 +160,7 @@ static void write_name(const char *key, const char *value, struct sg_buffer *out
 		sg_buffer_append_json(out, value, strlen(value));
 }
 
-static void write_json_row(enum sg_feature feature, const struct sg_probe_result *result,
-			   struct sg_buffer *out)
+static void write_json_row(enum sg_feature feature, const struct sg_probe_result *result, struct sg_buffer *out)
 {
 	const struct sg_feature_info *info = &sg_feature_infos[feature];
 	const struct {
@@ -195,8 +191,7 @@ static void write_json(const struct report *report, struct sg_buffer *out)
 
 	sg_buffer_printf(out, "{\"can_run\":%s,\"every_promise\":%s,",
 			 report->absent[SG_EFFECT_NEEDED] == 0 ? "true" : "false",
-			 report->absent[SG_EFFECT_NEEDED] + report->absent[SG_EFFECT_RULE] == 0 ? "true"
-												: "false");
+			 report->absent[SG_EFFECT_NEEDED] + report->absent[SG_EFFECT_RULE] == 0 ? "true" : "false");
 	write_name("kernel", report->host.release, out);
 	sg_buffer_printf(out, ",\"uid\":%u,", (unsigned int)geteuid());
 	write_name("container", where->container, out);

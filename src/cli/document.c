@@ -88,12 +88,11 @@ static void append_command(struct sg_buffer *out, const struct sg_command *comma
 
 static void write_manual(struct sg_buffer *out)
 {
-	sg_buffer_append_text(
-		out,
-		".\\\" Written by \"shellguard _document man\" from its tables.\n"
-		".TH SHELLGUARD 1 \"\" \"shellguard " SG_VERSION "\" \"User Commands\"\n"
-		".SH NAME\nshellguard \\- run programs in worlds that hold exactly what a profile names\n"
-		".SH SYNOPSIS\n");
+	sg_buffer_append_text(out,
+			      ".\\\" Written by \"shellguard _document man\" from its tables.\n"
+			      ".TH SHELLGUARD 1 \"\" \"shellguard " SG_VERSION "\" \"User Commands\"\n"
+			      ".SH NAME\nshellguard \\- run programs in worlds that hold exactly what a profile names\n"
+			      ".SH SYNOPSIS\n");
 	for (size_t i = 0; i < sg_command_count; i++)
 		if (sg_commands[i].name[0] != '_') {
 			sg_buffer_append_text(out, ".B shellguard ");
@@ -114,30 +113,29 @@ static void write_manual(struct sg_buffer *out)
 		if (sg_commands[i].name[0] != '_')
 			append_command(out, &sg_commands[i]);
 	sg_buffer_append_text(
-		out,
-		".SH EXIT STATUS\n"
-		"Where a command does not say otherwise: 0, done; 1, the answer is no (a profile has errors, "
-		"nothing was found); "
-		"2, wrong usage; 125, our own failure.\n"
-		".SH FILES\n"
-		".TP\n.I \\(ti/.config/shellguard/profiles/NAME.toml\n.TQ\n.I "
-		"/etc/shellguard/profiles/NAME.toml\n.TQ\n"
-		".I /usr/share/shellguard/profiles/NAME.toml\nProfiles that can be named, in this order.\n"
-		".TP\n.I \\(ti/.local/state/shellguard/sessions/\n.TQ\n.I /var/log/shellguard/sessions/\n"
-		"The records of the sessions; those of root in the second.\n"
-		".SH EXAMPLES\n"
-		".TP\n.B shellguard run\nA shell that may change the current folder, read the system, and "
-		"nothing else.\n"
-		".TP\n.B shellguard run \\-\\-no\\-net \\-\\-ro \\(aq\\(ti/data/**\\(aq \\-\\- "
-		"./analyse\nOne command, with one folder more to read.\n"
-		".TP\n.B shellguard why\nWhy the last thing was refused, and what would allow it.\n"
-		".TP\n.B shellguard explain developer \\-\\-cost\nWhat the profile means here, and what it "
-		"costs.\n"
-		".SH SEE ALSO\n.BR shellguard\\-profile (5)\n");
+		out, ".SH EXIT STATUS\n"
+		     "Where a command does not say otherwise: 0, done; 1, the answer is no (a profile has errors, "
+		     "nothing was found); "
+		     "2, wrong usage; 125, our own failure.\n"
+		     ".SH FILES\n"
+		     ".TP\n.I \\(ti/.config/shellguard/profiles/NAME.toml\n.TQ\n.I "
+		     "/etc/shellguard/profiles/NAME.toml\n.TQ\n"
+		     ".I /usr/share/shellguard/profiles/NAME.toml\nProfiles that can be named, in this order.\n"
+		     ".TP\n.I \\(ti/.local/state/shellguard/sessions/\n.TQ\n.I /var/log/shellguard/sessions/\n"
+		     "The records of the sessions; those of root in the second.\n"
+		     ".SH EXAMPLES\n"
+		     ".TP\n.B shellguard run\nA shell that may change the current folder, read the system, and "
+		     "nothing else.\n"
+		     ".TP\n.B shellguard run \\-\\-no\\-net \\-\\-ro \\(aq\\(ti/data/**\\(aq \\-\\- "
+		     "./analyse\nOne command, with one folder more to read.\n"
+		     ".TP\n.B shellguard why\nWhy the last thing was refused, and what would allow it.\n"
+		     ".TP\n.B shellguard explain developer \\-\\-cost\nWhat the profile means here, and what it "
+		     "costs.\n"
+		     ".SH SEE ALSO\n.BR shellguard\\-profile (5)\n");
 }
 
-static const char *const documents[] = {
-	"man", "man-profile", "completion-bash", "completion-zsh", "completion-fish", "flags", "keys"};
+static const char *const documents[] = {"man",   "man-profile", "completion-bash", "completion-zsh", "completion-fish",
+					"flags", "keys"};
 
 static void write_document(size_t which, const struct sg_policy *flags, struct sg_buffer *out)
 {
@@ -178,9 +176,8 @@ int sg_command_document(int argc, char **argv)
 		if (flags == NULL)
 			return SG_EXIT_FAILED;
 		write_document(i, flags, &out);
-		return sg_buffer_status(&out) == 0 && sg_print(STDOUT_FILENO, out.data, out.size) == 0
-			       ? SG_EXIT_OK
-			       : SG_EXIT_FAILED;
+		return sg_buffer_status(&out) == 0 && sg_print(STDOUT_FILENO, out.data, out.size) == 0 ? SG_EXIT_OK
+												       : SG_EXIT_FAILED;
 	}
 	return sg_command_usage("_document");
 }

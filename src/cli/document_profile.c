@@ -23,7 +23,8 @@ static const char *const sections[SG_SECTIONS] = {
 	[SG_SECTION_LABEL] = "A class of data or of reach, [Label.NAME].",
 	[SG_SECTION_WALLS] = "Labels that one world may never hold together.",
 	[SG_SECTION_PRIVILEGED] = "What the broker may do for the world.",
-	[SG_SECTION_TEST] = "Assertions about the profile. Only their form is checked: what they say is not compared with the profile yet.",
+	[SG_SECTION_TEST] = "Assertions about the profile. Only their form is checked: what they say is not compared "
+			    "with the profile yet.",
 	[SG_SECTION_ACTION] = "One action of the broker.",
 };
 
@@ -143,8 +144,7 @@ static void append_flags(const struct sg_policy *flags, struct sg_buffer *out)
 		const char *name = sg_flag_category_name((enum sg_flag_category)category);
 
 		if (category == SG_FLAG_CATEGORY_PLEDGE)
-			sg_buffer_append_text(
-				out, ".SS In any section: the promises of OpenBSD\\(aqs pledge(2)\n");
+			sg_buffer_append_text(out, ".SS In any section: the promises of OpenBSD\\(aqs pledge(2)\n");
 		else
 			sg_buffer_printf(out, ".SS In [%s]\n", name);
 		for (int flag = 0; flag < SG_FLAGS_; flag++)
@@ -157,8 +157,7 @@ static void append_flags(const struct sg_policy *flags, struct sg_buffer *out)
 void sg_document_profile(const struct sg_policy *flags, struct sg_buffer *out)
 {
 	sg_buffer_append_text(out, ".\\\" Written by \"shellguard _document man-profile\" from its tables.\n"
-				   ".TH SHELLGUARD\\-PROFILE 5 \"\" \"shellguard " SG_VERSION
-				   "\" \"File Formats\"\n"
+				   ".TH SHELLGUARD\\-PROFILE 5 \"\" \"shellguard " SG_VERSION "\" \"File Formats\"\n"
 				   ".SH NAME\nshellguard\\-profile \\- what a world may do\n"
 				   ".SH DESCRIPTION\nA profile is a file of TOML 1.0. Nothing is allowed "
 				   "unless something allows it; what denies "

@@ -47,8 +47,7 @@ static void add_term(struct sg_enter_request *request)
 		(void)snprintf(request->term, sizeof(request->term), "%s", term);
 }
 
-static void describe(const struct sg_stdio *stdio, const struct sg_stdio_pipes *pipes,
-		     struct sg_enter_request *request)
+static void describe(const struct sg_stdio *stdio, const struct sg_stdio_pipes *pipes, struct sg_enter_request *request)
 {
 	request->request = SG_DOOR_ENTER;
 	request->pty = stdio->wants_pty;
@@ -73,16 +72,15 @@ static int hand_over_pipes(const char *text, const struct sg_stdio_pipes *pipes)
 		return status;
 	owner = json_object_get(json, "streams_uid");
 	for (int i = 0; status == 0 && json_is_integer(owner) && i < 3; i++)
-		if (pipes->world[i] >= 0 &&
-		    fchown(pipes->world[i], (uid_t)json_integer_value(owner), (gid_t)-1) < 0)
+		if (pipes->world[i] >= 0 && fchown(pipes->world[i], (uid_t)json_integer_value(owner), (gid_t)-1) < 0)
 			status = -errno;
 	json_decref(json);
 	return status;
 }
 
 /* Returns 0 when the session has taken the request, or a negative errno value. */
-static int ask(const struct sg_sessions *sessions, size_t index, const struct sg_enter_request *request,
-	       int control, const struct sg_stdio_pipes *pipes)
+static int ask(const struct sg_sessions *sessions, size_t index, const struct sg_enter_request *request, int control,
+	       const struct sg_stdio_pipes *pipes)
 {
 	const size_t size = offsetof(struct sg_enter_request, words) + request->size;
 	char path[4400], text[SG_DOOR_TEXT_MAX];

@@ -23,8 +23,7 @@ static void append_section(const char *lines, const char *section, struct sg_buf
 		const char *dot = memchr(line, '.', key);
 
 		if (length == 0 ? dot != NULL
-				: dot == NULL || (size_t)(dot - line) != length ||
-					  strncmp(line, section, length) != 0)
+				: dot == NULL || (size_t)(dot - line) != length || strncmp(line, section, length) != 0)
 			continue;
 		if (first && length > 0)
 			sg_buffer_printf(out, "%s[%s]\n", out->size > 0 ? "\n" : "", section);
@@ -62,9 +61,8 @@ static int print_wrapped(const struct sg_buffer *text)
 	if (sg_buffer_status(text) < 0)
 		return SG_EXIT_FAILED;
 	sg_layout_wrap(text->data, sg_layout_width(STDOUT_FILENO), &out);
-	return sg_buffer_status(&out) == 0 && sg_print(STDOUT_FILENO, out.data, out.size) == 0
-		       ? SG_EXIT_OK
-		       : SG_EXIT_FAILED;
+	return sg_buffer_status(&out) == 0 && sg_print(STDOUT_FILENO, out.data, out.size) == 0 ? SG_EXIT_OK
+											       : SG_EXIT_FAILED;
 }
 
 static int print_toml(const struct sg_options *options, const char *title)
@@ -94,8 +92,7 @@ static int explain(const struct sg_options *options)
 	status = sg_load_plan(options, &policy, &plan);
 	if (status != 0)
 		return status;
-	if (options->lines.size > 0 &&
-	    print_toml(options, "These options as a profile (NAME.toml):\n\n") != SG_EXIT_OK)
+	if (options->lines.size > 0 && print_toml(options, "These options as a profile (NAME.toml):\n\n") != SG_EXIT_OK)
 		return SG_EXIT_FAILED;
 	sg_explain_title(policy, &text);
 	sg_explain_files(policy, &text);

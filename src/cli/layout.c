@@ -61,8 +61,7 @@ static size_t tab_column(const char *text, size_t width)
 
 		if (tab == NULL)
 			break;
-		if (columns(text, (size_t)(tab - text)) <= width / 2 &&
-		    columns(text, (size_t)(tab - text)) > widest)
+		if (columns(text, (size_t)(tab - text)) <= width / 2 && columns(text, (size_t)(tab - text)) > widest)
 			widest = columns(text, (size_t)(tab - text));
 		text += length + (text[length] == '\n');
 	}
@@ -76,8 +75,7 @@ static void pad(struct sg_buffer *out, size_t count)
 }
 
 /* Words from `text` on, the cursor at `column`, further lines at `hang`. */
-static void wrap_words(const char *text, size_t length, size_t column, size_t hang, size_t width,
-		       struct sg_buffer *out)
+static void wrap_words(const char *text, size_t length, size_t column, size_t hang, size_t width, struct sg_buffer *out)
 {
 	bool first = true;
 

@@ -69,8 +69,7 @@ static int add(struct list *list, const char *folder, const char *file, size_t l
 		free(found.name);
 		return -ENOMEM;
 	}
-	grown = is_known(list, found.name) ? NULL
-					   : reallocarray(list->items, list->count + 1, sizeof(*grown));
+	grown = is_known(list, found.name) ? NULL : reallocarray(list->items, list->count + 1, sizeof(*grown));
 	if (grown == NULL) { /* a folder before has one of that name: that one counts */
 		free(found.name);
 		free(found.path);
@@ -122,8 +121,7 @@ static void write_text(const struct list *list, struct sg_buffer *out)
 		if (!found->readable)
 			sg_buffer_append_text(out, "(it has errors: shellguard check says which)");
 		else
-			append_escaped(out,
-				       found->description != NULL ? found->description : "(no Description)");
+			append_escaped(out, found->description != NULL ? found->description : "(no Description)");
 		sg_buffer_append_text(out, " [");
 		append_escaped(out, found->path);
 		sg_buffer_append_text(out, "]\n");
@@ -186,8 +184,7 @@ int sg_command_profiles(int argc, char **argv)
 
 	if (sg_options_read(argc, argv, &options) == 0) {
 		if (options.help)
-			status =
-				sg_command_help("profiles", STDOUT_FILENO) == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
+			status = sg_command_help("profiles", STDOUT_FILENO) == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
 		else if (options.command[0] != NULL)
 			status = sg_command_usage("profiles");
 		else

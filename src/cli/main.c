@@ -63,8 +63,9 @@ static int complain_unknown(const char *name)
 		if (is_shown(&sg_commands[i]))
 			names[count++] = sg_commands[i].name;
 	nearest = sg_text_nearest(name, names, count);
-	sg_complain("there is no command \"%s\"%s%s%s; see shellguard --help", name, nearest != NULL ? ", did you mean \"" : "",
-		    nearest != NULL ? nearest : "", nearest != NULL ? "\"?" : "");
+	sg_complain("there is no command \"%s\"%s%s%s; see shellguard --help", name,
+		    nearest != NULL ? ", did you mean \"" : "", nearest != NULL ? nearest : "",
+		    nearest != NULL ? "\"?" : "");
 	return SG_EXIT_USAGE;
 }
 

@@ -27,9 +27,9 @@ static int require(const struct sg_policy *policy, enum sg_feature feature, cons
 	}
 	sg_complain("%s:%zu: %s \"%s\" needs the feature %s, which is missing here%s%s%s\n"
 		    "What helps: %s.\nOr accept it: Misc.AcceptMissing = [\"%s\"]",
-		    rule->source->name, sg_source_line(rule->source, rule->span.offset),
-		    sg_rule_infos[rule->kind].name, rule->written, info->name, *reason != '\0' ? " (" : "",
-		    reason, *reason != '\0' ? ")" : "", info->remedy, info->name);
+		    rule->source->name, sg_source_line(rule->source, rule->span.offset), sg_rule_infos[rule->kind].name,
+		    rule->written, info->name, *reason != '\0' ? " (" : "", reason, *reason != '\0' ? ")" : "",
+		    info->remedy, info->name);
 	return SG_EXIT_FAILED;
 }
 
@@ -83,7 +83,9 @@ static int find_landlock(const struct sg_policy *policy, struct sg_missing *miss
 	if (rule == NULL)
 		return 0;
 	missing->landlock = sg_confine_landlock_version() >= SG_CONFINE_FILES_ABI;
-	return missing->landlock ? 0 : require(policy, SG_FEATURE_LANDLOCK, rule, "its part for files, Linux 5.19", missing);
+	return missing->landlock
+		       ? 0
+		       : require(policy, SG_FEATURE_LANDLOCK, rule, "its part for files, Linux 5.19", missing);
 }
 
 int sg_missing_find(const struct sg_policy *policy, struct sg_plan *plan, const struct sg_identity *identity,

@@ -13,8 +13,8 @@ static void refill(struct sg_notice *notice, uint64_t now_ms)
 		return;
 	periods = (now_ms - notice->refilled_ms) / SG_NOTICE_INTERVAL_MS;
 	notice->refilled_ms += periods * SG_NOTICE_INTERVAL_MS;
-	notice->tokens = periods >= SG_NOTICE_BURST - notice->tokens ? SG_NOTICE_BURST
-								     : notice->tokens + (unsigned int)periods;
+	notice->tokens =
+		periods >= SG_NOTICE_BURST - notice->tokens ? SG_NOTICE_BURST : notice->tokens + (unsigned int)periods;
 }
 
 void sg_notice_init(struct sg_notice *notice, uint64_t now_ms)
@@ -85,6 +85,5 @@ size_t sg_notice_format(char *out, const char *text, size_t length, bool mid_lin
 		memcpy(escaped, text, length);
 		escaped[length] = '\0';
 	}
-	return (size_t)snprintf(out, SG_NOTICE_LINE_MAX, "%sshellguard: %s\r\n", mid_line ? "\r\n" : "",
-				escaped);
+	return (size_t)snprintf(out, SG_NOTICE_LINE_MAX, "%sshellguard: %s\r\n", mid_line ? "\r\n" : "", escaped);
 }

@@ -13,10 +13,9 @@
 #include "world/control.h"
 
 enum {
-	SG_NOTICE_BURST = 5,          /* lines at once */
-	SG_NOTICE_INTERVAL_MS = 1000, /* then one in this time */
-	SG_NOTICE_LINE_MAX =
-		4 * SG_CONTROL_TEXT_MAX + 64, /* bytes of a line with all that is put around it */
+	SG_NOTICE_BURST = 5,                               /* lines at once */
+	SG_NOTICE_INTERVAL_MS = 1000,                      /* then one in this time */
+	SG_NOTICE_LINE_MAX = 4 * SG_CONTROL_TEXT_MAX + 64, /* bytes of a line with all that is put around it */
 };
 
 struct sg_notice {

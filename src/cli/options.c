@@ -49,7 +49,8 @@ const char *sg_option_of_line(const char *section, const char *key)
 		if (strcmp(key, "Flags") == 0 && strcmp(sg_option_table[i].name, "flag") == 0)
 			return sg_option_table[i].name;
 		if (!is_line(&sg_option_table[i]) || dot == NULL || strncmp(text, section, (size_t)(dot - text)) != 0 ||
-		    section[dot - text] != '\0' || strncmp(dot + 1, key, strlen(key)) != 0 || dot[1 + strlen(key)] != ' ')
+		    section[dot - text] != '\0' || strncmp(dot + 1, key, strlen(key)) != 0 ||
+		    dot[1 + strlen(key)] != ' ')
 			continue;
 		if (dot[1 + strlen(key) + 1] == 'S')
 			return sg_option_table[i].name;
@@ -92,7 +93,7 @@ void sg_shell_quote(struct sg_buffer *out, const char *text)
 
 /* "Section.Key T": dotted keys may be stated only once each, so the lines of one key are gathered. */
 struct line {
-	const char *key;        /* of the option; NULL: unused */
+	const char *key; /* of the option; NULL: unused */
 	struct sg_buffer values;
 };
 
@@ -116,10 +117,12 @@ static int add_limit(struct sg_buffer *values, const char *text)
 /* The line of a flag: that of the section which it belongs in. What is no flag is complained of when it is compiled. */
 static struct line *line_of_flag(struct line *lines, const char *name)
 {
-	static const char *const keys[SG_FLAG_CATEGORIES_] = {
-	    [SG_FLAG_CATEGORY_NETWORKING] = "Networking.Flags S", [SG_FLAG_CATEGORY_FILESYSTEM] = "Filesystem.Flags S",
-	    [SG_FLAG_CATEGORY_RUNTIME] = "Runtime.Flags S",       [SG_FLAG_CATEGORY_USER] = "User.Flags S",
-	    [SG_FLAG_CATEGORY_MISC] = "Misc.Flags S",             [SG_FLAG_CATEGORY_PLEDGE] = "Misc.Flags S"};
+	static const char *const keys[SG_FLAG_CATEGORIES_] = {[SG_FLAG_CATEGORY_NETWORKING] = "Networking.Flags S",
+							      [SG_FLAG_CATEGORY_FILESYSTEM] = "Filesystem.Flags S",
+							      [SG_FLAG_CATEGORY_RUNTIME] = "Runtime.Flags S",
+							      [SG_FLAG_CATEGORY_USER] = "User.Flags S",
+							      [SG_FLAG_CATEGORY_MISC] = "Misc.Flags S",
+							      [SG_FLAG_CATEGORY_PLEDGE] = "Misc.Flags S"};
 	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): form F takes an argument; there is one */
 	const enum sg_flag flag = sg_flag_find(name, strlen(name));
 	enum sg_flag_category category = flag == SG_FLAG_NONE_ ? SG_FLAG_CATEGORY_MISC : sg_flag_category(flag);
@@ -206,8 +209,8 @@ static int complain_unknown(const char *command, const char *argument)
 		nearest = sg_text_nearest(name, names, count);
 	}
 	sg_complain("%s has no option %s%s%s%s; see shellguard %s --help", command, argument,
-		    nearest != NULL ? ", did you mean --" : "", nearest != NULL ? nearest : "", nearest != NULL ? "?" : "",
-		    command);
+		    nearest != NULL ? ", did you mean --" : "", nearest != NULL ? nearest : "",
+		    nearest != NULL ? "?" : "", command);
 	return -EINVAL;
 }
 
@@ -228,10 +231,9 @@ static int apply(struct sg_options *options, const struct sg_option *option, con
 	const struct {
 		const char *name;
 		bool *value;
-	} switches[] = {{"dry-run", &options->dry_run}, {"quiet", &options->quiet}, {"help", &options->help},
-			{"cost", &options->cost},       {"toml", &options->toml},   {"last", &options->last},
-			{"json", &options->json},       {"follow", &options->follow},
-			{"network", &options->network}};
+	} switches[] = {{"dry-run", &options->dry_run}, {"quiet", &options->quiet},   {"help", &options->help},
+			{"cost", &options->cost},       {"toml", &options->toml},     {"last", &options->last},
+			{"json", &options->json},       {"follow", &options->follow}, {"network", &options->network}};
 
 	if (strcmp(option->name, "profile") == 0)
 		return add(options->profiles, &options->profile_count, SG_PROFILES_MAX, "profiles", argument);
@@ -322,8 +324,8 @@ void sg_options_help(const char *command, struct sg_buffer *out)
 			continue;
 		if (option->letter != 0)
 			(void)snprintf(letter, sizeof(letter), "-%c, ", option->letter);
-		(void)snprintf(left, sizeof(left), "%s--%s%s%s", letter, option->name, option->argument != NULL ? " " : "",
-			       option->argument != NULL ? option->argument : "");
+		(void)snprintf(left, sizeof(left), "%s--%s%s%s", letter, option->name,
+			       option->argument != NULL ? " " : "", option->argument != NULL ? option->argument : "");
 		sg_buffer_printf(out, "  %-26s %s\n", left, option->help);
 	}
 }

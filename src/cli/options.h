@@ -7,10 +7,10 @@ enum { SG_PROFILES_MAX = 64, SG_KEEPS_MAX = 64 };
 
 struct sg_options {
 	const char *profiles[SG_PROFILES_MAX];
-	size_t profile_count;   /* 0: the default */
-	struct sg_buffer lines; /* the options that are lines of a profile, as TOML; empty: none */
-	const char *record;     /* file of the record, or NULL */
-	const char *session;    /* or NULL */
+	size_t profile_count;            /* 0: the default */
+	struct sg_buffer lines;          /* the options that are lines of a profile, as TOML; empty: none */
+	const char *record;              /* file of the record, or NULL */
+	const char *session;             /* or NULL */
 	const char *keeps[SG_KEEPS_MAX]; /* addresses */
 	size_t keep_count;
 	bool dry_run, quiet, help, cost, toml, last, json, follow, network;

@@ -74,8 +74,8 @@ static const struct sg_mount *find_mount(const struct sg_plan *plan, const char 
 
 static bool is_own(const struct sg_mount *mount)
 {
-	return mount->kind == SG_MOUNT_PRIVATE || mount->kind == SG_MOUNT_PROC ||
-	       mount->kind == SG_MOUNT_PROC_SYSTEM || mount->kind == SG_MOUNT_PTS;
+	return mount->kind == SG_MOUNT_PRIVATE || mount->kind == SG_MOUNT_PROC || mount->kind == SG_MOUNT_PROC_SYSTEM ||
+	       mount->kind == SG_MOUNT_PTS;
 }
 
 static void write_access(const struct sg_policy *policy, struct sg_matcher *names, const char *name,
@@ -88,8 +88,7 @@ static void write_access(const struct sg_policy *policy, struct sg_matcher *name
 	if (decision.verdict != SG_VERDICT_ALLOW)
 		sg_buffer_printf(out, ": %s", decision.reason);
 	else if (decision.rule == NULL)
-		sg_buffer_append_text(out, own ? ": it is the world's own"
-					       : ": the folder of a tree that is granted");
+		sg_buffer_append_text(out, own ? ": it is the world's own" : ": the folder of a tree that is granted");
 	else
 		sg_buffer_printf(out, ": by %s", sg_rule_infos[decision.rule->kind].name);
 	if (decision.rule != NULL) {

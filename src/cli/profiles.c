@@ -55,7 +55,8 @@ const char *const *sg_profile_folders(void)
 	if (config != NULL && config[0] == '/')
 		(void)snprintf(user, sizeof(user), "%.4000s/shellguard/profiles", config);
 	else
-		(void)snprintf(user, sizeof(user), "%.4000s/.config/shellguard/profiles", caller != NULL ? caller->home : "");
+		(void)snprintf(user, sizeof(user), "%.4000s/.config/shellguard/profiles",
+			       caller != NULL ? caller->home : "");
 	folders[count++] = user;
 	folders[count++] = "/etc/shellguard/profiles";
 	length = readlink("/proc/self/exe", program, sizeof(program) - 1);
@@ -118,7 +119,8 @@ int sg_profile_open(void *data, const char *name, const struct sg_source *from, 
 		if (status != -ENOENT && status != -ENOTDIR && status != -EACCES)
 			return status < 0 ? sg_error_set_errno(error, status, "cannot open the profile %s", path) : 0;
 	}
-	return sg_error_set(error, -ENOENT, "there is no profile \"%s\" (\"shellguard profiles\" lists them; a path has a slash: ./%s)",
+	return sg_error_set(error, -ENOENT,
+			    "there is no profile \"%s\" (\"shellguard profiles\" lists them; a path has a slash: ./%s)",
 			    name, name);
 }
 
@@ -164,8 +166,8 @@ int sg_load_policy(const char *const *names, size_t count, const char *extra, co
 	status = open_all(names, count, extra, sources);
 	if (status != 0)
 		return status;
-	status = sg_policy_compile(sources, count + (extra != NULL ? 1 : 0), variables, sg_profile_open, NULL, &diagnostics,
-				   &policy, &error);
+	status = sg_policy_compile(sources, count + (extra != NULL ? 1 : 0), variables, sg_profile_open, NULL,
+				   &diagnostics, &policy, &error);
 	print_diagnostics(&diagnostics);
 	if (status < 0) {
 		sg_complain("%s", error.text);
@@ -197,11 +199,12 @@ static int check(const struct sg_options *options)
 	if (status != 0)
 		return status;
 	(void)sg_policy_rules(policy, SG_RULE_EXECUTE, &executable);
-	(void)snprintf(line, sizeof(line), "%.200s: no errors\n%s", policy->name,
-		       sg_policy_has_flag(policy, "start") && executable > 0
-			       ? ""
-			       : "By itself it starts nothing: that takes Flags = [\"start\"] under [Runtime], and an Exec "
-				 "rule. Others can extend it.\n");
+	(void)snprintf(
+		line, sizeof(line), "%.200s: no errors\n%s", policy->name,
+		sg_policy_has_flag(policy, "start") && executable > 0
+			? ""
+			: "By itself it starts nothing: that takes Flags = [\"start\"] under [Runtime], and an Exec "
+			  "rule. Others can extend it.\n");
 	return sg_print(STDOUT_FILENO, line, strlen(line)) == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
 }
 

@@ -126,16 +126,14 @@ static void act_on(struct sg_relay_state *state, const struct sg_control_message
 		sg_relay_notice(state, message->text, message->text_size);
 		break;
 	case SG_CONTROL_FAILED:
-		fail(state,
-		     message->value >= 125 && message->value <= 127 ? message->value : STATUS_OWN_FAULT,
+		fail(state, message->value >= 125 && message->value <= 127 ? message->value : STATUS_OWN_FAULT,
 		     message->text, message->text_size);
 		break;
 	case SG_CONTROL_STOPPED:
 		sg_relay_command_stopped(state, message->value);
 		break;
 	case SG_CONTROL_ENDED:
-		start_draining(state, message->value >= 0 && message->value <= 255 ? message->value
-										   : STATUS_OWN_FAULT);
+		start_draining(state, message->value >= 0 && message->value <= 255 ? message->value : STATUS_OWN_FAULT);
 		break;
 	default:
 		fail_text(state, "the supervisor sent a message that is not known; the world was ended");
@@ -227,8 +225,7 @@ static int wait_for_events(struct sg_relay_state *state, struct pollfd polls[POL
 {
 	uint64_t due = looks_for_the_end(state, polls) ? state->now_ns : next_deadline(state);
 	uint64_t wait = due > state->now_ns ? due - state->now_ns : 0;
-	struct timespec timeout = {.tv_sec = (time_t)(wait / 1000000000),
-				   .tv_nsec = (long)(wait % 1000000000)};
+	struct timespec timeout = {.tv_sec = (time_t)(wait / 1000000000), .tv_nsec = (long)(wait % 1000000000)};
 	int r = ppoll(polls, POLLS, due != 0 ? &timeout : NULL, NULL);
 
 	if (r < 0 && errno != EINTR)
@@ -284,8 +281,8 @@ static int run(struct sg_relay_state *state)
 			return r;
 		/* Streams first: what poll said of them is about the descriptors that they have now. */
 		for (size_t n = 0; n < SG_ARRAY_SIZE(order); n++)
-			sg_channel_step(&state->channels[order[n]], &polls[2 + 2 * order[n]],
-					&polls[3 + 2 * order[n]], state->now_ns);
+			sg_channel_step(&state->channels[order[n]], &polls[2 + 2 * order[n]], &polls[3 + 2 * order[n]],
+					state->now_ns);
 		if (state->master >= 0 && state->phase == PHASE_RUNNING &&
 		    (!state->channels[CHANNEL_KEYS].open || !state->channels[CHANNEL_SCREEN].open))
 			close_pty(state);
@@ -311,8 +308,7 @@ static void report_streams(struct sg_relay_state *state)
 
 		if (state->channels[i].error == 0)
 			continue;
-		length =
-			snprintf(text, sizeof(text), "%s: %s", names[i], strerror(-state->channels[i].error));
+		length = snprintf(text, sizeof(text), "%s: %s", names[i], strerror(-state->channels[i].error));
 		sg_relay_message(text, (size_t)length);
 		if (i != CHANNEL_STDIN && state->status == 0)
 			state->status = STATUS_OWN_FAULT;
@@ -322,8 +318,7 @@ static void report_streams(struct sg_relay_state *state)
 static void report(struct sg_relay_state *state)
 {
 	sg_relay_notice_omitted(state, true);
-	if (state->mid_line && state->last_words_size > 0 &&
-	    state->relay->stdio->of[2].kind == SG_STDIO_TERMINAL)
+	if (state->mid_line && state->last_words_size > 0 && state->relay->stdio->of[2].kind == SG_STDIO_TERMINAL)
 		(void)sg_fd_write_full(STDERR_FILENO, "\n", 1);
 	if (state->last_words_size > 0)
 		sg_relay_message(state->last_words, state->last_words_size);

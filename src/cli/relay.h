@@ -23,10 +23,9 @@
 
 struct sg_relay {
 	const struct sg_stdio *stdio; /* as inspected; borrowed */
-	struct sg_stdio_pipes
-		*pipes; /* the world's ends are closed, the front end's taken over by sg_relay_run() */
-	int control;    /* SOCK_SEQPACKET to the supervisor (world/control.h); borrowed, made O_NONBLOCK */
-	bool quiet;     /* no notices */
+	struct sg_stdio_pipes *pipes; /* the world's ends are closed, the front end's taken over by sg_relay_run() */
+	int control; /* SOCK_SEQPACKET to the supervisor (world/control.h); borrowed, made O_NONBLOCK */
+	bool quiet;  /* no notices */
 	/*
 	 * The world starts the command in a background group of its pty where stdio->keys_on_demand is set.
 	 * If it does not, leave this unset, and the terminal is taken at once wherever we are in the

@@ -9,9 +9,8 @@
 #include "world/control.h"
 
 enum {
-	STOP_WAIT_MS = 1000, /* how long the command may take to stop after SIGTSTP before we stop anyway */
-	FOREGROUND_LOOK_MS =
-		250, /* how often a background job with wants_keys looks whether it was brought forward */
+	STOP_WAIT_MS = 1000,      /* how long the command may take to stop after SIGTSTP before we stop anyway */
+	FOREGROUND_LOOK_MS = 250, /* how often a background job with wants_keys looks whether it was brought forward */
 };
 
 static const int forwarded[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM};
@@ -77,8 +76,8 @@ void sg_relay_forward_signals(struct sg_relay_state *state)
 		if ((state->to_forward & (UINT64_C(1) << n)) == 0)
 			continue;
 		/* A full socket is tried again when poll says so; a dead one is noticed when it is read. */
-		if (sg_fd_send(state->relay->control, &message, offsetof(struct sg_control_message, text),
-			       NULL, 0) == -EAGAIN)
+		if (sg_fd_send(state->relay->control, &message, offsetof(struct sg_control_message, text), NULL, 0) ==
+		    -EAGAIN)
 			return;
 		state->to_forward &= ~(UINT64_C(1) << n);
 	}

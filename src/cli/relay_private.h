@@ -10,14 +10,7 @@
 #include "cli/relay.h"
 #include "cli/terminal.h"
 
-enum relay_channel {
-	CHANNEL_STDIN,
-	CHANNEL_STDOUT,
-	CHANNEL_STDERR,
-	CHANNEL_KEYS,
-	CHANNEL_SCREEN,
-	CHANNEL_COUNT
-};
+enum relay_channel { CHANNEL_STDIN, CHANNEL_STDOUT, CHANNEL_STDERR, CHANNEL_KEYS, CHANNEL_SCREEN, CHANNEL_COUNT };
 
 enum relay_phase {
 	PHASE_STARTING, /* before STARTED: the user's input is not read yet */
@@ -33,8 +26,8 @@ struct sg_relay_state {
 	struct sg_channel channels[CHANNEL_COUNT];
 	struct sg_terminal terminal;
 
-	int master; /* of the world's pty, or -1 */
-	int slave;  /* kept open, so that the master is not hung up while no program has the slave open; or -1
+	int master;    /* of the world's pty, or -1 */
+	int slave;     /* kept open, so that the master is not hung up while no program has the slave open; or -1
 		     */
 	bool mid_line; /* the last byte shown on the terminal was not a newline */
 

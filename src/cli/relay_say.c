@@ -34,8 +34,7 @@ static void show(struct sg_relay_state *state, const char *text, size_t length)
 		write_to_tty(line, size);
 		return;
 	}
-	if (state->relay->stdio->of[2].kind != SG_STDIO_TERMINAL &&
-	    !sg_terminal_is_foreground(&state->terminal))
+	if (state->relay->stdio->of[2].kind != SG_STDIO_TERMINAL && !sg_terminal_is_foreground(&state->terminal))
 		return;
 	if (screen->open) {
 		if (sg_channel_insert(screen, line, size) == 0)

@@ -121,23 +121,23 @@ static void describe_world(struct run *run, const struct sg_variables *variables
 
 	(void)umask(mask);
 	*world = (struct sg_world_spec){
-	    .identity = &run->identity,
-	    .mounts = run->plan->mounts,
-	    .mount_count = run->plan->mount_count,
-	    .filter = run->filter->code,
-	    .filter_length = run->filter->count,
-	    .capabilities = sg_grants_capabilities(run->policy),
-	    .hostname = "world",
-	    .argv = run->options.command,
-	    .environment = run->environment,
-	    .umask = mask,
-	    .pty = run->stdio.wants_pty,
-	    .landlock = run->missing.landlock,
-	    .ping = sg_policy_has_flag(run->policy, "ping"),
-	    .resolver = sg_policy_has_flag(run->policy, "dns"),
-	    .background = run->stdio.keys_on_demand,
-	    .termios = run->stdio.wants_pty ? &run->stdio.termios : NULL,
-	    .window = run->stdio.wants_pty ? &run->stdio.window : NULL,
+		.identity = &run->identity,
+		.mounts = run->plan->mounts,
+		.mount_count = run->plan->mount_count,
+		.filter = run->filter->code,
+		.filter_length = run->filter->count,
+		.capabilities = sg_grants_capabilities(run->policy),
+		.hostname = "world",
+		.argv = run->options.command,
+		.environment = run->environment,
+		.umask = mask,
+		.pty = run->stdio.wants_pty,
+		.landlock = run->missing.landlock,
+		.ping = sg_policy_has_flag(run->policy, "ping"),
+		.resolver = sg_policy_has_flag(run->policy, "dns"),
+		.background = run->stdio.keys_on_demand,
+		.termios = run->stdio.wants_pty ? &run->stdio.termios : NULL,
+		.window = run->stdio.wants_pty ? &run->stdio.window : NULL,
 	};
 	world->directory = working_directory(run, variables, &world->directory_named);
 	find_limits(run, world);
@@ -242,18 +242,26 @@ static int withhold_doors(struct run *run, struct sg_error *error)
 	if (path == NULL)
 		return sg_error_set_errno(error, -errno, "cannot find the session's door %s again", run->door_path);
 	*strrchr(path, '/') = '\0';
-	return sg_plan_withhold(run->plan, path) < 0 ? sg_error_set_errno(error, -ENOMEM, "cannot withhold the sessions' doors") : 0;
+	return sg_plan_withhold(run->plan, path) < 0
+		       ? sg_error_set_errno(error, -ENOMEM, "cannot withhold the sessions' doors")
+		       : 0;
 }
 
 static int run_session(struct run *run, const struct sg_variables *variables)
 {
-	struct sg_session_spec spec = {.policy = run->policy, .plan = run->plan, .identity = &run->identity,
-				       .session = run->session, .log = run->log, .parent = -1,
-				       .door = run->door, .description = run->description,
-				       .log_path = run->log_path, .user = variables->user,
+	struct sg_session_spec spec = {.policy = run->policy,
+				       .plan = run->plan,
+				       .identity = &run->identity,
+				       .session = run->session,
+				       .log = run->log,
+				       .parent = -1,
+				       .door = run->door,
+				       .description = run->description,
+				       .log_path = run->log_path,
+				       .user = variables->user,
 				       .owner = geteuid()};
-	struct sg_relay relay = {.stdio = &run->stdio, .pipes = &run->pipes, .quiet = run->options.quiet,
-				 .on_demand = true};
+	struct sg_relay relay = {
+		.stdio = &run->stdio, .pipes = &run->pipes, .quiet = run->options.quiet, .on_demand = true};
 	struct sg_error error = SG_ERROR_INIT;
 	int control[2] = {-1, -1}, parent[2] = {-1, -1}, status, result = SG_EXIT_FAILED;
 	pid_t supervisor = -1;
@@ -263,7 +271,8 @@ static int run_session(struct run *run, const struct sg_variables *variables)
 		status = hand_over_pipes(run, &error);
 	if (status == 0 && run->identity.mapped && run->group.group >= 0)
 		status = sg_cgroup_hand_over(&run->group, streams_owner(run), &error);
-	if (status == 0 && (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, parent) < 0))
+	if (status == 0 && (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0 ||
+			    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, parent) < 0))
 		status = sg_error_set_errno(&error, -errno, "cannot prepare the session");
 	if (status == 0) {
 		describe_world(run, variables, &spec.world);
@@ -274,7 +283,8 @@ static int run_session(struct run *run, const struct sg_variables *variables)
 			spec.parent = parent[1];
 		supervisor = fork_supervisor(&spec, control[0], parent[0], run);
 		if (supervisor < 0)
-			status = sg_error_set_errno(&error, supervisor, "cannot make a user namespace (\"shellguard doctor\" says why)");
+			status = sg_error_set_errno(&error, supervisor,
+						    "cannot make a user namespace (\"shellguard doctor\" says why)");
 	}
 	if (status == 0 && run->identity.mapped)
 		status = prepare_as_root(run, supervisor, parent[0], &error);
@@ -323,19 +333,23 @@ static int withhold_record(struct run *run, struct sg_error *error)
 		int status = sg_plan_gives_writing(run->plan, path);
 
 		if (status <= 0)
-			return status < 0 ? sg_error_set_errno(error, status, "cannot judge the place of the record") : 0;
+			return status < 0 ? sg_error_set_errno(error, status, "cannot judge the place of the record")
+					  : 0;
 		(void)unlink(path); /* empty, and made a moment ago by us */
-		return sg_error_set(error, -EPERM, "the record %s would lie where the profile lets the world write; choose another place",
-				    path);
+		return sg_error_set(
+			error, -EPERM,
+			"the record %s would lie where the profile lets the world write; choose another place", path);
 	}
 	/* FOLDER/sessions/ID.jsonl: all of FOLDER is ours. */
 	for (int i = 0; i < 2; i++) {
 		slash = strrchr(path, '/');
 		if (slash == NULL || slash == path)
-			return sg_error_set(error, -EINVAL, "the record %s lies in no folder of its own", run->log_path);
+			return sg_error_set(error, -EINVAL, "the record %s lies in no folder of its own",
+					    run->log_path);
 		*slash = '\0';
 	}
-	return sg_plan_withhold(run->plan, path) < 0 ? sg_error_set_errno(error, -ENOMEM, "cannot withhold the records") : 0;
+	return sg_plan_withhold(run->plan, path) < 0 ? sg_error_set_errno(error, -ENOMEM, "cannot withhold the records")
+						     : 0;
 }
 
 /*
@@ -349,7 +363,8 @@ static int check_descriptors(void)
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_max < DESCRIPTORS_MIN) {
-		sg_complain("a session takes up to %d descriptors, and this process may have fewer; raise the limit (ulimit -Hn)",
+		sg_complain("a session takes up to %d descriptors, and this process may have fewer; raise the limit "
+			    "(ulimit -Hn)",
 			    DESCRIPTORS_MIN);
 		return SG_EXIT_FAILED;
 	}

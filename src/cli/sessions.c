@@ -118,8 +118,9 @@ static int list(const struct sg_options *options)
 		else
 			append_session(&out, sessions.names[i], sessions.texts[i]);
 	}
-	return sg_buffer_status(&out) == 0 && (out.size == 0 || sg_print(STDOUT_FILENO, out.data, out.size) == 0) ? SG_EXIT_OK
-														  : SG_EXIT_FAILED;
+	return sg_buffer_status(&out) == 0 && (out.size == 0 || sg_print(STDOUT_FILENO, out.data, out.size) == 0)
+		       ? SG_EXIT_OK
+		       : SG_EXIT_FAILED;
 }
 
 /* True if the session was given that name: profiles that are united bear their names with "+" between, --name the last. */
@@ -144,18 +145,22 @@ static void complain_unknown(const struct sg_sessions *sessions, const char *wan
 	SG_AUTO_BUFFER struct sg_buffer running = SG_BUFFER_INIT;
 	SG_AUTO_FREE char *log = NULL;
 
-	if (wanted[0] != '\0' && strchr(wanted, '/') == NULL && strcmp(wanted, "last") != 0 && sg_log_find(NULL, wanted, &log, NULL) == 0) {
-		sg_complain("the session \"%s\" has ended (\"shellguard audit show %s\" tells what it did)", wanted, wanted);
+	if (wanted[0] != '\0' && strchr(wanted, '/') == NULL && strcmp(wanted, "last") != 0 &&
+	    sg_log_find(NULL, wanted, &log, NULL) == 0) {
+		sg_complain("the session \"%s\" has ended (\"shellguard audit show %s\" tells what it did)", wanted,
+			    wanted);
 		return;
 	}
 	for (size_t i = 0; i < sessions->count && i < 4; i++)
 		sg_buffer_printf(&running, "%s%s", i == 0 ? "" : ", ", sessions->names[i]);
 	if (sg_buffer_status(&running) < 0 || running.size == 0)
-		sg_complain("there is no running session \"%s\"; none of yours is running (\"shellguard ps\" lists them, \"shellguard run\" "
-			    "starts one)", wanted);
+		sg_complain("there is no running session \"%s\"; none of yours is running (\"shellguard ps\" lists "
+			    "them, \"shellguard run\" "
+			    "starts one)",
+			    wanted);
 	else
-		sg_complain("there is no running session \"%s\"; yours: %s%s (\"shellguard ps\" tells more)", wanted, running.data,
-			    sessions->count > 4 ? ", ..." : "");
+		sg_complain("there is no running session \"%s\"; yours: %s%s (\"shellguard ps\" tells more)", wanted,
+			    running.data, sessions->count > 4 ? ", ..." : "");
 }
 
 int sg_sessions_choose(const struct sg_sessions *sessions, const char *wanted)
@@ -166,10 +171,12 @@ int sg_sessions_choose(const struct sg_sessions *sessions, const char *wanted)
 		if (strcmp(sessions->names[i], wanted) == 0)
 			return (int)i;
 	for (size_t i = 0; i < sessions->count; i++) {
-		if (wanted[0] == '\0' || (strncmp(sessions->names[i], wanted, strlen(wanted)) != 0 && !is_named(sessions, i, wanted)))
+		if (wanted[0] == '\0' ||
+		    (strncmp(sessions->names[i], wanted, strlen(wanted)) != 0 && !is_named(sessions, i, wanted)))
 			continue;
 		if (found >= 0) {
-			sg_complain("\"%s\" may be one of several sessions: %s, %s", wanted, sessions->names[found], sessions->names[i]);
+			sg_complain("\"%s\" may be one of several sessions: %s, %s", wanted, sessions->names[found],
+				    sessions->names[i]);
 			return -1;
 		}
 		found = (int)i;
@@ -219,9 +226,8 @@ static int keep(struct sg_door_message *cut, const char *text)
 
 	if (status == 0 && (pattern.kind == SG_HOST_NAME || (pattern.protocols & SG_PROTOCOL_UNIX) != 0))
 		(void)snprintf(problem.message, sizeof(problem.message), "only IP addresses can be kept");
-	else if (status == 0 &&
-		 (size_t)snprintf(cut->argument + used, sizeof(cut->argument) - used, "%s\n", text) >=
-			 sizeof(cut->argument) - used)
+	else if (status == 0 && (size_t)snprintf(cut->argument + used, sizeof(cut->argument) - used, "%s\n", text) >=
+					sizeof(cut->argument) - used)
 		(void)snprintf(problem.message, sizeof(problem.message), "too many addresses to keep");
 	else if (status == 0)
 		return 0;
@@ -250,7 +256,8 @@ static int read_stop(const struct sg_options *options, struct sg_door_message *c
 
 static int stop(const struct sg_options *options)
 {
-	const struct sg_door_message ask = {.request = SG_DOOR_SIGNAL, .value = SIGTERM}, end = {.request = SG_DOOR_KILL};
+	const struct sg_door_message ask = {.request = SG_DOOR_SIGNAL, .value = SIGTERM},
+				     end = {.request = SG_DOOR_KILL};
 	SG_CLEANUP(sg_sessions_done) struct sg_sessions sessions = {0};
 	struct sg_door_message cut = {.request = SG_DOOR_CUT};
 	struct sg_error error = SG_ERROR_INIT;

@@ -16,11 +16,9 @@
 /* How a call of each class is bound, for a person. */
 static const char *const bound[SG_CLASSES_] = {
 	[SG_CLASS_UNKNOWN] = "not known: ENOSYS",
-	[SG_CLASS_NATIVE] =
-		"runs natively once a flag gives it: mounts, namespaces and ids hold what it can reach",
+	[SG_CLASS_NATIVE] = "runs natively once a flag gives it: mounts, namespaces and ids hold what it can reach",
 	[SG_CLASS_CHECKED] = "the filter looks at its arguments, then it runs natively",
-	[SG_CLASS_FILE_LOOK] =
-		"runs natively on what is mounted; the supervisor is asked where a profile needs it",
+	[SG_CLASS_FILE_LOOK] = "runs natively on what is mounted; the supervisor is asked where a profile needs it",
 	[SG_CLASS_FD_LOOK] = "runs natively; where a profile hides names by wildcards or in a writable "
 			     "folder, the supervisor takes them out",
 	[SG_CLASS_FILE_ENTER] = "runs natively; where a profile hides names by wildcards or in a writable "
@@ -52,8 +50,7 @@ struct sg_policy *sg_load_flags(void)
 	if (sg_source_new("empty", text, sizeof(text) - 1, &source) < 0)
 		return NULL;
 	sources[0] = source;
-	if (sg_policy_compile(sources, 1, &variables, sg_profile_open, NULL, &diagnostics, &policy, &error) !=
-	    0) {
+	if (sg_policy_compile(sources, 1, &variables, sg_profile_open, NULL, &diagnostics, &policy, &error) != 0) {
 		sg_complain("the built-in flags do not compile: %s", error.text);
 		sg_policy_free(policy);
 		policy = NULL;
@@ -81,8 +78,7 @@ static size_t find_flags(const struct sg_policy *policy, const char *name, const
 
 enum { FLAGS_MAX = 128 };
 
-static void write_roles(const struct sg_syscall *call, const char *between, const char *quote,
-			struct sg_buffer *out)
+static void write_roles(const struct sg_syscall *call, const char *between, const char *quote, struct sg_buffer *out)
 {
 	unsigned int count = SG_SYSCALL_ARGUMENTS;
 
@@ -98,8 +94,8 @@ static void write_json(const struct sg_policy *policy, const struct sg_syscall *
 	const char *flags[FLAGS_MAX];
 	const size_t count = find_flags(policy, call->name, flags, FLAGS_MAX);
 
-	sg_buffer_printf(out, "{\"number\":%u,\"name\":\"%s\",\"class\":\"%s\",\"purpose\":", call->number,
-			 call->name, sg_syscall_class_name((enum sg_syscall_class)call->class));
+	sg_buffer_printf(out, "{\"number\":%u,\"name\":\"%s\",\"class\":\"%s\",\"purpose\":", call->number, call->name,
+			 sg_syscall_class_name((enum sg_syscall_class)call->class));
 	sg_buffer_append_json(out, call->purpose, strlen(call->purpose));
 	sg_buffer_append_text(out, ",\"arguments\":[");
 	write_roles(call, ",", "\"", out);
@@ -119,8 +115,8 @@ static void write_row(const struct sg_policy *policy, const struct sg_syscall *c
 	const char *smallest = call->class == SG_CLASS_NEVER ? "-" : sg_need_flag_of_call(policy, call->name);
 
 	sg_buffer_printf(out, "%3u  %-24s %-12s %-14s %s\n", call->number, call->name,
-			 sg_syscall_class_name((enum sg_syscall_class)call->class),
-			 smallest != NULL ? smallest : "-", call->purpose);
+			 sg_syscall_class_name((enum sg_syscall_class)call->class), smallest != NULL ? smallest : "-",
+			 call->purpose);
 }
 
 /* Requests, options and kinds of sockets that the filter knows for the call, with the flag of each. */
@@ -182,11 +178,10 @@ static void write_flags(const struct sg_policy *policy, const struct sg_syscall 
 static void write_call(const struct sg_policy *policy, const struct sg_syscall *call, struct sg_buffer *out)
 {
 	sg_buffer_printf(out, "%s (number %u): %s\n\n", call->name, call->number, call->purpose);
-	sg_buffer_printf(out, "  class\t%s\n  bound\t%s\n",
-			 sg_syscall_class_name((enum sg_syscall_class)call->class), bound[call->class]);
+	sg_buffer_printf(out, "  class\t%s\n  bound\t%s\n", sg_syscall_class_name((enum sg_syscall_class)call->class),
+			 bound[call->class]);
 	if (call->class == SG_CLASS_NEVER)
-		sg_buffer_printf(out, "  answered\t%s\n  why never\t%s\n", strerrorname_np(call->error),
-				 call->reason);
+		sg_buffer_printf(out, "  answered\t%s\n  why never\t%s\n", strerrorname_np(call->error), call->reason);
 	else
 		write_flags(policy, call, out);
 	sg_buffer_append_text(out, "  arguments\t");
@@ -210,8 +205,8 @@ static bool write_openbsd(const struct sg_policy *policy, const char *name, stru
 		sg_buffer_printf(out, "Linux has none like it: %s.\n", call->note);
 		return true;
 	}
-	sg_buffer_printf(out, "in Linux it is %s%s%s.\n\n", call->linux_name,
-			 call->note[0] != '\0' ? ": " : "", call->note);
+	sg_buffer_printf(out, "in Linux it is %s%s%s.\n\n", call->linux_name, call->note[0] != '\0' ? ": " : "",
+			 call->note);
 	linux_call = sg_syscall_by_name(call->linux_name, strlen(call->linux_name));
 	if (linux_call != NULL)
 		write_call(policy, linux_call, out);
@@ -245,9 +240,8 @@ static int print_one(const struct sg_policy *policy, const char *name, bool json
 		return complain_unknown(name);
 	if (text.size > 0 && sg_buffer_status(&text) == 0)
 		sg_layout_wrap(text.data, sg_layout_width(STDOUT_FILENO), &out);
-	return sg_buffer_status(&out) == 0 && sg_print(STDOUT_FILENO, out.data, out.size) == 0
-		       ? SG_EXIT_OK
-		       : SG_EXIT_FAILED;
+	return sg_buffer_status(&out) == 0 && sg_print(STDOUT_FILENO, out.data, out.size) == 0 ? SG_EXIT_OK
+											       : SG_EXIT_FAILED;
 }
 
 static int print_all(const struct sg_policy *policy, bool json)
@@ -267,9 +261,8 @@ static int print_all(const struct sg_policy *policy, bool json)
 		else
 			write_row(policy, call, &out);
 	}
-	return sg_buffer_status(&out) == 0 && sg_print(STDOUT_FILENO, out.data, out.size) == 0
-		       ? SG_EXIT_OK
-		       : SG_EXIT_FAILED;
+	return sg_buffer_status(&out) == 0 && sg_print(STDOUT_FILENO, out.data, out.size) == 0 ? SG_EXIT_OK
+											       : SG_EXIT_FAILED;
 }
 
 static int answer(const struct sg_options *options)
@@ -292,8 +285,7 @@ int sg_command_syscalls(int argc, char **argv)
 
 	if (sg_options_read(argc, argv, &options) == 0) {
 		if (options.help)
-			status =
-				sg_command_help("syscalls", STDOUT_FILENO) == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
+			status = sg_command_help("syscalls", STDOUT_FILENO) == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
 		else
 			status = answer(&options);
 	}

@@ -50,8 +50,7 @@ static void arm(const struct sg_terminal *terminal)
 		struct sigaction *previous = &emergency.previous[i];
 
 		emergency.installed[i] = sigaction(fatal_signals[i], NULL, previous) == 0 &&
-					 (previous->sa_flags & SA_SIGINFO) == 0 &&
-					 previous->sa_handler == SIG_DFL &&
+					 (previous->sa_flags & SA_SIGINFO) == 0 && previous->sa_handler == SIG_DFL &&
 					 sigaction(fatal_signals[i], &action, NULL) == 0;
 	}
 	emergency.armed = 1;
@@ -71,8 +70,7 @@ bool sg_terminal_same(int a, int b)
 {
 	unsigned int device_a, device_b;
 
-	return ioctl(a, TIOCGDEV, &device_a) == 0 && ioctl(b, TIOCGDEV, &device_b) == 0 &&
-	       device_a == device_b;
+	return ioctl(a, TIOCGDEV, &device_a) == 0 && ioctl(b, TIOCGDEV, &device_b) == 0 && device_a == device_b;
 }
 
 static int open_above(const char *path)

@@ -12,9 +12,9 @@
 #include <termios.h>
 
 struct sg_terminal {
-	int fd;        /* an open file description of our own, read and write, O_NONBLOCK; -1: no terminal */
-	bool blocking; /* it could not be opened anew: a duplicate of the user's, in whatever mode that is */
-	bool raw;      /* we have set raw mode and not yet taken it back */
+	int fd;               /* an open file description of our own, read and write, O_NONBLOCK; -1: no terminal */
+	bool blocking;        /* it could not be opened anew: a duplicate of the user's, in whatever mode that is */
+	bool raw;             /* we have set raw mode and not yet taken it back */
 	struct termios saved; /* the modes before raw */
 };
 

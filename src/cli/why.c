@@ -65,8 +65,7 @@ static const char *text_of(const struct why *why, int which)
 
 static long long number_of(const struct why *why, const char *group, const char *name)
 {
-	return json_integer_value(
-		json_object_get(group == NULL ? why->json : json_object_get(why->json, group), name));
+	return json_integer_value(json_object_get(group == NULL ? why->json : json_object_get(why->json, group), name));
 }
 
 static int read_texts(struct why *why)
@@ -105,10 +104,9 @@ static void write_headline(const struct why *why, struct sg_buffer *text)
 	const struct sg_refusal *refusal = &why->refusal;
 
 	/* Who asked the session's resolver is not known. */
-	append_escaped(text, text_of(why, TEXT_PROGRAM)[0] != '\0' ? sg_words_base(text_of(why, TEXT_PROGRAM))
-								   : "A program");
-	sg_buffer_printf(text, " may not %s ",
-			 sg_words_verb(refusal->operation, refusal->access, refusal->object));
+	append_escaped(text,
+		       text_of(why, TEXT_PROGRAM)[0] != '\0' ? sg_words_base(text_of(why, TEXT_PROGRAM)) : "A program");
+	sg_buffer_printf(text, " may not %s ", sg_words_verb(refusal->operation, refusal->access, refusal->object));
 	append_escaped(text, refusal->object);
 	if (strcmp(refusal->operation, "call") == 0 && refusal->named[0] != '\0') {
 		sg_buffer_append_text(text, " (");
@@ -130,8 +128,7 @@ static void write_parents(const struct why *why, struct sg_buffer *text)
 		sg_read_bytes(json_object_get(parent, "program"), &program);
 		sg_buffer_append_text(text, i == 0 ? "  started by\t" : ", by ");
 		append_escaped(text, program.data != NULL ? program.data : "?");
-		sg_buffer_printf(text, " (%lld)",
-				 (long long)json_integer_value(json_object_get(parent, "pid")));
+		sg_buffer_printf(text, " (%lld)", (long long)json_integer_value(json_object_get(parent, "pid")));
 	}
 	if (count > 0)
 		sg_buffer_append_byte(text, '\n');
@@ -181,12 +178,9 @@ static const struct {
 	{"Exec", "The rule grants reading and executing; no other one grants this."},
 	{"Map", "The rule grants reading and mapping as code, as libraries are; no other one grants this."},
 	{"Deny", "A Deny holds whatever else allows the same, wherever it stands and however exactly."},
-	{"DenyRead",
-	 "A DenyRead holds whatever else allows the same, wherever it stands and however exactly."},
-	{"DenyWrite",
-	 "A DenyWrite holds whatever else allows the same, wherever it stands and however exactly."},
-	{"DenyExec",
-	 "A DenyExec holds whatever else allows the same, wherever it stands and however exactly."},
+	{"DenyRead", "A DenyRead holds whatever else allows the same, wherever it stands and however exactly."},
+	{"DenyWrite", "A DenyWrite holds whatever else allows the same, wherever it stands and however exactly."},
+	{"DenyExec", "A DenyExec holds whatever else allows the same, wherever it stands and however exactly."},
 	{"DenyFlags", "DenyFlags refuses all that the flag gives, even where another flag gives it too."},
 	{"DenySyscalls", "DenySyscalls holds whatever flag gives the call."},
 };
@@ -208,8 +202,7 @@ static void write_reason(const struct why *why, struct sg_buffer *text)
 		return;
 	sg_buffer_append_text(text, "  rule\t");
 	append_escaped(text, refusal->rule_file);
-	sg_buffer_printf(text, ":%lld:%lld", number_of(why, "rule", "line"),
-			 number_of(why, "rule", "column"));
+	sg_buffer_printf(text, ":%lld:%lld", number_of(why, "rule", "line"), number_of(why, "rule", "column"));
 	if (refusal->rule_flag[0] != '\0') {
 		sg_buffer_append_text(text, ", of the flag \"");
 		append_escaped(text, refusal->rule_flag);
@@ -278,10 +271,9 @@ static void write_line(struct why *why)
 	struct sg_buffer *out = &why->out;
 	struct stat status;
 
-	sg_buffer_append_text(
-		out, strcmp(proposal->key, "Flags") == 0
-			     ? "\nThe smallest flag that allows this:\n\n"
-			     : "\nThe smallest change of the profile that allows this and no more:\n\n");
+	sg_buffer_append_text(out, strcmp(proposal->key, "Flags") == 0
+					   ? "\nThe smallest flag that allows this:\n\n"
+					   : "\nThe smallest change of the profile that allows this and no more:\n\n");
 	sg_buffer_printf(out, "  [%s]\n  %s = [", proposal->section, proposal->key);
 	sg_toml_quote(out, proposal->value.data);
 	sg_buffer_append_text(out, "]\n");
@@ -363,12 +355,11 @@ static int explain_none(const char *path, uint64_t sequence)
 	else
 		sg_buffer_printf(&text, "There is no refusal in %s.\n", path);
 	sg_buffer_append_text(
-		&text,
-		"\nA refusal by the mount tree leaves no record, since nobody is asked: what was not granted "
-		"is not there "
-		"(\"No such file or directory\"), what was granted for reading is a read-only file system, "
-		"what a Deny covers in it "
-		"may not be opened. For a file, ask the profile: shellguard why -p PROFILE /the/file\n");
+		&text, "\nA refusal by the mount tree leaves no record, since nobody is asked: what was not granted "
+		       "is not there "
+		       "(\"No such file or directory\"), what was granted for reading is a read-only file system, "
+		       "what a Deny covers in it "
+		       "may not be opened. For a file, ask the profile: shellguard why -p PROFILE /the/file\n");
 	if (sg_buffer_status(&text) == 0)
 		sg_layout_wrap(text.data, sg_layout_width(STDERR_FILENO), &out);
 	if (sg_buffer_status(&out) == 0)
@@ -391,8 +382,7 @@ static int explain_record(const char *session, uint64_t sequence)
 		status = read_texts(&why);
 	if (status == 0) {
 		write_answer(&why);
-		if (sg_buffer_status(&why.out) == 0 &&
-		    sg_print(STDOUT_FILENO, why.out.data, why.out.size) == 0)
+		if (sg_buffer_status(&why.out) == 0 && sg_print(STDOUT_FILENO, why.out.data, why.out.size) == 0)
 			result = SG_EXIT_OK;
 	} else {
 		sg_complain("%s", error.code != 0 ? error.text : "cannot read the record");

@@ -26,8 +26,7 @@ static uint8_t fold(uint8_t byte)
 
 /* -------- names -------- */
 
-int sg_dns_name_read(const uint8_t *data, size_t size, size_t offset, struct sg_dns_name *ret,
-		     size_t *ret_end)
+int sg_dns_name_read(const uint8_t *data, size_t size, size_t offset, struct sg_dns_name *ret, size_t *ret_end)
 {
 	size_t at = offset, lowest = offset, end = 0, used = 0;
 	struct sg_dns_name name;
@@ -54,8 +53,7 @@ int sg_dns_name_read(const uint8_t *data, size_t size, size_t offset, struct sg_
 			at = lowest = target;
 			continue;
 		}
-		if (length > LABEL_MAX || used + length + 1 > NAME_MAX_SIZE ||
-		    size - at < (size_t)length + 1) {
+		if (length > LABEL_MAX || used + length + 1 > NAME_MAX_SIZE || size - at < (size_t)length + 1) {
 			return -EBADMSG;
 		}
 		memcpy(name.wire + used, data + at, (size_t)length + 1);
@@ -195,8 +193,7 @@ bool sg_dns_reverse_address(const struct sg_domain *domain, struct sg_address *r
 /* -------- messages -------- */
 
 /* Reads the record at `offset`. Returns 0 and sets *ret_end, or -EBADMSG. */
-static int read_record(const struct sg_dns_message *message, size_t offset, struct sg_dns_record *ret,
-		       size_t *ret_end)
+static int read_record(const struct sg_dns_message *message, size_t offset, struct sg_dns_record *ret, size_t *ret_end)
 {
 	const uint8_t *data = message->data;
 	size_t at;
@@ -310,8 +307,7 @@ struct sg_dns_cursor sg_dns_first(const struct sg_dns_message *message)
 	return (struct sg_dns_cursor){message->records, 1, message->counts[1]};
 }
 
-bool sg_dns_next(const struct sg_dns_message *message, struct sg_dns_cursor *cursor,
-		 struct sg_dns_record *ret)
+bool sg_dns_next(const struct sg_dns_message *message, struct sg_dns_cursor *cursor, struct sg_dns_record *ret)
 {
 	while (cursor->left == 0) {
 		if (cursor->section >= 3) {

@@ -113,8 +113,7 @@ int sg_dns_parse(const uint8_t *data, size_t size, struct sg_dns_message *ret);
  * Reads the name at `offset`; pointers must go backward. Returns 0 and sets *ret and *ret_end (the offset
  * after it), or -EBADMSG.
  */
-int sg_dns_name_read(const uint8_t *data, size_t size, size_t offset, struct sg_dns_name *ret,
-		     size_t *ret_end);
+int sg_dns_name_read(const uint8_t *data, size_t size, size_t offset, struct sg_dns_name *ret, size_t *ret_end);
 
 /* Equal but for the case of ASCII letters (RFC 4343). */
 bool sg_dns_name_equal(const struct sg_dns_name *a, const struct sg_dns_name *b);
@@ -152,8 +151,7 @@ struct sg_dns_cursor {
 /* The first record: `cursor` for sg_dns_next(). */
 struct sg_dns_cursor sg_dns_first(const struct sg_dns_message *message);
 /* Sets *ret to the next record. Returns true, or false after the last one. */
-bool sg_dns_next(const struct sg_dns_message *message, struct sg_dns_cursor *cursor,
-		 struct sg_dns_record *ret);
+bool sg_dns_next(const struct sg_dns_message *message, struct sg_dns_cursor *cursor, struct sg_dns_record *ret);
 
 struct sg_dns_alias {
 	struct sg_dns_name target;
@@ -171,8 +169,7 @@ struct sg_dns_answers {
 	struct sg_dns_alias aliases[SG_DNS_ALIASES_MAX]; /* each is the CNAME of the one before; the first, of
 							    the question */
 	size_t alias_count;
-	struct sg_dns_data
-		data[SG_DNS_ANSWERS_MAX]; /* owned by the last alias's target, of the question's type */
+	struct sg_dns_data data[SG_DNS_ANSWERS_MAX]; /* owned by the last alias's target, of the question's type */
 	size_t data_count;
 	uint32_t ttl;  /* seconds: the least of all aliases and data; 0 if there are none */
 	bool negative; /* a SOA said how long the absence may be kept */
@@ -211,8 +208,8 @@ struct sg_dns_reply {
  * bytes (at least SG_DNS_UDP_MIN), at most `limit` bytes. What does not fit empties the answer and sets TC.
  * The reply is never authoritative, RA is set, AD is not. Returns its size.
  */
-size_t sg_dns_write_reply(const struct sg_dns_message *query, const struct sg_dns_reply *reply,
-			  uint8_t *buffer, size_t limit);
+size_t sg_dns_write_reply(const struct sg_dns_message *query, const struct sg_dns_reply *reply, uint8_t *buffer,
+			  size_t limit);
 
 /* The most bytes that a UDP reply to `query` may have: 512, or what its EDNS says, up to SG_DNS_UDP_MAX. */
 size_t sg_dns_udp_limit(const struct sg_dns_message *query);

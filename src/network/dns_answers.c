@@ -76,8 +76,8 @@ static bool are_strings(const uint8_t *data, size_t size)
 }
 
 /* Reads the name that ends a record's data. */
-static int read_data_name(const struct sg_dns_message *message, const struct sg_dns_record *record,
-			  size_t skip, struct sg_dns_name *ret)
+static int read_data_name(const struct sg_dns_message *message, const struct sg_dns_record *record, size_t skip,
+			  struct sg_dns_name *ret)
 {
 	size_t end;
 
@@ -123,8 +123,7 @@ static int add_record(const struct sg_dns_message *message, const struct sg_dns_
 }
 
 /* Looks for the CNAME of `owner`. Returns 1 and sets *ret, 0 if there is none, or -EBADMSG. */
-static int find_alias(const struct sg_dns_message *message, const struct sg_dns_name *owner,
-		      struct sg_dns_alias *ret)
+static int find_alias(const struct sg_dns_message *message, const struct sg_dns_name *owner, struct sg_dns_alias *ret)
 {
 	struct sg_dns_cursor cursor = sg_dns_first(message);
 	struct sg_dns_record record;
@@ -150,8 +149,8 @@ static void find_soa(const struct sg_dns_message *message, const struct sg_dns_n
 		if (record.section == 2 && record.type == SG_DNS_SOA && record.class == SG_DNS_CLASS_IN &&
 		    record.size >= 22 && sg_dns_name_within(last, &record.owner)) {
 			const uint8_t *end = message->data + record.data + record.size;
-			uint32_t minimum = (uint32_t)end[-4] << 24 | (uint32_t)end[-3] << 16 |
-					   (uint32_t)end[-2] << 8 | end[-1];
+			uint32_t minimum =
+				(uint32_t)end[-4] << 24 | (uint32_t)end[-3] << 16 | (uint32_t)end[-2] << 8 | end[-1];
 			uint32_t ttl = sane_ttl(record.ttl);
 
 			answers->negative = true;

@@ -58,8 +58,7 @@ static void put_name(struct writer *writer, const struct place *place)
 	}
 }
 
-static void put_record_head(struct writer *writer, const struct place *owner, uint16_t type, uint32_t ttl,
-			    size_t size)
+static void put_record_head(struct writer *writer, const struct place *owner, uint16_t type, uint32_t ttl, size_t size)
 {
 	put_name(writer, owner);
 	put16(writer, type);
@@ -157,8 +156,8 @@ static void put_question(struct writer *writer, const struct sg_dns_question *qu
 	set16(writer, 4, 1);
 }
 
-size_t sg_dns_write_reply(const struct sg_dns_message *query, const struct sg_dns_reply *reply,
-			  uint8_t *buffer, size_t limit)
+size_t sg_dns_write_reply(const struct sg_dns_message *query, const struct sg_dns_reply *reply, uint8_t *buffer,
+			  size_t limit)
 {
 	/* The header, a question and an OPT with its text always fit into 512 bytes: 12 + 259 + 11 + 6 + 128.
 	 */

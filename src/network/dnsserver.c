@@ -124,8 +124,7 @@ static void flush_stream(struct sg_dnsserver *server, size_t index)
 		sg_buffer_clear(&stream->out);
 		stream->out_sent = 0;
 	}
-	if (sg_buffer_status(&stream->out) != 0 ||
-	    watch(server, EPOLL_CTL_MOD, stream->fd, events, index) != 0) {
+	if (sg_buffer_status(&stream->out) != 0 || watch(server, EPOLL_CTL_MOD, stream->fd, events, index) != 0) {
 		close_stream(server, index);
 	}
 }
@@ -329,8 +328,7 @@ int64_t sg_dnsserver_deadline(const struct sg_dnsserver *server)
 	for (size_t i = 0; i < SG_DNSSERVER_STREAMS_MAX; i++) {
 		const struct stream *stream = &server->streams[i];
 
-		if (stream->fd >= 0 && stream->queries == 0 &&
-		    stream->active + SG_DNSSERVER_IDLE < earliest) {
+		if (stream->fd >= 0 && stream->queries == 0 && stream->active + SG_DNSSERVER_IDLE < earliest) {
 			earliest = stream->active + SG_DNSSERVER_IDLE;
 		}
 	}
@@ -364,8 +362,7 @@ static int watch_all(struct sg_dnsserver *server, int udp, int tcp)
 
 int sg_dnsserver_new(int udp, int tcp, const struct sg_resolvconf *conf, const struct sg_hosts *hosts,
 		     struct sg_namecache *cache, const struct sg_resolver_policy *policy,
-		     const struct sg_resolver_options *options, struct sg_dnsserver **ret,
-		     struct sg_error *error)
+		     const struct sg_resolver_options *options, struct sg_dnsserver **ret, struct sg_error *error)
 {
 	SG_CLEANUP(sg_auto_dnsserver) struct sg_dnsserver *server = calloc(1, sizeof(*server));
 	int result;
@@ -381,8 +378,7 @@ int sg_dnsserver_new(int udp, int tcp, const struct sg_resolvconf *conf, const s
 	if (server->epoll < 0) {
 		return sg_error_set_errno(error, -errno, "epoll_create1");
 	}
-	result = sg_resolver_new(conf, hosts, cache, policy, options, take_reply, server, &server->resolver,
-				 error);
+	result = sg_resolver_new(conf, hosts, cache, policy, options, take_reply, server, &server->resolver, error);
 	if (result != 0) {
 		return result;
 	}

@@ -29,8 +29,7 @@ struct sg_dnsserver;
  */
 int sg_dnsserver_new(int udp, int tcp, const struct sg_resolvconf *conf, const struct sg_hosts *hosts,
 		     struct sg_namecache *cache, const struct sg_resolver_policy *policy,
-		     const struct sg_resolver_options *options, struct sg_dnsserver **ret,
-		     struct sg_error *error);
+		     const struct sg_resolver_options *options, struct sg_dnsserver **ret, struct sg_error *error);
 void sg_dnsserver_free(struct sg_dnsserver *server);
 SG_DEFINE_AUTO(struct sg_dnsserver, dnsserver, sg_dnsserver_free)
 

@@ -98,8 +98,7 @@ static int read_route(const struct nlmsghdr *message, struct collector *collecto
 	const void *data = any;
 
 	if (width == 0 || head->rtm_dst_len > width ||
-	    (head->rtm_type != RTN_LOCAL && head->rtm_type != RTN_ANYCAST &&
-	     head->rtm_type != RTN_BROADCAST)) {
+	    (head->rtm_type != RTN_LOCAL && head->rtm_type != RTN_ANYCAST && head->rtm_type != RTN_BROADCAST)) {
 		return 0;
 	}
 	for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
@@ -110,8 +109,8 @@ static int read_route(const struct nlmsghdr *message, struct collector *collecto
 	if (!data) {
 		return 0;
 	}
-	return collect(head->rtm_type == RTN_BROADCAST ? &collector->broadcast : &collector->own,
-		       head->rtm_family, data, head->rtm_dst_len);
+	return collect(head->rtm_type == RTN_BROADCAST ? &collector->broadcast : &collector->own, head->rtm_family,
+		       data, head->rtm_dst_len);
 }
 
 /* Reads one datagram of a dump. Returns 1 at the end of the dump, 0 to go on, or -errno. */
@@ -135,9 +134,8 @@ static int read_dump(const uint8_t *data, size_t size, uint32_t sequence, struct
 		if (message->nlmsg_type == NLMSG_ERROR) {
 			const struct nlmsgerr *error = NLMSG_DATA(message);
 
-			return message->nlmsg_len >= NLMSG_LENGTH(sizeof(*error)) && error->error < 0
-				       ? error->error
-				       : -EPROTO;
+			return message->nlmsg_len >= NLMSG_LENGTH(sizeof(*error)) && error->error < 0 ? error->error
+												      : -EPROTO;
 		}
 		if (message->nlmsg_type == RTM_NEWADDR &&
 		    message->nlmsg_len >= NLMSG_LENGTH(sizeof(struct ifaddrmsg))) {
@@ -184,9 +182,7 @@ static int dump(int fd, uint16_t type, uint32_t sequence, struct collector *coll
 		};
 		struct rtattr attribute;
 		uint32_t table;
-	} request = {.head = {.nlmsg_type = type,
-			      .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
-			      .nlmsg_seq = sequence}};
+	} request = {.head = {.nlmsg_type = type, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP, .nlmsg_seq = sequence}};
 
 	if (type == RTM_GETADDR) {
 		request.head.nlmsg_len = NLMSG_LENGTH(sizeof(request.address));
@@ -195,8 +191,7 @@ static int dump(int fd, uint16_t type, uint32_t sequence, struct collector *coll
 		request.attribute =
 			(struct rtattr){.rta_len = RTA_LENGTH(sizeof(request.table)), .rta_type = RTA_TABLE};
 		request.table = RT_TABLE_LOCAL;
-		request.head.nlmsg_len =
-			NLMSG_LENGTH(sizeof(request.route)) + RTA_SPACE(sizeof(request.table));
+		request.head.nlmsg_len = NLMSG_LENGTH(sizeof(request.route)) + RTA_SPACE(sizeof(request.table));
 	}
 	if (send(fd, &request, request.head.nlmsg_len, 0) < 0) {
 		return -errno;
@@ -236,8 +231,7 @@ static int collect_all(struct collector *collector)
 	return result;
 }
 
-static void replace(struct sg_hostaddrs *addresses, struct sg_addressranges *own,
-		    struct sg_addressranges *broadcast)
+static void replace(struct sg_hostaddrs *addresses, struct sg_addressranges *own, struct sg_addressranges *broadcast)
 {
 	sg_addressranges_free(addresses->own);
 	sg_addressranges_free(addresses->broadcast);
@@ -276,9 +270,8 @@ int sg_hostaddrs_new(struct sg_hostaddrs **ret, struct sg_error *error)
 		return sg_error_set(error, -ENOMEM, "no memory for this host's addresses");
 	}
 	/* Subscribed before the first reading: no change is missed. */
-	addresses->notify =
-		open_netlink(RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE,
-			     SOCK_NONBLOCK);
+	addresses->notify = open_netlink(
+		RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE, SOCK_NONBLOCK);
 	if (addresses->notify < 0) {
 		return sg_error_set_errno(error, addresses->notify, "cannot watch this host's addresses");
 	}
@@ -313,9 +306,8 @@ static bool concerns(const uint8_t *data, size_t size)
 		const struct rtmsg *route = NLMSG_DATA(message);
 		bool is_route = message->nlmsg_type == RTM_NEWROUTE || message->nlmsg_type == RTM_DELROUTE;
 
-		if (!is_route || message->nlmsg_len < NLMSG_LENGTH(sizeof(*route)) ||
-		    route->rtm_type == RTN_LOCAL || route->rtm_type == RTN_ANYCAST ||
-		    route->rtm_type == RTN_BROADCAST) {
+		if (!is_route || message->nlmsg_len < NLMSG_LENGTH(sizeof(*route)) || route->rtm_type == RTN_LOCAL ||
+		    route->rtm_type == RTN_ANYCAST || route->rtm_type == RTN_BROADCAST) {
 			return true;
 		}
 	}
@@ -335,8 +327,7 @@ int sg_hostaddrs_refresh(struct sg_hostaddrs *addresses, struct sg_error *error)
 			break;
 		}
 		/* ENOBUFS: notifications were lost. */
-		changed = changed || size < 0 || (size_t)size > sizeof(buffer) ||
-			  concerns(buffer, (size_t)size);
+		changed = changed || size < 0 || (size_t)size > sizeof(buffer) || concerns(buffer, (size_t)size);
 		if (size < 0 && errno != ENOBUFS && errno != EINTR) {
 			break;
 		}

@@ -107,8 +107,7 @@ static int compare_rows(const void *a, const void *b)
 
 static int compare_addresses(const struct sg_address *a, const struct sg_address *b)
 {
-	return a->family != b->family ? (int)a->family - (int)b->family
-				      : memcmp(a->bytes, b->bytes, sizeof(a->bytes));
+	return a->family != b->family ? (int)a->family - (int)b->family : memcmp(a->bytes, b->bytes, sizeof(a->bytes));
 }
 
 static int compare_reverse(const void *a, const void *b, void *data)
@@ -180,8 +179,8 @@ void sg_hosts_free(struct sg_hosts *hosts)
 	}
 }
 
-int sg_hosts_addresses(const struct sg_hosts *hosts, const struct sg_domain *name, int family,
-		       struct sg_address *ret, size_t max)
+int sg_hosts_addresses(const struct sg_hosts *hosts, const struct sg_domain *name, int family, struct sg_address *ret,
+		       size_t max)
 {
 	size_t begin = 0, end = hosts ? hosts->count : 0, count = 0;
 
@@ -197,8 +196,7 @@ int sg_hosts_addresses(const struct sg_hosts *hosts, const struct sg_domain *nam
 	if (!hosts || begin == hosts->count || strcmp(hosts->rows[begin].name.text, name->text) != 0) {
 		return -ENOENT;
 	}
-	for (; begin < hosts->count && strcmp(hosts->rows[begin].name.text, name->text) == 0 && count < max;
-	     begin++) {
+	for (; begin < hosts->count && strcmp(hosts->rows[begin].name.text, name->text) == 0 && count < max; begin++) {
 		if (family == 0 || hosts->rows[begin].address.family == family) {
 			ret[count++] = hosts->rows[begin].address;
 		}
@@ -206,8 +204,7 @@ int sg_hosts_addresses(const struct sg_hosts *hosts, const struct sg_domain *nam
 	return (int)count;
 }
 
-size_t sg_hosts_names(const struct sg_hosts *hosts, const struct sg_address *address, struct sg_domain *ret,
-		      size_t max)
+size_t sg_hosts_names(const struct sg_hosts *hosts, const struct sg_address *address, struct sg_domain *ret, size_t max)
 {
 	size_t begin = 0, end = hosts ? hosts->reverse_count : 0, count = 0;
 
@@ -284,8 +281,8 @@ static void add_server(struct sg_resolvconf *conf, const char *word, size_t leng
 }
 
 /* `name:number`, cut to its limits. */
-static void read_option(const char *word, size_t length, const char *name, unsigned int low,
-			unsigned int high, unsigned int *ret)
+static void read_option(const char *word, size_t length, const char *name, unsigned int low, unsigned int high,
+			unsigned int *ret)
 {
 	size_t size = strlen(name);
 	unsigned int value = 0;
@@ -325,8 +322,7 @@ static void read_line(struct sg_resolvconf *conf, struct words *line)
 			read_option(word, length, "ndots", 0, 15, &conf->ndots);
 		} else if ((is_word(key, size, "search") || is_word(key, size, "domain")) &&
 			   conf->search_count < SG_RESOLVCONF_SEARCH_MAX &&
-			   sg_domain_parse(word, length, &conf->search[conf->search_count], NULL, NULL) ==
-				   0) {
+			   sg_domain_parse(word, length, &conf->search[conf->search_count], NULL, NULL) == 0) {
 			conf->search_count++;
 		}
 	}

@@ -31,8 +31,8 @@ SG_DEFINE_AUTO(struct sg_hosts, hosts, sg_hosts_free)
  * -ENOENT when the file does not know the name at all (0: it knows it in the other family). `hosts` may be
  * NULL.
  */
-int sg_hosts_addresses(const struct sg_hosts *hosts, const struct sg_domain *name, int family,
-		       struct sg_address *ret, size_t max);
+int sg_hosts_addresses(const struct sg_hosts *hosts, const struct sg_domain *name, int family, struct sg_address *ret,
+		       size_t max);
 
 /* The first names of the lines of an address (its canonical names): up to `max`. Returns their number. */
 size_t sg_hosts_names(const struct sg_hosts *hosts, const struct sg_address *address, struct sg_domain *ret,

@@ -160,8 +160,7 @@ static size_t needed(const struct sg_namecache *cache, const struct sg_address *
 			fresh += find(cache, key, ids[j]) == NULL;
 		}
 		/* Expired ones count too: this very answer could make them live again. */
-		if (sg_namecache_names(cache, &addresses[i], INT64_MIN, held) + fresh >
-		    SG_NAMECACHE_NAMES_MAX) {
+		if (sg_namecache_names(cache, &addresses[i], INT64_MIN, held) + fresh > SG_NAMECACHE_NAMES_MAX) {
 			return cache->size + 1;
 		}
 		total += fresh;
@@ -187,8 +186,8 @@ static void put(struct sg_namecache *cache, const uint8_t *key, uint32_t id, int
 	entry->expires = entry->expires > expires ? entry->expires : expires;
 }
 
-int sg_namecache_add(struct sg_namecache *cache, const struct sg_address *addresses, size_t count,
-		     const uint32_t *ids, size_t id_count, uint32_t ttl, int64_t now)
+int sg_namecache_add(struct sg_namecache *cache, const struct sg_address *addresses, size_t count, const uint32_t *ids,
+		     size_t id_count, uint32_t ttl, int64_t now)
 {
 	int64_t expires;
 

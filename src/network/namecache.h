@@ -35,8 +35,8 @@ SG_DEFINE_AUTO(struct sg_namecache, namecache, sg_namecache_free)
  * that lives longer already stays. All or nothing. Returns 0, or -ENOSPC when the cache, or the ids of an
  * address, would be too many.
  */
-int sg_namecache_add(struct sg_namecache *cache, const struct sg_address *addresses, size_t count,
-		     const uint32_t *ids, size_t id_count, uint32_t ttl, int64_t now);
+int sg_namecache_add(struct sg_namecache *cache, const struct sg_address *addresses, size_t count, const uint32_t *ids,
+		     size_t id_count, uint32_t ttl, int64_t now);
 
 /*
  * The ids that live at `now` for an address; `ret_ids` has room for SG_NAMECACHE_NAMES_MAX. Returns their

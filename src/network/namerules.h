@@ -8,7 +8,7 @@
 struct sg_namerules {
 	const struct sg_addressset *set; /* may be replaced between queries, if its names kept their ids */
 	uint32_t allow;                  /* classes that permit; the set's refusing classes refuse */
-	bool any; /* names that no rule names may be looked up too (a channel to anybody) */
+	bool any;                        /* names that no rule names may be looked up too (a channel to anybody) */
 	const struct sg_address_environment *environment; /* may be replaced between queries */
 };
 

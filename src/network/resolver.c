@@ -27,10 +27,9 @@ static int family_of(uint16_t type)
 	return type == SG_DNS_A ? AF_INET : type == SG_DNS_AAAA ? AF_INET6 : 0;
 }
 
-int sg_resolver_new(const struct sg_resolvconf *conf, const struct sg_hosts *hosts,
-		    struct sg_namecache *cache, const struct sg_resolver_policy *policy,
-		    const struct sg_resolver_options *options, sg_resolver_reply reply, void *reply_data,
-		    struct sg_resolver **ret, struct sg_error *error)
+int sg_resolver_new(const struct sg_resolvconf *conf, const struct sg_hosts *hosts, struct sg_namecache *cache,
+		    const struct sg_resolver_policy *policy, const struct sg_resolver_options *options,
+		    sg_resolver_reply reply, void *reply_data, struct sg_resolver **ret, struct sg_error *error)
 {
 	SG_CLEANUP(sg_auto_resolver) struct sg_resolver *resolver = calloc(1, sizeof(*resolver));
 
@@ -67,8 +66,7 @@ void sg_resolver_free(struct sg_resolver *resolver)
 	free(resolver);
 }
 
-void sg_resolver_configure(struct sg_resolver *resolver, const struct sg_resolvconf *conf,
-			   const struct sg_hosts *hosts)
+void sg_resolver_configure(struct sg_resolver *resolver, const struct sg_resolvconf *conf, const struct sg_hosts *hosts)
 {
 	resolver->conf = *conf;
 	resolver->hosts = hosts;
@@ -108,14 +106,12 @@ struct ending {
 };
 
 /* Records, then replies: what cannot be recorded is not given. */
-static void end_query(struct sg_resolver *resolver, const struct sg_resolver_client *client,
-		      struct ending ending)
+static void end_query(struct sg_resolver *resolver, const struct sg_resolver_client *client, struct ending ending)
 {
 	struct sg_resolver_event event = {.token = client->token,
 					  .outcome = ending.outcome,
 					  .question = client->has_domain ? &client->question : NULL,
-					  .raw = client->query.counts[0] == 1 ? &client->query.question.name
-									      : NULL,
+					  .raw = client->query.counts[0] == 1 ? &client->query.question.name : NULL,
 					  .rule = client->verdict.rule,
 					  .addresses = ending.addresses,
 					  .address_count = ending.address_count};
@@ -129,12 +125,10 @@ static void end_query(struct sg_resolver *resolver, const struct sg_resolver_cli
 }
 
 static void end_with(struct sg_resolver *resolver, const struct sg_resolver_client *client,
-		     enum sg_resolver_outcome outcome, unsigned int rcode, unsigned int error,
-		     const char *text)
+		     enum sg_resolver_outcome outcome, unsigned int rcode, unsigned int error, const char *text)
 {
 	end_query(resolver, client,
-		  (struct ending){.outcome = outcome,
-				  .reply = {.rcode = rcode, .error = error, .error_text = text}});
+		  (struct ending){.outcome = outcome, .reply = {.rcode = rcode, .error = error, .error_text = text}});
 }
 
 static void end_fault(struct sg_resolver *resolver, const struct sg_resolver_client *client)
@@ -152,8 +146,8 @@ static void end_addresses(struct sg_resolver *resolver, const struct sg_resolver
 			  const struct sg_address *addresses, size_t count, int64_t now)
 {
 	SG_AUTO_DNS_ANSWERS struct sg_dns_answers answers = {0};
-	int result = sg_namecache_add(resolver->cache, addresses, count, client->verdict.ids,
-				      client->verdict.id_count, LOCAL_TTL, now);
+	int result = sg_namecache_add(resolver->cache, addresses, count, client->verdict.ids, client->verdict.id_count,
+				      LOCAL_TTL, now);
 
 	for (size_t i = 0; result == 0 && i < count; i++) {
 		result = sg_dns_answers_add(&answers, LOCAL_TTL, addresses[i].bytes,
@@ -163,8 +157,7 @@ static void end_addresses(struct sg_resolver *resolver, const struct sg_resolver
 		end_fault(resolver, client);
 		return;
 	}
-	end_query(resolver, client,
-		  (struct ending){SG_RESOLVER_LOCAL, {.answers = &answers}, addresses, count});
+	end_query(resolver, client, (struct ending){SG_RESOLVER_LOCAL, {.answers = &answers}, addresses, count});
 }
 
 static bool is_localhost(const struct sg_domain *name)
@@ -194,8 +187,7 @@ static bool try_hosts(struct sg_resolver *resolver, const struct sg_resolver_cli
 	if (family == 0) {
 		return false;
 	}
-	count = sg_hosts_addresses(resolver->hosts, &client->question.name, family, addresses,
-				   SG_DNS_ANSWERS_MAX);
+	count = sg_hosts_addresses(resolver->hosts, &client->question.name, family, addresses, SG_DNS_ANSWERS_MAX);
 	if (count < 0) {
 		return false;
 	}
@@ -223,8 +215,7 @@ static int try_reverse(struct sg_resolver *resolver, const struct sg_resolver_cl
 	struct sg_address address;
 	int result = 0;
 
-	if (client->question.type != SG_DNS_PTR ||
-	    !sg_dns_reverse_address(&client->question.name, &address)) {
+	if (client->question.type != SG_DNS_PTR || !sg_dns_reverse_address(&client->question.name, &address)) {
 		return 0;
 	}
 	if (sg_address_classes(&address, NULL) & SG_CLASS_LOOPBACK) {
@@ -245,8 +236,7 @@ static int try_reverse(struct sg_resolver *resolver, const struct sg_resolver_cl
 	if (result < 0 || answers.data_count == 0) {
 		return result;
 	}
-	end_query(resolver, client,
-		  (struct ending){.outcome = SG_RESOLVER_LOCAL, .reply = {.answers = &answers}});
+	end_query(resolver, client, (struct ending){.outcome = SG_RESOLVER_LOCAL, .reply = {.answers = &answers}});
 	return 1;
 }
 
@@ -292,31 +282,27 @@ static bool refuse_form(struct sg_resolver *resolver, const struct sg_resolver_c
 }
 
 /* A permitted name: what its type asks for. */
-static void answer_permitted(struct sg_resolver *resolver, const struct sg_resolver_client *client,
-			     int64_t now)
+static void answer_permitted(struct sg_resolver *resolver, const struct sg_resolver_client *client, int64_t now)
 {
 	for (size_t i = 0; i < SG_ARRAY_SIZE(type_rows); i++) {
 		if (type_rows[i].type != client->question.type) {
 			continue;
 		}
 		if (!type_rows[i].upstream) {
-			end_with(resolver, client, SG_RESOLVER_LOCAL, SG_DNS_NOERROR, SG_DNS_ERROR_NONE,
-				 NULL);
+			end_with(resolver, client, SG_RESOLVER_LOCAL, SG_DNS_NOERROR, SG_DNS_ERROR_NONE, NULL);
 		} else if (!try_hosts(resolver, client, now)) {
 			ask_upstream(resolver, client, now);
 		}
 		return;
 	}
-	end_with(resolver, client, SG_RESOLVER_ODD, SG_DNS_REFUSED, SG_DNS_ERROR_UNSUPPORTED,
-		 "type not looked up");
+	end_with(resolver, client, SG_RESOLVER_ODD, SG_DNS_REFUSED, SG_DNS_ERROR_UNSUPPORTED, "type not looked up");
 }
 
 static void answer_name(struct sg_resolver *resolver, struct sg_resolver_client *client, int64_t now)
 {
 	int result = resolver->policy.decide(resolver->policy.data, &client->question, &client->verdict);
 
-	if (result == 0 && is_localhost(&client->question.name) &&
-	    client->verdict.decision != SG_RESOLVER_DENIED) {
+	if (result == 0 && is_localhost(&client->question.name) && client->verdict.decision != SG_RESOLVER_DENIED) {
 		end_localhost(resolver, client, now);
 		return;
 	}
@@ -335,8 +321,8 @@ static void answer_name(struct sg_resolver *resolver, struct sg_resolver_client 
 	}
 }
 
-int sg_resolver_query(struct sg_resolver *resolver, const struct sg_resolver_request *request,
-		      const uint8_t *message, size_t size, int64_t now)
+int sg_resolver_query(struct sg_resolver *resolver, const struct sg_resolver_request *request, const uint8_t *message,
+		      size_t size, int64_t now)
 {
 	struct sg_resolver_client client = {
 		.token = request->token, .stream = request->stream, .trusted = request->trusted};
@@ -360,8 +346,8 @@ int sg_resolver_query(struct sg_resolver *resolver, const struct sg_resolver_req
 	return 0;
 }
 
-int sg_resolver_ask(struct sg_resolver *resolver, uint64_t token, const struct sg_domain *name,
-		    enum sg_dns_type type, int64_t now)
+int sg_resolver_ask(struct sg_resolver *resolver, uint64_t token, const struct sg_domain *name, enum sg_dns_type type,
+		    int64_t now)
 {
 	struct sg_resolver_request request = {.token = token, .stream = true, .trusted = true};
 	struct sg_dns_question question = {.type = (uint16_t)type, .class = SG_DNS_CLASS_IN};
@@ -409,8 +395,7 @@ struct found {
 };
 
 /* Sorts out the addresses that point inward. Rewrites `answers` to those shown. Returns 0 or a fault. */
-static int sort_addresses(struct sg_resolver *resolver, int family, struct sg_dns_answers *answers,
-			  struct found *found)
+static int sort_addresses(struct sg_resolver *resolver, int family, struct sg_dns_answers *answers, struct found *found)
 {
 	const struct sg_resolver_policy *policy = &resolver->policy;
 	const struct sg_address_environment *environment =
@@ -489,12 +474,12 @@ static void end_answers(struct sg_resolver *resolver, const struct sg_resolver_c
 		reply.error_text = "an inward address was withheld";
 	}
 	end_query(resolver, client,
-		  (struct ending){found.withheld ? SG_RESOLVER_WITHHELD : SG_RESOLVER_ANSWERED, reply,
-				  found.shown, found.shown_count});
+		  (struct ending){found.withheld ? SG_RESOLVER_WITHHELD : SG_RESOLVER_ANSWERED, reply, found.shown,
+				  found.shown_count});
 }
 
-void sg_resolver_finish(struct sg_resolver *resolver, struct sg_pending *pending,
-			const struct sg_dns_message *message, int64_t now)
+void sg_resolver_finish(struct sg_resolver *resolver, struct sg_pending *pending, const struct sg_dns_message *message,
+			int64_t now)
 {
 	SG_AUTO_DNS_ANSWERS struct sg_dns_answers answers = {0};
 	struct sg_resolver_client client = pending->client;

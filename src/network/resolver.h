@@ -95,8 +95,7 @@ struct sg_resolver_event {
 struct sg_resolver_policy {
 	void *data;
 	/* Decides. Must set *ret. Below 0 is a fault: answered SERVFAIL. No system call, no blocking. */
-	int (*decide)(void *data, const struct sg_resolver_question *question,
-		      struct sg_resolver_verdict *ret);
+	int (*decide)(void *data, const struct sg_resolver_question *question, struct sg_resolver_verdict *ret);
 	/* Does a rule name this very address? NULL: none does. */
 	bool (*names_address)(void *data, const struct sg_address *address);
 	/* What this host is, at this moment. NULL, or an answer without `own`: answers from upstream are
@@ -125,10 +124,9 @@ struct sg_resolver;
  * caller's, and outlive it. `reply` is called within sg_resolver_query() and sg_resolver_run() only. Returns
  * 0 and sets *ret (owned by the caller, sg_resolver_free), -ENOMEM, or the errno value of epoll_create1(2).
  */
-int sg_resolver_new(const struct sg_resolvconf *conf, const struct sg_hosts *hosts,
-		    struct sg_namecache *cache, const struct sg_resolver_policy *policy,
-		    const struct sg_resolver_options *options, sg_resolver_reply reply, void *reply_data,
-		    struct sg_resolver **ret, struct sg_error *error);
+int sg_resolver_new(const struct sg_resolvconf *conf, const struct sg_hosts *hosts, struct sg_namecache *cache,
+		    const struct sg_resolver_policy *policy, const struct sg_resolver_options *options,
+		    sg_resolver_reply reply, void *reply_data, struct sg_resolver **ret, struct sg_error *error);
 void sg_resolver_free(struct sg_resolver *resolver);
 SG_DEFINE_AUTO(struct sg_resolver, resolver, sg_resolver_free)
 
@@ -145,8 +143,8 @@ int64_t sg_resolver_deadline(const struct sg_resolver *resolver);
 
 struct sg_resolver_request {
 	uint64_t token; /* the caller's, for the reply; more than one query may have the same */
-	bool stream; /* came by TCP (without its two bytes of length): the reply may have up to 65535 bytes */
-	bool trusted; /* the supervisor asks for itself: UNNAMED and DENIED are looked up all the same; ids
+	bool stream;    /* came by TCP (without its two bytes of length): the reply may have up to 65535 bytes */
+	bool trusted;   /* the supervisor asks for itself: UNNAMED and DENIED are looked up all the same; ids
 			 are recorded */
 };
 
@@ -155,13 +153,13 @@ struct sg_resolver_request {
  * CLOCK_MONOTONIC. Returns 0; or 1 if the message is dropped (shorter than a header, or itself a response: an
  * answer could loop).
  */
-int sg_resolver_query(struct sg_resolver *resolver, const struct sg_resolver_request *request,
-		      const uint8_t *message, size_t size, int64_t now);
+int sg_resolver_query(struct sg_resolver *resolver, const struct sg_resolver_request *request, const uint8_t *message,
+		      size_t size, int64_t now);
 
 /* Asks for a name on behalf of the supervisor (`trusted`). The reply goes to `token` as any other. Returns 0.
  */
-int sg_resolver_ask(struct sg_resolver *resolver, uint64_t token, const struct sg_domain *name,
-		    enum sg_dns_type type, int64_t now);
+int sg_resolver_ask(struct sg_resolver *resolver, uint64_t token, const struct sg_domain *name, enum sg_dns_type type,
+		    int64_t now);
 
 /* Handles what is ready and what has run out of time. Never blocks. */
 void sg_resolver_run(struct sg_resolver *resolver, int64_t now);

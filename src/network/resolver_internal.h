@@ -58,7 +58,7 @@ void sg_upstream_expired(struct sg_resolver *resolver, struct sg_pending *pendin
 void sg_upstream_release(struct sg_resolver *resolver, struct sg_pending *pending);
 
 /* A matching response has come: `message` is parsed. */
-void sg_resolver_finish(struct sg_resolver *resolver, struct sg_pending *pending,
-			const struct sg_dns_message *message, int64_t now);
+void sg_resolver_finish(struct sg_resolver *resolver, struct sg_pending *pending, const struct sg_dns_message *message,
+			int64_t now);
 /* No server answered. */
 void sg_resolver_fail(struct sg_resolver *resolver, struct sg_pending *pending);

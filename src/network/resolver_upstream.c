@@ -58,8 +58,7 @@ static int open_socket(const struct sg_resolver *resolver, struct sg_pending *pe
 		/* The port lies at the same place in both structures. */
 		((struct sockaddr_in *)&address)->sin_port = htons(resolver->options.port);
 	}
-	fd = socket(address.ss_family,
-		    (pending->tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(address.ss_family, (pending->tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0) {
 		return -errno;
 	}
@@ -79,8 +78,7 @@ static int open_socket(const struct sg_resolver *resolver, struct sg_pending *pe
 /* One try with the server whose turn it is. Returns 0, or -errno if it could not be sent. */
 static int try_server(struct sg_resolver *resolver, struct sg_pending *pending, int64_t now)
 {
-	unsigned int timeout =
-		resolver->options.timeout ? resolver->options.timeout : resolver->conf.timeout * 1000;
+	unsigned int timeout = resolver->options.timeout ? resolver->options.timeout : resolver->conf.timeout * 1000;
 	int result;
 
 	close_try(pending);
@@ -93,8 +91,7 @@ static int try_server(struct sg_resolver *resolver, struct sg_pending *pending, 
 	}
 	pending->mismatches = 0;
 	pending->deadline = now + timeout < pending->last_deadline ? now + timeout : pending->last_deadline;
-	pending->query_size =
-		sg_dns_write_query(pending->id, &pending->asked, pending->edns, pending->query + 2);
+	pending->query_size = sg_dns_write_query(pending->id, &pending->asked, pending->edns, pending->query + 2);
 	pending->query[0] = (uint8_t)(pending->query_size >> 8);
 	pending->query[1] = (uint8_t)pending->query_size;
 	if (!pending->tcp && send(pending->fd, pending->query + 2, pending->query_size, MSG_NOSIGNAL) < 0) {
@@ -148,11 +145,10 @@ static bool is_ours(const struct sg_resolver *resolver, const struct sg_pending 
 {
 	const struct sg_dns_question *asked = &pending->asked, *got = &message->question;
 
-	return message->id == pending->id && message->flags & SG_DNS_QR &&
-	       !(message->flags & SG_DNS_OPCODE) && message->counts[0] == 1 && got->type == asked->type &&
-	       got->class == asked->class && sg_dns_name_equal(&got->name, &asked->name) &&
-	       (resolver->options.keep_case ||
-		memcmp(got->name.wire, asked->name.wire, asked->name.size) == 0);
+	return message->id == pending->id && message->flags & SG_DNS_QR && !(message->flags & SG_DNS_OPCODE) &&
+	       message->counts[0] == 1 && got->type == asked->type && got->class == asked->class &&
+	       sg_dns_name_equal(&got->name, &asked->name) &&
+	       (resolver->options.keep_case || memcmp(got->name.wire, asked->name.wire, asked->name.size) == 0);
 }
 
 /* A response that matches. Decides whether it is one to finish with. */
@@ -190,8 +186,7 @@ static void receive_datagram(struct sg_resolver *resolver, struct sg_pending *pe
 		}
 		return;
 	}
-	if (sg_dns_parse(resolver->buffer, (size_t)size, &message) == 0 &&
-	    is_ours(resolver, pending, &message)) {
+	if (sg_dns_parse(resolver->buffer, (size_t)size, &message) == 0 && is_ours(resolver, pending, &message)) {
 		take_response(resolver, pending, &message, now);
 		return;
 	}
@@ -229,8 +224,7 @@ static int receive_stream(struct sg_pending *pending)
 {
 	for (;;) {
 		bool head = pending->received < 2;
-		uint8_t *to = head ? pending->length + pending->received
-				   : pending->message + (pending->received - 2);
+		uint8_t *to = head ? pending->length + pending->received : pending->message + (pending->received - 2);
 		size_t wanted = head ? 2 - pending->received : pending->message_size + 2 - pending->received;
 		ssize_t size;
 

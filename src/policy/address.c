@@ -8,8 +8,7 @@
 #include <sys/un.h>
 
 enum {
-	IN6_LENGTH_RFC2133 =
-		24, /* sockaddr_in6 before it had a scope id: net/ipv6 still takes it (SIN6_LEN_RFC2133) */
+	IN6_LENGTH_RFC2133 = 24, /* sockaddr_in6 before it had a scope id: net/ipv6 still takes it (SIN6_LEN_RFC2133) */
 	FAMILY_SIZE = sizeof(sa_family_t),
 };
 
@@ -126,8 +125,7 @@ static int settle(enum sg_address_use use, struct sg_address *address)
 		}
 		return address->port == 0 ? -EADDRNOTAVAIL : 0;
 	}
-	return address->protocol == SG_PROTOCOL_UDP && use == SG_ADDRESS_SEND && address->port == 0 ? -EINVAL
-												    : 0;
+	return address->protocol == SG_PROTOCOL_UDP && use == SG_ADDRESS_SEND && address->port == 0 ? -EINVAL : 0;
 }
 
 static int read_ip(const uint8_t *bytes, size_t length, int socket_family, int family, unsigned int protocol,
@@ -272,7 +270,7 @@ static const struct {
 	int family;
 	unsigned int prefix, bit;
 } class_rows[] = {
-#define ADDRESS_CLASS(family_, text_, upper_, lower_, prefix_, bit_, source_)                                \
+#define ADDRESS_CLASS(family_, text_, upper_, lower_, prefix_, bit_, source_)                                          \
 	{.family = (family_), .first = WIDE(upper_, lower_), .prefix = (prefix_), .bit = (bit_)},
 #include "policy/address_classes.def"
 #undef ADDRESS_CLASS
@@ -310,8 +308,7 @@ bool sg_address_embedded(const struct sg_address *address, struct sg_address *re
 	return true;
 }
 
-unsigned int sg_address_classes(const struct sg_address *address,
-				const struct sg_address_environment *environment)
+unsigned int sg_address_classes(const struct sg_address *address, const struct sg_address_environment *environment)
 {
 	struct sg_address inner;
 	unsigned int classes;
@@ -353,8 +350,7 @@ struct sg_addressrange sg_addressrange_prefix(int family, const void *bytes, uns
 	sg_u128 number = read_number(bytes, width / 8);
 	sg_u128 mask = host == 128 ? ~(sg_u128)0 : ((sg_u128)1 << host) - 1;
 
-	return (struct sg_addressrange){
-		.family = (uint16_t)family, .low = number & ~mask, .high = number | mask};
+	return (struct sg_addressrange){.family = (uint16_t)family, .low = number & ~mask, .high = number | mask};
 }
 
 static int compare_ranges(const void *a, const void *b)

@@ -37,9 +37,9 @@ enum sg_address_use {
 enum { SG_ADDRESS_UNIX_MAX = 108 };
 
 struct sg_address {
-	uint16_t family;  /* AF_INET, AF_INET6 or AF_UNIX */
-	uint8_t protocol; /* one SG_PROTOCOL_ bit */
-	bool mapped; /* an IPv4 address that was written as IPv4-mapped IPv6: to_sockaddr gives that form back
+	uint16_t family;   /* AF_INET, AF_INET6 or AF_UNIX */
+	uint8_t protocol;  /* one SG_PROTOCOL_ bit */
+	bool mapped;       /* an IPv4 address that was written as IPv4-mapped IPv6: to_sockaddr gives that form back
 		      */
 	bool wildcard;     /* BIND of 0.0.0.0 or :: */
 	bool abstract;     /* AF_UNIX: name is abstract (without its leading NUL) */
@@ -47,17 +47,14 @@ struct sg_address {
 	uint32_t scope;    /* interface index of a link-local IPv6 address, else 0 */
 	uint8_t bytes[16]; /* network order; IPv4 uses the first four, the rest are 0 */
 	uint16_t name_length;
-	char name[SG_ADDRESS_UNIX_MAX +
-		  1]; /* AF_UNIX: path (no NUL within) or abstract name (any bytes); terminated */
+	char name[SG_ADDRESS_UNIX_MAX + 1]; /* AF_UNIX: path (no NUL within) or abstract name (any bytes); terminated */
 };
 
 /* Positive outcomes of sg_address_from_sockaddr(): no address to decide about, but a call with a meaning of
  * its own. */
 enum {
-	SG_ADDRESS_DISSOLVE =
-		1, /* CONNECT with AF_UNSPEC: the association is dissolved, and could be made anew */
-	SG_ADDRESS_AUTOBIND =
-		2, /* BIND of AF_UNIX with the family alone: the kernel picks an abstract name */
+	SG_ADDRESS_DISSOLVE = 1, /* CONNECT with AF_UNSPEC: the association is dissolved, and could be made anew */
+	SG_ADDRESS_AUTOBIND = 2, /* BIND of AF_UNIX with the family alone: the kernel picks an abstract name */
 };
 
 /*
@@ -118,7 +115,7 @@ size_t sg_addressranges_count(const struct sg_addressranges *ranges);
 
 /* What this host is, as the caller read it (network/hostaddrs.h). */
 struct sg_address_environment {
-	const struct sg_addressranges *own; /* this host's own addresses (127/8 and ::1 may be among them) */
+	const struct sg_addressranges *own;       /* this host's own addresses (127/8 and ::1 may be among them) */
 	const struct sg_addressranges *broadcast; /* broadcast addresses of its links; may be NULL */
 };
 
@@ -146,8 +143,7 @@ enum {
  * The SG_CLASS_ bits of an IP address; 0 for AF_UNIX. Without an environment OWN is unknown and INTERNET is
  * never set: a missing list grants nothing.
  */
-unsigned int sg_address_classes(const struct sg_address *address,
-				const struct sg_address_environment *environment);
+unsigned int sg_address_classes(const struct sg_address *address, const struct sg_address_environment *environment);
 
 /* Sets *ret to the IPv4 address that a TRANSLATED one embeds and returns true; else returns false. */
 bool sg_address_embedded(const struct sg_address *address, struct sg_address *ret);

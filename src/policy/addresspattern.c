@@ -31,12 +31,10 @@ static int check_prefix(struct sg_pattern_parser *parser, size_t start, size_t l
 {
 	const struct sg_addresspattern *pattern = parser->pattern;
 	bool six = pattern->family == AF_INET6, single = pattern->prefix == (six ? 128 : 32);
-	struct sg_addressrange range =
-		sg_addressrange_prefix(pattern->family, pattern->bytes, pattern->prefix);
+	struct sg_addressrange range = sg_addressrange_prefix(pattern->family, pattern->bytes, pattern->prefix);
 
 	if (single && range.low == 0 && parser->use == SG_ADDRESSPATTERN_ALLOW) {
-		sg_pattern_fail(parser, start, length,
-				"this address means the loopback when it is connected to");
+		sg_pattern_fail(parser, start, length, "this address means the loopback when it is connected to");
 		return sg_pattern_suggest(parser, "loopback");
 	}
 	if (six && pattern->prefix >= 96 && range.high >> 32 == 0 && range.low > 1) {
@@ -58,8 +56,8 @@ static int check_prefix(struct sg_pattern_parser *parser, size_t start, size_t l
 
 /* Applies a prefix length: IPv4-mapped becomes IPv4, host bits are an error with the network as suggestion.
  */
-static int take_prefix(struct sg_pattern_parser *parser, size_t start, size_t length,
-		       const struct sg_address *address, unsigned int prefix, bool mapped_bits)
+static int take_prefix(struct sg_pattern_parser *parser, size_t start, size_t length, const struct sg_address *address,
+		       unsigned int prefix, bool mapped_bits)
 {
 	struct sg_addresspattern *pattern = parser->pattern;
 	unsigned int width = address->family == AF_INET ? 32 : 128;
@@ -111,8 +109,8 @@ static int parse_prefix(const char *text, size_t length, unsigned int width)
 
 /* `text` of `length` bytes is ADDRESS or ADDRESS/PREFIX; whole_* is what to underline and replace in a
  * message. */
-static int parse_ip(struct sg_pattern_parser *parser, int family, const char *text, size_t length,
-		    size_t whole_start, size_t whole_length)
+static int parse_ip(struct sg_pattern_parser *parser, int family, const char *text, size_t length, size_t whole_start,
+		    size_t whole_length)
 {
 	const char *slash = memchr(text, '/', length);
 	size_t size = slash ? (size_t)(slash - text) : length;
@@ -197,14 +195,12 @@ static int parse_name(struct sg_pattern_parser *parser, size_t start, size_t len
 				       "a wildcard stands for whole labels in front: *.example.com");
 	}
 	problem = sg_domain_parse(host + skip, length - skip, &parser->pattern->name, &offset, &size);
-	if (problem == SG_DOMAIN_UNICODE &&
-	    sg_domain_to_ascii(host + skip, length - skip, ascii, sizeof(ascii)) == 0) {
+	if (problem == SG_DOMAIN_UNICODE && sg_domain_to_ascii(host + skip, length - skip, ascii, sizeof(ascii)) == 0) {
 		sg_pattern_fail(parser, start + skip, length - skip, "%s", sg_domain_problem_text(problem));
 		return sg_pattern_suggest(parser, "%s", ascii);
 	}
 	if (problem != 0) {
-		return sg_pattern_fail(parser, start + skip + offset, size, "%s",
-				       sg_domain_problem_text(problem));
+		return sg_pattern_fail(parser, start + skip + offset, size, "%s", sg_domain_problem_text(problem));
 	}
 	parser->pattern->kind = below ? SG_HOST_SUBDOMAINS : SG_HOST_NAME;
 	return 0;
@@ -228,8 +224,7 @@ static int parse_host(struct sg_pattern_parser *parser, size_t start, size_t len
 		return parse_ip(parser, AF_INET, host, length, start, length);
 	}
 	if (slash) {
-		return sg_pattern_fail(parser, (size_t)(slash - parser->text),
-				       length - (size_t)(slash - host),
+		return sg_pattern_fail(parser, (size_t)(slash - parser->text), length - (size_t)(slash - host),
 				       "only an address has a prefix length");
 	}
 	return parse_name(parser, start, length);
@@ -276,8 +271,7 @@ static int check_listen(struct sg_pattern_parser *parser, size_t start, size_t l
 	switch ((enum sg_host_kind)parser->pattern->kind) {
 	case SG_HOST_NAME:
 	case SG_HOST_SUBDOMAINS:
-		sg_pattern_fail(parser, start, length,
-				"one listens on an address of this host, not on a name");
+		sg_pattern_fail(parser, start, length, "one listens on an address of this host, not on a name");
 		return -EINVAL;
 	case SG_HOST_INTERNET:
 		sg_pattern_fail(parser, start, length, "`internet` is never this host's own address");
@@ -329,7 +323,8 @@ static int refuse_url(struct sg_pattern_parser *parser, size_t end, const char *
 	       host[length + 1 + digits] <= '9') {
 		digits++;
 	}
-	sg_pattern_fail(parser, 0, url ? parser->length : end, "a pattern is PROTOCOL:HOST:PORTS; %s is tcp, port %d", scheme, port);
+	sg_pattern_fail(parser, 0, url ? parser->length : end, "a pattern is PROTOCOL:HOST:PORTS; %s is tcp, port %d",
+			scheme, port);
 	if (length == 0) {
 		return sg_pattern_suggest(parser, "tcp");
 	}
@@ -339,8 +334,7 @@ static int refuse_url(struct sg_pattern_parser *parser, size_t end, const char *
 
 static int parse_protocol(struct sg_pattern_parser *parser, size_t *ret_end)
 {
-	const char *names[SG_ARRAY_SIZE(protocol_rows)], *near,
-		*colon = memchr(parser->text, ':', parser->length);
+	const char *names[SG_ARRAY_SIZE(protocol_rows)], *near, *colon = memchr(parser->text, ':', parser->length);
 	char word[16] = "";
 	size_t end = colon ? (size_t)(colon - parser->text) : parser->length;
 
@@ -402,9 +396,7 @@ static int parse_icmp_end(struct sg_pattern_parser *parser, size_t end)
 	if (parser->use == SG_ADDRESSPATTERN_LISTEN) {
 		return sg_pattern_fail(parser, 0, 4, "nothing listens by icmp");
 	}
-	return end == parser->length
-		       ? 0
-		       : sg_pattern_fail(parser, end, parser->length - end, "icmp has no ports");
+	return end == parser->length ? 0 : sg_pattern_fail(parser, end, parser->length - end, "icmp has no ports");
 }
 
 /* "tcp:8080", as other programs write a port to listen on: says that the host is missing. No host is made of digits alone. */
@@ -422,8 +414,8 @@ static int check_host(struct sg_pattern_parser *parser, size_t start)
 		}
 	}
 	sg_pattern_fail(parser, start, length, "the host is missing: a pattern is PROTOCOL:HOST:PORTS");
-	return sg_pattern_suggest(parser, "%s:%.*s", parser->use == SG_ADDRESSPATTERN_LISTEN ? "*" : "example.org", (int)length,
-				  text);
+	return sg_pattern_suggest(parser, "%s:%.*s", parser->use == SG_ADDRESSPATTERN_LISTEN ? "*" : "example.org",
+				  (int)length, text);
 }
 
 /* HOST and what follows it, from `start`. */
@@ -456,8 +448,7 @@ static int parse_endpoint(struct sg_pattern_parser *parser, size_t start)
 		return sg_pattern_suggest(parser, ":*");
 	}
 	result = sg_pattern_parse_ports(parser, end + 1);
-	if (result == 0 && parser->pattern->protocols == SG_PROTOCOL_IP_ALL &&
-	    !sg_pattern_all_ports(parser->pattern)) {
+	if (result == 0 && parser->pattern->protocols == SG_PROTOCOL_IP_ALL && !sg_pattern_all_ports(parser->pattern)) {
 		parser->pattern->protocols = SG_PROTOCOL_TCP | SG_PROTOCOL_UDP;
 	}
 	return result;
@@ -485,9 +476,8 @@ static int parse_all(struct sg_pattern_parser *parser)
 	}
 	result = parse_bare_word(parser, &done);
 	if (result != 0 || done) {
-		return result == 0 && parser->use == SG_ADDRESSPATTERN_LISTEN
-			       ? check_listen(parser, 0, parser->length)
-			       : result;
+		return result == 0 && parser->use == SG_ADDRESSPATTERN_LISTEN ? check_listen(parser, 0, parser->length)
+									      : result;
 	}
 	result = parse_protocol(parser, &end);
 	if (result != 0) {
@@ -538,8 +528,7 @@ static void format_host(const struct sg_addresspattern *pattern, struct sg_buffe
 		}
 	}
 	if (pattern->kind != SG_HOST_PREFIX) {
-		sg_buffer_printf(buffer, "%s%s", pattern->kind == SG_HOST_SUBDOMAINS ? "*." : "",
-				 pattern->name.text);
+		sg_buffer_printf(buffer, "%s%s", pattern->kind == SG_HOST_SUBDOMAINS ? "*." : "", pattern->name.text);
 		return;
 	}
 	inet_ntop(pattern->family, pattern->bytes, text, sizeof(text));
@@ -552,8 +541,7 @@ static void format_host(const struct sg_addresspattern *pattern, struct sg_buffe
 
 void sg_addresspattern_format(const struct sg_addresspattern *pattern, struct sg_buffer *buffer)
 {
-	bool star = (pattern->protocols & (SG_PROTOCOL_TCP | SG_PROTOCOL_UDP)) ==
-		    (SG_PROTOCOL_TCP | SG_PROTOCOL_UDP);
+	bool star = (pattern->protocols & (SG_PROTOCOL_TCP | SG_PROTOCOL_UDP)) == (SG_PROTOCOL_TCP | SG_PROTOCOL_UDP);
 
 	if (pattern->kind == SG_HOST_UNIX_PATH || pattern->kind == SG_HOST_UNIX_ABSTRACT) {
 		sg_buffer_append_text(buffer, pattern->kind == SG_HOST_UNIX_PATH ? "unix:" : "unix:@");

@@ -45,8 +45,7 @@ struct sg_addresspattern {
 	uint16_t family;   /* SG_HOST_PREFIX: AF_INET or AF_INET6 */
 	uint8_t bytes[16]; /* SG_HOST_PREFIX: network order, host bits 0 */
 	struct sg_domain name;
-	struct sg_portrange
-		*ports; /* sorted, disjoint, not adjacent; owned; NULL where the protocol has none */
+	struct sg_portrange *ports; /* sorted, disjoint, not adjacent; owned; NULL where the protocol has none */
 	size_t port_count;
 	char *path; /* SG_HOST_UNIX_*: path glob or abstract name without `@`; terminated; owned */
 	size_t path_length;

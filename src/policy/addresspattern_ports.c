@@ -12,10 +12,9 @@ static const struct {
 	const char *name;
 	unsigned int port;
 } services[] = {
-	{"ftp", 21},          {"ssh", 22},     {"smtp", 25},   {"dns", 53},     {"domain", 53},
-	{"http", 80},         {"ntp", 123},    {"imap", 143},  {"ldap", 389},   {"https", 443},
-	{"syslog", 514},      {"ldaps", 636},  {"imaps", 993}, {"mysql", 3306}, {"postgres", 5432},
-	{"postgresql", 5432}, {"redis", 6379},
+	{"ftp", 21},    {"ssh", 22},     {"smtp", 25},       {"dns", 53},          {"domain", 53},  {"http", 80},
+	{"ntp", 123},   {"imap", 143},   {"ldap", 389},      {"https", 443},       {"syslog", 514}, {"ldaps", 636},
+	{"imaps", 993}, {"mysql", 3306}, {"postgres", 5432}, {"postgresql", 5432}, {"redis", 6379},
 };
 
 bool sg_pattern_equals(const char *text, size_t length, const char *word)
@@ -102,8 +101,7 @@ static int parse_range(struct sg_pattern_parser *parser, size_t start, size_t en
 		return result;
 	}
 	if (ret->low > ret->high) {
-		sg_pattern_fail(parser, start, end - start,
-				"the range is empty: its first port is above its last");
+		sg_pattern_fail(parser, start, end - start, "the range is empty: its first port is above its last");
 		return sg_pattern_suggest(parser, "%u-%u", ret->high, ret->low);
 	}
 	if (ret->low == 0 && parser->use == SG_ADDRESSPATTERN_ALLOW) {
@@ -159,8 +157,7 @@ int sg_pattern_parse_ports(struct sg_pattern_parser *parser, size_t start)
 	}
 	if (count > SG_ADDRESSPATTERN_PORTS_MAX) {
 		return sg_pattern_fail(parser, start, parser->length - start,
-				       "at most %d ports or ranges in one pattern",
-				       SG_ADDRESSPATTERN_PORTS_MAX);
+				       "at most %d ports or ranges in one pattern", SG_ADDRESSPATTERN_PORTS_MAX);
 	}
 	pattern->ports = calloc(count, sizeof(*pattern->ports));
 	if (!pattern->ports) {

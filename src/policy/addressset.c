@@ -14,9 +14,9 @@ int sg_addressset_compare_bytes(const char *a, size_t a_length, const char *b, s
 
 int sg_addressset_compare_names(const struct sg_addressset_name *a, const struct sg_addressset_name *b)
 {
-	return a->kind != b->kind ? (int)a->kind - (int)b->kind
-				  : sg_addressset_compare_bytes(a->name.text, a->name.length, b->name.text,
-								b->name.length);
+	return a->kind != b->kind
+		       ? (int)a->kind - (int)b->kind
+		       : sg_addressset_compare_bytes(a->name.text, a->name.length, b->name.text, b->name.length);
 }
 
 /* -------- addresses -------- */
@@ -49,19 +49,16 @@ static void match_prefixes(const struct sg_addressset *set, const struct sg_addr
 {
 	unsigned int protocol = sg_ports_protocol_index(address->protocol);
 
-	for (uint32_t at = locate_address(set, address); at != SG_ADDRESSSET_NO_NODE;
-	     at = set->nodes[at].parent) {
+	for (uint32_t at = locate_address(set, address); at != SG_ADDRESSSET_NO_NODE; at = set->nodes[at].parent) {
 		sg_ports_match(&set->store, &set->nodes[at].table, protocol, address->port, mask, match);
 	}
 }
 
-static bool node_is_served(const struct sg_addressset_node *node,
-			   const struct sg_address_environment *environment)
+static bool node_is_served(const struct sg_addressset_node *node, const struct sg_address_environment *environment)
 {
 	static const uint8_t four[4] = {127}, six[16] = {[15] = 1};
-	struct sg_addressrange loopback = node->family == AF_INET
-						  ? sg_addressrange_prefix(AF_INET, four, 8)
-						  : sg_addressrange_prefix(AF_INET6, six, 128);
+	struct sg_addressrange loopback = node->family == AF_INET ? sg_addressrange_prefix(AF_INET, four, 8)
+								  : sg_addressrange_prefix(AF_INET6, six, 128);
 
 	if (!environment || !environment->own || (node->low <= loopback.high && node->high >= loopback.low)) {
 		return true;
@@ -79,10 +76,9 @@ static void match_wildcard(const struct sg_addressset *set, const struct sg_addr
 	unsigned int protocol = sg_ports_protocol_index(address->protocol);
 
 	for (size_t i = 0; i < set->node_count; i++) {
-		if (set->nodes[i].table.classes & set->refusing &&
-		    node_is_served(&set->nodes[i], environment)) {
-			sg_ports_match(&set->store, &set->nodes[i].table, protocol, address->port,
-				       set->refusing, match);
+		if (set->nodes[i].table.classes & set->refusing && node_is_served(&set->nodes[i], environment)) {
+			sg_ports_match(&set->store, &set->nodes[i].table, protocol, address->port, set->refusing,
+				       match);
 		}
 	}
 }
@@ -180,9 +176,9 @@ static void match_abstract(const struct sg_addressset *set, const struct sg_addr
 
 /* -------- the match -------- */
 
-void sg_addressset_match(const struct sg_addressset *set, const struct sg_address *address,
-			 const uint32_t *names, size_t name_count,
-			 const struct sg_address_environment *environment, struct sg_address_match *ret)
+void sg_addressset_match(const struct sg_addressset *set, const struct sg_address *address, const uint32_t *names,
+			 size_t name_count, const struct sg_address_environment *environment,
+			 struct sg_address_match *ret)
 {
 	struct sg_address inner;
 
@@ -198,8 +194,7 @@ void sg_addressset_match(const struct sg_addressset *set, const struct sg_addres
 	for (size_t i = 0; i < name_count; i++) {
 		if (names[i] < set->name_count) {
 			sg_ports_match(&set->store, &set->name_tables[names[i]],
-				       sg_ports_protocol_index(address->protocol), address->port, UINT32_MAX,
-				       ret);
+				       sg_ports_protocol_index(address->protocol), address->port, UINT32_MAX, ret);
 		}
 	}
 	if (address->wildcard && set->refusing != 0) {
@@ -210,11 +205,9 @@ void sg_addressset_match(const struct sg_addressset *set, const struct sg_addres
 	}
 }
 
-bool sg_addressset_names_address(const struct sg_addressset *set, const struct sg_address *address,
-				 uint32_t classes)
+bool sg_addressset_names_address(const struct sg_addressset *set, const struct sg_address *address, uint32_t classes)
 {
-	for (uint32_t at = locate_address(set, address); at != SG_ADDRESSSET_NO_NODE;
-	     at = set->nodes[at].parent) {
+	for (uint32_t at = locate_address(set, address); at != SG_ADDRESSSET_NO_NODE; at = set->nodes[at].parent) {
 		if (set->nodes[at].literal & classes) {
 			return true;
 		}
@@ -224,8 +217,7 @@ bool sg_addressset_names_address(const struct sg_addressset *set, const struct s
 
 /* -------- names -------- */
 
-static bool find_name(const struct sg_addressset *set, const struct sg_addressset_name *wanted,
-		      uint32_t *ret_id)
+static bool find_name(const struct sg_addressset *set, const struct sg_addressset_name *wanted, uint32_t *ret_id)
 {
 	size_t begin = 0, end = set->name_count;
 
@@ -268,8 +260,8 @@ size_t sg_addressset_names(const struct sg_addressset *set, const struct sg_doma
 }
 
 /* All names' classes for one protocol and port. */
-static void match_names(const struct sg_addressset *set, const uint32_t *ids, size_t count,
-			unsigned int protocol, uint32_t port, struct sg_address_match *match)
+static void match_names(const struct sg_addressset *set, const uint32_t *ids, size_t count, unsigned int protocol,
+			uint32_t port, struct sg_address_match *match)
 {
 	match->classes = 0;
 	for (size_t i = 0; i < count; i++) {
@@ -308,8 +300,7 @@ void sg_addressset_lookup(const struct sg_addressset *set, const uint32_t *ids, 
 				result.classes |= match.classes;
 				rule = lowest_rule(&match, set->refusing);
 				result.refuse_rule = rule < result.refuse_rule ? rule : result.refuse_rule;
-				rule = match.classes & set->refusing ? UINT32_MAX
-								     : lowest_rule(&match, allow);
+				rule = match.classes & set->refusing ? UINT32_MAX : lowest_rule(&match, allow);
 				result.allow_rule = rule < result.allow_rule ? rule : result.allow_rule;
 			}
 		}

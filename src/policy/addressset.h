@@ -60,8 +60,7 @@ int sg_addressset_builder_keep_names(struct sg_addressset_builder *builder, cons
  * *ret_set is owned by the caller (sg_addressset_free). Returns 0 or -ENOMEM. The same adds give the same
  * set.
  */
-int sg_addressset_build(const struct sg_addressset_builder *builder, uint32_t refusing,
-			struct sg_addressset **ret_set);
+int sg_addressset_build(const struct sg_addressset_builder *builder, uint32_t refusing, struct sg_addressset **ret_set);
 void sg_addressset_free(struct sg_addressset *set);
 SG_DEFINE_AUTO(struct sg_addressset, addressset, sg_addressset_free)
 
@@ -77,16 +76,15 @@ struct sg_address_match {
  * then hold for refusing classes only. For an AF_UNIX path nothing is matched (see above). Always sets *ret.
  * Allocates nothing, makes no system call.
  */
-void sg_addressset_match(const struct sg_addressset *set, const struct sg_address *address,
-			 const uint32_t *names, size_t name_count,
-			 const struct sg_address_environment *environment, struct sg_address_match *ret);
+void sg_addressset_match(const struct sg_addressset *set, const struct sg_address *address, const uint32_t *names,
+			 size_t name_count, const struct sg_address_environment *environment,
+			 struct sg_address_match *ret);
 
 /*
  * True if a pattern with an address or CIDR (no word, no name) and one of `classes` covers the IP address for
  * some protocol and port: "the rule names that address", so an answer of the resolver may show it.
  */
-bool sg_addressset_names_address(const struct sg_addressset *set, const struct sg_address *address,
-				 uint32_t classes);
+bool sg_addressset_names_address(const struct sg_addressset *set, const struct sg_address *address, uint32_t classes);
 
 /*
  * The ids of all pattern names that `name` satisfies. `ret_ids` has room for SG_ADDRESSSET_NAMES_MAX. Returns
@@ -95,9 +93,9 @@ bool sg_addressset_names_address(const struct sg_addressset *set, const struct s
 size_t sg_addressset_names(const struct sg_addressset *set, const struct sg_domain *name, uint32_t *ret_ids);
 
 struct sg_addressset_lookup {
-	uint32_t classes; /* of all patterns that name it, whatever their protocol and ports */
-	bool open;        /* some protocol and port has a class of `allow` and none of `refusing` */
-	bool refused;     /* a refusing class names it */
+	uint32_t classes;                 /* of all patterns that name it, whatever their protocol and ports */
+	bool open;                        /* some protocol and port has a class of `allow` and none of `refusing` */
+	bool refused;                     /* a refusing class names it */
 	uint32_t allow_rule, refuse_rule; /* the lowest ids; valid if `open`, `refused` */
 };
 

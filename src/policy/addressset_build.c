@@ -133,8 +133,7 @@ static int compare_placed(const void *a, const void *b)
 	return x->high > y->high ? -1 : x->high < y->high;
 }
 
-static void place(struct placed *row, const struct item *item, int family, const uint8_t *bytes,
-		  unsigned int prefix)
+static void place(struct placed *row, const struct item *item, int family, const uint8_t *bytes, unsigned int prefix)
 {
 	struct sg_addressrange range = sg_addressrange_prefix(family, bytes, prefix);
 
@@ -154,8 +153,7 @@ static size_t place_all(const struct sg_addressset_builder *builder, struct plac
 		const struct item *item = &builder->items[i];
 
 		if (item->pattern.kind == SG_HOST_PREFIX) {
-			place(&rows[count++], item, item->pattern.family, item->pattern.bytes,
-			      item->pattern.prefix);
+			place(&rows[count++], item, item->pattern.family, item->pattern.bytes, item->pattern.prefix);
 		} else if (item->pattern.kind == SG_HOST_LOOPBACK) {
 			place(&rows[count++], item, AF_INET, four, 8);
 			place(&rows[count++], item, AF_INET6, six, 128);
@@ -166,8 +164,7 @@ static size_t place_all(const struct sg_addressset_builder *builder, struct plac
 }
 
 /* One node for each different prefix. */
-static int make_nodes(struct sg_addressset *set, const struct placed *rows, size_t count,
-		      struct sg_ports_item *items)
+static int make_nodes(struct sg_addressset *set, const struct placed *rows, size_t count, struct sg_ports_item *items)
 {
 	set->nodes = calloc(count > 0 ? count : 1, sizeof(*set->nodes));
 	if (!set->nodes) {
@@ -204,8 +201,7 @@ static void add_start(struct sg_addressset_tree *tree, sg_u128 start, uint32_t o
 }
 
 /* Leaves prefix `at`, and those around it, that end before `limit`. Returns the innermost one left. */
-static uint32_t leave(struct sg_addressset *set, struct sg_addressset_tree *tree, uint32_t at, sg_u128 limit,
-		      bool all)
+static uint32_t leave(struct sg_addressset *set, struct sg_addressset_tree *tree, uint32_t at, sg_u128 limit, bool all)
 {
 	while (at != SG_ADDRESSSET_NO_NODE && (all || set->nodes[at].high < limit)) {
 		if (set->nodes[at].high != ~(sg_u128)0) {
@@ -342,8 +338,8 @@ static int build_names(const struct sg_addressset_builder *builder, struct sg_ad
 
 		for (; i < count && sg_addressset_compare_names(key, &rows[i].key) == 0; i++) {
 			if (rows[i].item) {
-				items[used++] = (struct sg_ports_item){
-					&rows[i].item->pattern, rows[i].item->rule, rows[i].item->classes};
+				items[used++] = (struct sg_ports_item){&rows[i].item->pattern, rows[i].item->rule,
+								       rows[i].item->classes};
 			}
 		}
 		set->names[set->name_count++] = *key;
@@ -358,8 +354,7 @@ static int build_names(const struct sg_addressset_builder *builder, struct sg_ad
 
 static int build_words(const struct sg_addressset_builder *builder, struct sg_addressset *set)
 {
-	static const enum sg_host_kind kinds[SG_ADDRESSSET_WORDS] = {SG_HOST_ANY, SG_HOST_INTERNET,
-								     SG_HOST_OWN};
+	static const enum sg_host_kind kinds[SG_ADDRESSSET_WORDS] = {SG_HOST_ANY, SG_HOST_INTERNET, SG_HOST_OWN};
 	SG_AUTO_FREE struct sg_ports_item *items = calloc(builder->count + 1, sizeof(*items));
 
 	if (!items) {
@@ -372,8 +367,7 @@ static int build_words(const struct sg_addressset_builder *builder, struct sg_ad
 			const struct item *item = &builder->items[i];
 
 			if (item->pattern.kind == kinds[w]) {
-				items[used++] =
-					(struct sg_ports_item){&item->pattern, item->rule, item->classes};
+				items[used++] = (struct sg_ports_item){&item->pattern, item->rule, item->classes};
 			}
 		}
 		if (sg_ports_compile(&set->store, items, used, &set->words[w]) != 0) {
@@ -422,16 +416,15 @@ static int build_unix(const struct sg_addressset_builder *builder, struct sg_add
 			set->abstracts[set->abstract_count++] = (struct sg_addressset_abstract){
 				copy, pattern->path_length, wild, item->rule, item->classes};
 		} else {
-			set->paths[set->path_count++] = (struct sg_addressset_path){
-				copy, pattern->path_length, item->rule, item->classes};
+			set->paths[set->path_count++] =
+				(struct sg_addressset_path){copy, pattern->path_length, item->rule, item->classes};
 		}
 	}
 	qsort(set->abstracts, set->abstract_count, sizeof(*set->abstracts), compare_abstracts);
 	return 0;
 }
 
-int sg_addressset_build(const struct sg_addressset_builder *builder, uint32_t refusing,
-			struct sg_addressset **ret_set)
+int sg_addressset_build(const struct sg_addressset_builder *builder, uint32_t refusing, struct sg_addressset **ret_set)
 {
 	SG_CLEANUP(sg_auto_addressset) struct sg_addressset *set = calloc(1, sizeof(*set));
 
@@ -439,8 +432,8 @@ int sg_addressset_build(const struct sg_addressset_builder *builder, uint32_t re
 		return -ENOMEM;
 	}
 	set->refusing = refusing;
-	if (build_prefixes(builder, set) != 0 || build_names(builder, set) != 0 ||
-	    build_words(builder, set) != 0 || build_unix(builder, set) != 0) {
+	if (build_prefixes(builder, set) != 0 || build_names(builder, set) != 0 || build_words(builder, set) != 0 ||
+	    build_unix(builder, set) != 0) {
 		return -ENOMEM;
 	}
 	*ret_set = sg_take_pointer(set);

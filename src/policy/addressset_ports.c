@@ -119,8 +119,7 @@ static void paint(struct sweep *sweep, unsigned int class_index)
 		for (size_t j = 0; j < item_ranges(item, sweep->protocol_index); j++) {
 			struct sg_portrange range = item_range(item, sweep->protocol_index, j);
 			size_t end = start_index(sweep->starts, sweep->start_count, (uint32_t)range.high + 1);
-			size_t at = next_free(sweep->next,
-					      start_index(sweep->starts, sweep->start_count, range.low));
+			size_t at = next_free(sweep->next, start_index(sweep->starts, sweep->start_count, range.low));
 
 			for (; at < end; at = next_free(sweep->next, at)) {
 				sweep->rules[at] = item->rule;
@@ -136,9 +135,7 @@ static int collect_starts(struct sweep *sweep)
 	size_t room = 1, kept = 0, count = 0;
 
 	for (size_t i = 0; i < sweep->count; i++) {
-		room += speaks(sweep, &sweep->items[i])
-				? 2 * item_ranges(&sweep->items[i], sweep->protocol_index)
-				: 0;
+		room += speaks(sweep, &sweep->items[i]) ? 2 * item_ranges(&sweep->items[i], sweep->protocol_index) : 0;
 	}
 	if (room == 1) {
 		return 0;
@@ -151,9 +148,8 @@ static int collect_starts(struct sweep *sweep)
 	}
 	count = 1; /* the first segment begins at 0 */
 	for (size_t i = 0; i < sweep->count; i++) {
-		for (size_t j = 0; speaks(sweep, &sweep->items[i]) &&
-				   j < item_ranges(&sweep->items[i], sweep->protocol_index);
-		     j++) {
+		for (size_t j = 0;
+		     speaks(sweep, &sweep->items[i]) && j < item_ranges(&sweep->items[i], sweep->protocol_index); j++) {
 			struct sg_portrange range = item_range(&sweep->items[i], sweep->protocol_index, j);
 
 			sweep->starts[count++] = range.low;
@@ -177,10 +173,10 @@ static int collect_starts(struct sweep *sweep)
 static int store_segments(struct sg_ports_store *store, const struct sweep *sweep, const uint32_t *cells,
 			  const unsigned int *class_of, size_t class_count, struct sg_ports_table *table)
 {
-	if (reserve((void **)&store->segments, &store->segment_capacity,
-		    store->segment_count + sweep->start_count, sizeof(*store->segments)) != 0 ||
-	    reserve((void **)&store->pairs, &store->pair_capacity,
-		    store->pair_count + sweep->start_count * class_count, sizeof(*store->pairs)) != 0) {
+	if (reserve((void **)&store->segments, &store->segment_capacity, store->segment_count + sweep->start_count,
+		    sizeof(*store->segments)) != 0 ||
+	    reserve((void **)&store->pairs, &store->pair_capacity, store->pair_count + sweep->start_count * class_count,
+		    sizeof(*store->pairs)) != 0) {
 		return -ENOMEM;
 	}
 	table->protocols[sweep->protocol_index].first = (uint32_t)store->segment_count;
@@ -188,8 +184,8 @@ static int store_segments(struct sg_ports_store *store, const struct sweep *swee
 	for (size_t i = 0; i < sweep->start_count; i++) {
 		struct sg_ports_segment *segment = &store->segments[store->segment_count++];
 
-		*segment = (struct sg_ports_segment){.low = sweep->starts[i],
-						     .first_pair = (uint32_t)store->pair_count};
+		*segment =
+			(struct sg_ports_segment){.low = sweep->starts[i], .first_pair = (uint32_t)store->pair_count};
 		for (size_t c = 0; c < class_count; c++) {
 			uint32_t rule = cells[c * sweep->start_count + i];
 
@@ -260,9 +256,8 @@ int sg_ports_compile(struct sg_ports_store *store, const struct sg_ports_item *i
 	return 0;
 }
 
-const struct sg_ports_segment *sg_ports_find(const struct sg_ports_store *store,
-					     const struct sg_ports_table *table, unsigned int protocol_index,
-					     uint32_t port)
+const struct sg_ports_segment *sg_ports_find(const struct sg_ports_store *store, const struct sg_ports_table *table,
+					     unsigned int protocol_index, uint32_t port)
 {
 	const struct sg_ports_segment *segments = store->segments + table->protocols[protocol_index].first;
 	size_t begin = 0, end = table->protocols[protocol_index].count;
@@ -282,8 +277,8 @@ const struct sg_ports_segment *sg_ports_find(const struct sg_ports_store *store,
 	return &segments[begin];
 }
 
-void sg_ports_match(const struct sg_ports_store *store, const struct sg_ports_table *table,
-		    unsigned int protocol_index, uint32_t port, uint32_t mask, struct sg_address_match *match)
+void sg_ports_match(const struct sg_ports_store *store, const struct sg_ports_table *table, unsigned int protocol_index,
+		    uint32_t port, uint32_t mask, struct sg_address_match *match)
 {
 	const struct sg_ports_segment *segment = NULL;
 

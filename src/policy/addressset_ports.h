@@ -52,11 +52,9 @@ static inline unsigned int sg_ports_protocol_index(unsigned int protocol)
 }
 
 /* The segment that holds `port` for a protocol's index, or NULL. */
-const struct sg_ports_segment *sg_ports_find(const struct sg_ports_store *store,
-					     const struct sg_ports_table *table, unsigned int protocol_index,
-					     uint32_t port);
+const struct sg_ports_segment *sg_ports_find(const struct sg_ports_store *store, const struct sg_ports_table *table,
+					     unsigned int protocol_index, uint32_t port);
 
 /* Adds the classes and rules of the segment of (protocol, port), as far as in `mask`, to *match. */
-void sg_ports_match(const struct sg_ports_store *store, const struct sg_ports_table *table,
-		    unsigned int protocol_index, uint32_t port, uint32_t mask,
-		    struct sg_address_match *match);
+void sg_ports_match(const struct sg_ports_store *store, const struct sg_ports_table *table, unsigned int protocol_index,
+		    uint32_t port, uint32_t mask, struct sg_address_match *match);

@@ -8,7 +8,8 @@
 #include "tables/syscalls.h"
 
 #define complain_rule(compiler, rule, hint, ...)                                                                       \
-	sg_compile_complain(compiler, &(struct sg_statement){.source = (rule)->source, .span = (rule)->span}, hint, __VA_ARGS__)
+	sg_compile_complain(compiler, &(struct sg_statement){.source = (rule)->source, .span = (rule)->span}, hint,    \
+			    __VA_ARGS__)
 
 /* In one file, a ReadOnly glob wholly inside a ReadWrite one forbids nothing, though it looks as if it did. */
 static void check_read_inside_write(struct sg_compiler *compiler)
@@ -27,7 +28,8 @@ static void check_read_inside_write(struct sg_compiler *compiler)
 			    write->glob == NULL || sg_glob_covers(write->glob, read->glob) != SG_GLOB_YES)
 				continue;
 			complain_rule(compiler, read, "to forbid writing there, name it under DenyWrite",
-				      "this ReadOnly glob lies wholly inside ReadWrite \"%s\", which allows writing all the same",
+				      "this ReadOnly glob lies wholly inside ReadWrite \"%s\", which allows writing "
+				      "all the same",
 				      write->written);
 			break;
 		}
@@ -44,7 +46,8 @@ static void check_users(struct sg_compiler *compiler)
 		if (rule->kind != SG_RULE_USER)
 			continue;
 		if (first != NULL && strcmp(first->text, rule->text) != 0)
-			complain_rule(compiler, rule, NULL, "two different users: \"%s\" is named elsewhere", first->text);
+			complain_rule(compiler, rule, NULL, "two different users: \"%s\" is named elsewhere",
+				      first->text);
 		first = rule;
 	}
 }
@@ -63,8 +66,8 @@ static void check_walls(struct sg_compiler *compiler)
 			known |= policy->rules[j].kind == SG_RULE_LABEL &&
 				 strcmp(policy->rules[j].text, policy->rules[i].text) == 0;
 		if (!known)
-			complain_rule(compiler, &policy->rules[i], "define it: [Label.NAME]", "there is no label \"%s\"",
-				      policy->rules[i].text);
+			complain_rule(compiler, &policy->rules[i], "define it: [Label.NAME]",
+				      "there is no label \"%s\"", policy->rules[i].text);
 	}
 }
 
@@ -78,8 +81,8 @@ static void check_private(struct sg_compiler *compiler)
 			continue;
 		(void)sg_glob_prefix(rule->glob, &length);
 		if (!sg_glob_is_literal(rule->glob) || !sg_glob_may_match_directory(rule->glob))
-			complain_rule(compiler, rule, "name one folder, ending in /", "Private takes a folder, not \"%s\"",
-				      rule->written);
+			complain_rule(compiler, rule, "name one folder, ending in /",
+				      "Private takes a folder, not \"%s\"", rule->written);
 	}
 }
 
@@ -155,14 +158,15 @@ static void check_variable(struct sg_compiler *compiler, const struct sg_rule *r
 	for (size_t i = 0; i < length; i++)
 		odd |= (unsigned char)rule->text[i] <= ' ' || rule->text[i] == 0x7f;
 	if (odd)
-		complain_rule(compiler, rule, "write NAME, or NAME=value", "\"%s\" names no environment variable", rule->text);
+		complain_rule(compiler, rule, "write NAME, or NAME=value", "\"%s\" names no environment variable",
+			      rule->text);
 }
 
 static void check_directory(struct sg_compiler *compiler, const struct sg_rule *rule)
 {
 	if (rule->text[0] != '/')
-		complain_rule(compiler, rule, "begin it with / or ~/ or ${CWD}/", "the working directory \"%s\" is not an absolute name",
-			      rule->text);
+		complain_rule(compiler, rule, "begin it with / or ~/ or ${CWD}/",
+			      "the working directory \"%s\" is not an absolute name", rule->text);
 }
 
 static void check_tables(struct sg_compiler *compiler)

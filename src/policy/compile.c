@@ -19,13 +19,13 @@ void sg_compile_complain(struct sg_compiler *compiler, const struct sg_statement
 	va_list arguments;
 
 	va_start(arguments, format);
-	sg_diagnostic_add_list(compiler->diagnostics, statement->source, statement->span, SG_SEVERITY_ERROR, hint, format,
-			       arguments);
+	sg_diagnostic_add_list(compiler->diagnostics, statement->source, statement->span, SG_SEVERITY_ERROR, hint,
+			       format, arguments);
 	va_end(arguments);
 }
 
-struct sg_rule *sg_compile_add(struct sg_compiler *compiler, enum sg_rule_kind kind, const struct sg_statement *statement,
-			       const char *flag)
+struct sg_rule *sg_compile_add(struct sg_compiler *compiler, enum sg_rule_kind kind,
+			       const struct sg_statement *statement, const char *flag)
 {
 	struct sg_policy *policy = compiler->policy;
 
@@ -90,8 +90,8 @@ static int read_extended(struct sg_compiler *compiler, sg_profile_opener opener,
 			if (statement.kind != SG_RULE_EXTENDS)
 				continue;
 			if (policy->profile_count >= SG_POLICY_EXTENDS_MAX) {
-				sg_compile_complain(compiler, &statement, NULL, "more than %d profiles extend each other",
-						    SG_POLICY_EXTENDS_MAX);
+				sg_compile_complain(compiler, &statement, NULL,
+						    "more than %d profiles extend each other", SG_POLICY_EXTENDS_MAX);
 				return 0;
 			}
 			status = opener(data, statement.text, statement.source, &source, &error);
@@ -104,7 +104,8 @@ static int read_extended(struct sg_compiler *compiler, sg_profile_opener opener,
 			if (known) {
 				/* Itself, or one above it: a circle. Named by two others: read once. */
 				if (strcmp(policy->profiles[i]->source->name, source->name) == 0)
-					sg_compile_complain(compiler, &statement, NULL, "a profile cannot extend itself");
+					sg_compile_complain(compiler, &statement, NULL,
+							    "a profile cannot extend itself");
 				sg_source_free(source);
 				continue;
 			}
@@ -122,7 +123,10 @@ static char *expand(struct sg_compiler *compiler, const struct sg_statement *sta
 	const struct sg_variables *v = compiler->variables;
 	const struct {
 		const char *name, *value;
-	} table[] = {{"${CWD}", v->cwd}, {"${HOME}", v->home}, {"${USER}", v->user}, {"${UID}", v->uid},
+	} table[] = {{"${CWD}", v->cwd},
+		     {"${HOME}", v->home},
+		     {"${USER}", v->user},
+		     {"${UID}", v->uid},
 		     {"${RUNTIME}", v->runtime}};
 	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
 	const char *text = statement->text;
@@ -148,7 +152,8 @@ static char *expand(struct sg_compiler *compiler, const struct sg_statement *sta
 		else if (found != NULL)
 			sg_buffer_append_text(&out, found);
 		else if (text[0] == '$' && text[1] == '{') {
-			sg_compile_complain(compiler, statement, "the variables are ${CWD}, ${HOME}, ${USER}, ${UID}, ${RUNTIME}",
+			sg_compile_complain(compiler, statement,
+					    "the variables are ${CWD}, ${HOME}, ${USER}, ${UID}, ${RUNTIME}",
 					    "unknown variable in \"%s\"", statement->text);
 			return NULL;
 		} else {
@@ -178,7 +183,7 @@ static void check_writable_cwd(struct sg_compiler *compiler, const struct sg_sta
 		return;
 	sg_compile_complain(compiler, statement, "go to a folder below it first (mkdir work && cd work)",
 			    "%s would be writable as a whole: it is %s", cwd,
-			    strcmp(cwd, "/") == 0      ? "the root of the file system"
+			    strcmp(cwd, "/") == 0    ? "the root of the file system"
 			    : strcmp(cwd, home) == 0 ? "the home folder"
 						     : "a folder above the home folder");
 	sg_glob_free(rule->glob);

@@ -16,9 +16,8 @@ static enum sg_addresspattern_use use_of(enum sg_rule_kind kind)
 
 /* Shows `length` bytes at `offset` of the pattern, where the value is written plainly: without escapes or
  * variables. */
-static void complain(struct sg_compiler *compiler, const struct sg_statement *statement,
-		     const struct sg_rule *rule, size_t offset, size_t length, const char *message,
-		     const char *hint)
+static void complain(struct sg_compiler *compiler, const struct sg_statement *statement, const struct sg_rule *rule,
+		     size_t offset, size_t length, const char *message, const char *hint)
 {
 	struct sg_statement exact = *statement;
 
@@ -39,15 +38,14 @@ static void complain_pattern(struct sg_compiler *compiler, const struct sg_state
 	complain(compiler, statement, rule, problem->offset, problem->length, problem->message, hint);
 }
 
-void sg_compile_address(struct sg_compiler *compiler, const struct sg_statement *statement,
-			struct sg_rule *rule)
+void sg_compile_address(struct sg_compiler *compiler, const struct sg_statement *statement, struct sg_rule *rule)
 {
 	struct sg_addresspattern_problem problem;
 	struct sg_addresspattern *pattern = malloc(sizeof(*pattern));
 	struct sg_glob_error error;
 	int status = pattern == NULL ? -ENOMEM
-				     : sg_addresspattern_parse(rule->text, strlen(rule->text),
-							       use_of(rule->kind), pattern, &problem);
+				     : sg_addresspattern_parse(rule->text, strlen(rule->text), use_of(rule->kind),
+							       pattern, &problem);
 
 	if (status < 0) {
 		free(pattern);

@@ -30,8 +30,8 @@ void sg_compile_complain(struct sg_compiler *compiler, const struct sg_statement
 			 const char *format, ...) SG_PRINTF(4, 5);
 
 /* Appends a rule of that kind for a statement. NULL: compiler->status is set. Valid until the next one. */
-struct sg_rule *sg_compile_add(struct sg_compiler *compiler, enum sg_rule_kind kind, const struct sg_statement *statement,
-			       const char *flag);
+struct sg_rule *sg_compile_add(struct sg_compiler *compiler, enum sg_rule_kind kind,
+			       const struct sg_statement *statement, const char *flag);
 
 /* One statement as a rule of `kind`: variables filled in, globs parsed, checked by itself. */
 void sg_compile_statement(struct sg_compiler *compiler, enum sg_rule_kind kind, const struct sg_statement *statement,

@@ -17,22 +17,22 @@ static const struct {
 	uint64_t refuse, allow;
 	const char *refused;
 } accesses[] = {
-    {SG_ACCESS_READ, SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_READ), SG_NAMES_ALLOW | SG_NAME_LIST,
-     "no rule allows reading it"},
-    {SG_ACCESS_WRITE, SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_WRITE), SG_NAME_BIT(SG_RULE_WRITE),
-     "no rule allows writing it"},
-    {SG_ACCESS_CHANGE, SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_WRITE), SG_NAME_BIT(SG_RULE_WRITE),
-     "no rule allows changing it"},
-    {SG_ACCESS_EXECUTE, SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_EXECUTE), SG_NAME_BIT(SG_RULE_EXECUTE),
-     "no rule allows executing it"},
+	{SG_ACCESS_READ, SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_READ), SG_NAMES_ALLOW | SG_NAME_LIST,
+	 "no rule allows reading it"},
+	{SG_ACCESS_WRITE, SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_WRITE), SG_NAME_BIT(SG_RULE_WRITE),
+	 "no rule allows writing it"},
+	{SG_ACCESS_CHANGE, SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_WRITE), SG_NAME_BIT(SG_RULE_WRITE),
+	 "no rule allows changing it"},
+	{SG_ACCESS_EXECUTE, SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_EXECUTE), SG_NAME_BIT(SG_RULE_EXECUTE),
+	 "no rule allows executing it"},
 };
 
 /* What denies, by the kind of the rule. */
 static const char *const denied[SG_RULE_KINDS] = {
-    [SG_RULE_DENY] = "Deny names it",
-    [SG_RULE_DENY_READ] = "DenyRead names it",
-    [SG_RULE_DENY_WRITE] = "DenyWrite names it",
-    [SG_RULE_DENY_EXECUTE] = "DenyExec names it",
+	[SG_RULE_DENY] = "Deny names it",
+	[SG_RULE_DENY_READ] = "DenyRead names it",
+	[SG_RULE_DENY_WRITE] = "DenyWrite names it",
+	[SG_RULE_DENY_EXECUTE] = "DenyExec names it",
 };
 
 /* What allows less than was asked; the most telling kind first. */
@@ -40,10 +40,10 @@ static const struct {
 	enum sg_rule_kind kind;
 	const char *reason;
 } lesser[] = {
-    {SG_RULE_WRITE, "ReadWrite only"},
-    {SG_RULE_READ, "ReadOnly only"},
-    {SG_RULE_EXECUTE, "Exec only"},
-    {SG_RULE_MAP, "Map only"},
+	{SG_RULE_WRITE, "ReadWrite only"},
+	{SG_RULE_READ, "ReadOnly only"},
+	{SG_RULE_EXECUTE, "Exec only"},
+	{SG_RULE_MAP, "Map only"},
 };
 
 static void explain_lesser(const struct sg_policy *policy, const struct sg_matcher *names, uint64_t mask,
@@ -82,7 +82,8 @@ static bool decide_access(const struct sg_policy *policy, const struct sg_matche
 	ret->access = (enum sg_access)access;
 	explain_lesser(policy, names, mask, ret);
 	/* What programs expect of a read-only file system; they try another way then. */
-	ret->error = (access & (SG_ACCESS_WRITE | SG_ACCESS_CHANGE)) != 0 && (mask & SG_NAMES_ALLOW) != 0 ? EROFS : EACCES;
+	ret->error =
+		(access & (SG_ACCESS_WRITE | SG_ACCESS_CHANGE)) != 0 && (mask & SG_NAMES_ALLOW) != 0 ? EROFS : EACCES;
 	return false;
 }
 
@@ -92,7 +93,9 @@ void sg_decide(const struct sg_policy *policy, struct sg_matcher *names, const c
 	const uint64_t reads = SG_NAME_BIT(SG_RULE_LOG_READ), writes = SG_NAME_BIT(SG_RULE_LOG_WRITE);
 	struct sg_match match;
 
-	*ret = (struct sg_decision){.verdict = SG_VERDICT_DENY, .error = EACCES, .reason = "it has no name that a rule could match",
+	*ret = (struct sg_decision){.verdict = SG_VERDICT_DENY,
+				    .error = EACCES,
+				    .reason = "it has no name that a rule could match",
 				    .access = (enum sg_access)access};
 	if (access == 0 || sg_matcher_match(names, name, length, &match) < 0)
 		return;

@@ -21,22 +21,25 @@ enum sg_verdict { SG_VERDICT_ALLOW, SG_VERDICT_DENY, SG_VERDICT_HIDE };
 
 struct sg_decision {
 	enum sg_verdict verdict;
-	int error;                  /* DENY, HIDE: the errno value (positive) that the caller gets */
-	const struct sg_rule *rule; /* the one that allowed or denied, or that allows less than was asked; NULL: none names it */
-	const char *reason;         /* in words, static */
-	bool record;                /* LogOnRead or LogOnWrite ask for a record of the attempt */
-	enum sg_access access;      /* DENY, HIDE: what of it was refused; ALLOW: what was asked, as bits; 0: not about a name */
-	const char *needs;          /* DENY of a system call: the flag that would give it, or NULL; borrowed */
+	int error; /* DENY, HIDE: the errno value (positive) that the caller gets */
+	const struct sg_rule
+		*rule; /* the one that allowed or denied, or that allows less than was asked; NULL: none names it */
+	const char *reason; /* in words, static */
+	bool record;        /* LogOnRead or LogOnWrite ask for a record of the attempt */
+	enum sg_access
+		access;    /* DENY, HIDE: what of it was refused; ALLOW: what was asked, as bits; 0: not about a name */
+	const char *needs; /* DENY of a system call: the flag that would give it, or NULL; borrowed */
 };
 
 /* Bits of the set of names beside the kinds of rules (bit 1 << enum sg_rule_kind). */
 #define SG_NAME_BIT(kind) (UINT64_C(1) << (kind))
-#define SG_NAME_LIST (UINT64_C(1) << 48)      /* the folder of an allowed tree, or one that wildcards range over: may be listed */
+#define SG_NAME_LIST                                                                                                   \
+	(UINT64_C(1) << 48) /* the folder of an allowed tree, or one that wildcards range over: may be listed */
 #define SG_NAMES_ALLOW                                                                                                 \
-	(SG_NAME_BIT(SG_RULE_READ) | SG_NAME_BIT(SG_RULE_WRITE) | SG_NAME_BIT(SG_RULE_EXECUTE) |                      \
+	(SG_NAME_BIT(SG_RULE_READ) | SG_NAME_BIT(SG_RULE_WRITE) | SG_NAME_BIT(SG_RULE_EXECUTE) |                       \
 	 SG_NAME_BIT(SG_RULE_MAP))
 #define SG_NAMES_REFUSE                                                                                                \
-	(SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_READ) | SG_NAME_BIT(SG_RULE_DENY_WRITE) |               \
+	(SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_READ) | SG_NAME_BIT(SG_RULE_DENY_WRITE) |                \
 	 SG_NAME_BIT(SG_RULE_DENY_EXECUTE) | SG_NAME_BIT(SG_RULE_HIDE))
 
 /*

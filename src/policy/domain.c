@@ -113,8 +113,7 @@ static int check_name(const char *text, size_t length, size_t *ret_offset, size_
 	return length > SG_DOMAIN_MAX ? SG_DOMAIN_LONG : 0;
 }
 
-int sg_domain_parse(const char *text, size_t length, struct sg_domain *ret, size_t *ret_offset,
-		    size_t *ret_size)
+int sg_domain_parse(const char *text, size_t length, struct sg_domain *ret, size_t *ret_offset, size_t *ret_size)
 {
 	size_t kept = length > 0 && text[length - 1] == '.' ? length - 1 : length;
 	size_t offset, size;

@@ -24,7 +24,7 @@ enum sg_domain_problem {
 	SG_DOMAIN_BYTE,       /* a byte other than a letter, digit, hyphen or underscore; a NUL too */
 	SG_DOMAIN_HYPHEN,     /* a label begins or ends with a hyphen */
 	SG_DOMAIN_UNICODE,    /* a byte above 127: names are written as A-labels (RFC 5890) */
-	SG_DOMAIN_NUMERIC, /* the last label is a number: it would be taken for an address by some programs */
+	SG_DOMAIN_NUMERIC,    /* the last label is a number: it would be taken for an address by some programs */
 	SG_DOMAIN_PROBLEMS_
 };
 
@@ -37,8 +37,7 @@ const char *sg_domain_problem_text(int problem);
  * sets *ret, or a positive enum sg_domain_problem and sets *ret_offset and *ret_size to the bytes at fault
  * (both may be NULL). Never blocks or allocates.
  */
-int sg_domain_parse(const char *text, size_t length, struct sg_domain *ret, size_t *ret_offset,
-		    size_t *ret_size);
+int sg_domain_parse(const char *text, size_t length, struct sg_domain *ret, size_t *ret_offset, size_t *ret_size);
 
 /* True if `name` is a true subdomain of `parent` (at any depth; not `parent` itself). */
 bool sg_domain_is_below(const struct sg_domain *name, const struct sg_domain *parent);

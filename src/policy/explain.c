@@ -124,18 +124,18 @@ static const struct {
 	enum sg_rule_kind kind;
 	const char *title;
 } file_kinds[] = {
-    {SG_RULE_READ, "It may read:"},
-    {SG_RULE_WRITE, "It may read and write:"},
-    {SG_RULE_EXECUTE, "It may read and execute:"},
-    {SG_RULE_MAP, "It may load as libraries, not execute:"},
-    {SG_RULE_PRIVATE, "Folders of its own, empty at the start and gone at the end:"},
-    {SG_RULE_DENY, "Refused, whatever allows it (the names stay visible):"},
-    {SG_RULE_DENY_READ, "Refused to be read, whatever allows it:"},
-    {SG_RULE_DENY_WRITE, "Refused to be written, made, removed and renamed, whatever allows it:"},
-    {SG_RULE_DENY_EXECUTE, "Refused to be executed, whatever allows it:"},
-    {SG_RULE_HIDE, "Hidden, as if it did not exist:"},
-    {SG_RULE_LOG_READ, "Each opening is recorded, refused ones too:"},
-    {SG_RULE_LOG_WRITE, "Each opening for writing and each change of a name is recorded, refused ones too:"},
+	{SG_RULE_READ, "It may read:"},
+	{SG_RULE_WRITE, "It may read and write:"},
+	{SG_RULE_EXECUTE, "It may read and execute:"},
+	{SG_RULE_MAP, "It may load as libraries, not execute:"},
+	{SG_RULE_PRIVATE, "Folders of its own, empty at the start and gone at the end:"},
+	{SG_RULE_DENY, "Refused, whatever allows it (the names stay visible):"},
+	{SG_RULE_DENY_READ, "Refused to be read, whatever allows it:"},
+	{SG_RULE_DENY_WRITE, "Refused to be written, made, removed and renamed, whatever allows it:"},
+	{SG_RULE_DENY_EXECUTE, "Refused to be executed, whatever allows it:"},
+	{SG_RULE_HIDE, "Hidden, as if it did not exist:"},
+	{SG_RULE_LOG_READ, "Each opening is recorded, refused ones too:"},
+	{SG_RULE_LOG_WRITE, "Each opening for writing and each change of a name is recorded, refused ones too:"},
 };
 
 void sg_explain_files(const struct sg_policy *policy, struct sg_buffer *out)
@@ -145,21 +145,24 @@ void sg_explain_files(const struct sg_policy *policy, struct sg_buffer *out)
 	heading(out, "Files");
 	for (size_t i = 0; i < SG_ARRAY_SIZE(file_kinds); i++)
 		any |= append_rules(policy, file_kinds[i].kind, file_kinds[i].title, words_of_rule, out);
-	sg_buffer_append_text(out, any ? "  All other files of this host do not exist for it.\n" : "  No file at all.\n");
+	sg_buffer_append_text(out,
+			      any ? "  All other files of this host do not exist for it.\n" : "  No file at all.\n");
 }
 
 /* --- network --- */
 
 static const char *const host_words[SG_HOST_KINDS_] = {
-    [SG_HOST_PREFIX] = "by address",
-    [SG_HOST_NAME] = "the addresses that the session's resolver answers for the name: whatever else lives at them is open too",
-    [SG_HOST_SUBDOMAINS] = "names below it, by the addresses answered for them: whatever else lives at them is open too",
-    [SG_HOST_INTERNET] = "every address outside: not this host's own, loopback, link-local or metadata ones",
-    [SG_HOST_OWN] = "this host's own addresses",
-    [SG_HOST_LOOPBACK] = "the host's loopback",
-    [SG_HOST_ANY] = "every address",
-    [SG_HOST_UNIX_PATH] = "sockets of these names",
-    [SG_HOST_UNIX_ABSTRACT] = "abstract sockets of these names",
+	[SG_HOST_PREFIX] = "by address",
+	[SG_HOST_NAME] = "the addresses that the session's resolver answers for the name: whatever else lives at them "
+			 "is open too",
+	[SG_HOST_SUBDOMAINS] =
+		"names below it, by the addresses answered for them: whatever else lives at them is open too",
+	[SG_HOST_INTERNET] = "every address outside: not this host's own, loopback, link-local or metadata ones",
+	[SG_HOST_OWN] = "this host's own addresses",
+	[SG_HOST_LOOPBACK] = "the host's loopback",
+	[SG_HOST_ANY] = "every address",
+	[SG_HOST_UNIX_PATH] = "sockets of these names",
+	[SG_HOST_UNIX_ABSTRACT] = "abstract sockets of these names",
 };
 
 static const char *words_of_address(const struct sg_rule *rule)
@@ -169,7 +172,7 @@ static const char *words_of_address(const struct sg_rule *rule)
 	const char *words = "";
 
 	if (sg_addresspattern_parse(rule->text, strlen(rule->text),
-				    rule->kind == SG_RULE_LISTEN	  ? SG_ADDRESSPATTERN_LISTEN
+				    rule->kind == SG_RULE_LISTEN         ? SG_ADDRESSPATTERN_LISTEN
 				    : rule->kind == SG_RULE_DENY_ADDRESS ? SG_ADDRESSPATTERN_DENY
 									 : SG_ADDRESSPATTERN_ALLOW,
 				    &pattern, &problem) == 0) {
@@ -187,12 +190,14 @@ void sg_explain_network(const struct sg_policy *policy, struct sg_buffer *out)
 	any = append_rules(policy, SG_RULE_ALLOW, "It may connect to:", words_of_address, out);
 	any |= append_rules(policy, SG_RULE_LISTEN, "It may listen on:", words_of_address, out);
 	if (sg_policy_has_flag(policy, "incoming")) {
-		sg_buffer_append_text(out, "  By the flag \"incoming\" it may listen on free ports of the host from 1024 up.\n");
+		sg_buffer_append_text(
+			out, "  By the flag \"incoming\" it may listen on free ports of the host from 1024 up.\n");
 		any = true;
 	}
 	(void)append_rules(policy, SG_RULE_DENY_ADDRESS, "Refused, whatever allows it:", words_of_address, out);
-	sg_buffer_append_text(out, any ? "  All other addresses are refused. The world's loopback is its own.\n"
-				       : "  It has a network of its own that leads nowhere: no address can be reached.\n");
+	sg_buffer_append_text(out,
+			      any ? "  All other addresses are refused. The world's loopback is its own.\n"
+				  : "  It has a network of its own that leads nowhere: no address can be reached.\n");
 }
 
 /* --- flags --- */
@@ -233,7 +238,8 @@ void sg_explain_flags(const struct sg_policy *policy, struct sg_buffer *out)
 
 	(void)sg_policy_rules(policy, SG_RULE_SYSCALL, &calls);
 	heading(out, "What its programs may do");
-	sg_buffer_append_text(out, count > 0 ? "  Purposes (flags) that are granted:\n" : "  No purpose is granted: no program can start.\n");
+	sg_buffer_append_text(out, count > 0 ? "  Purposes (flags) that are granted:\n"
+					     : "  No purpose is granted: no program can start.\n");
 	for (size_t i = 0; i < count; i++)
 		if (rules[i].flag == NULL)
 			append_flag(policy, &rules[i], out);
@@ -246,12 +252,16 @@ void sg_explain_flags(const struct sg_policy *policy, struct sg_buffer *out)
 	append_names(policy, SG_RULE_SYSCALL, true, "System calls that are named themselves:", out);
 	append_names(policy, SG_RULE_DENY_SYSCALL, true, "System calls that are refused:", out);
 	append_names(policy, SG_RULE_CAPABILITY, true, "Capabilities over its own namespace:", out);
-	append_names(policy, SG_RULE_CAPABILITY, false, "Capabilities over its own namespace that come with flags:", out);
+	append_names(policy, SG_RULE_CAPABILITY, false,
+		     "Capabilities over its own namespace that come with flags:", out);
 	append_names(policy, SG_RULE_DENY_CAPABILITY, true, "Capabilities that are refused:", out);
 	append_names(policy, SG_RULE_BOUND, true, "A second bound behind the mount tree:", out);
 	append_names(policy, SG_RULE_ACCEPT, true, "It runs even where the kernel lacks:", out);
 	if (calls > 0)
-		sg_buffer_printf(out, "  That makes %zu system calls; all others are refused (shellguard syscalls has them all).\n", calls);
+		sg_buffer_printf(
+			out,
+			"  That makes %zu system calls; all others are refused (shellguard syscalls has them all).\n",
+			calls);
 }
 
 /* --- the process --- */
@@ -263,9 +273,15 @@ void sg_explain_limit_value(enum sg_limit_unit unit, uint64_t value, struct sg_b
 		uint64_t size;
 		const char *name;
 	} units[] = {
-	    {SG_LIMIT_BYTES, UINT64_C(1) << 40, "TiB"}, {SG_LIMIT_BYTES, 1U << 30, "GiB"}, {SG_LIMIT_BYTES, 1U << 20, "MiB"},
-	    {SG_LIMIT_BYTES, 1U << 10, "KiB"},		{SG_LIMIT_BYTES, 1, " bytes"},	   {SG_LIMIT_SECONDS, 86400, "d"},
-	    {SG_LIMIT_SECONDS, 3600, "h"},		{SG_LIMIT_SECONDS, 60, "min"},	   {SG_LIMIT_SECONDS, 1, "s"},
+		{SG_LIMIT_BYTES, UINT64_C(1) << 40, "TiB"},
+		{SG_LIMIT_BYTES, 1U << 30, "GiB"},
+		{SG_LIMIT_BYTES, 1U << 20, "MiB"},
+		{SG_LIMIT_BYTES, 1U << 10, "KiB"},
+		{SG_LIMIT_BYTES, 1, " bytes"},
+		{SG_LIMIT_SECONDS, 86400, "d"},
+		{SG_LIMIT_SECONDS, 3600, "h"},
+		{SG_LIMIT_SECONDS, 60, "min"},
+		{SG_LIMIT_SECONDS, 1, "s"},
 	};
 
 	for (size_t i = 0; i < SG_ARRAY_SIZE(units); i++) {
@@ -304,7 +320,8 @@ void sg_explain_process(const struct sg_policy *policy, const char *const *passe
 
 	heading(out, "Its processes");
 	append_limits(policy, out);
-	sg_buffer_append_text(out, "  Environment: PATH, HOME, USER, LOGNAME and SHELLGUARD_SESSION are set; these pass where the caller has "
+	sg_buffer_append_text(out, "  Environment: PATH, HOME, USER, LOGNAME and SHELLGUARD_SESSION are set; these "
+				   "pass where the caller has "
 				   "them:");
 	for (size_t i = 0; passed[i] != NULL; i++)
 		sg_buffer_printf(out, "%s %s", i == 0 ? "" : ",", passed[i]);
@@ -322,5 +339,6 @@ void sg_explain_process(const struct sg_policy *policy, const char *const *passe
 	rules = sg_policy_rules(policy, SG_RULE_USER, &count);
 	sg_buffer_append_text(out, "  It runs as ");
 	append_escaped(out, count > 0 ? rules[0].text : "the caller");
-	sg_buffer_append_text(out, ", holds no capability over this host, sees no process but its own, and ends as a whole.\n");
+	sg_buffer_append_text(
+		out, ", holds no capability over this host, sees no process but its own, and ends as a whole.\n");
 }

@@ -15,8 +15,7 @@ static bool is_kind(const struct sg_rule *rule, uint64_t kinds)
 	return (kinds >> rule->kind & 1) != 0;
 }
 
-static void append_both(const struct sg_rule *a, const char *between, const struct sg_rule *b,
-			struct sg_buffer *out)
+static void append_both(const struct sg_rule *a, const char *between, const struct sg_rule *b, struct sg_buffer *out)
 {
 	sg_buffer_append_text(out, "  ");
 	sg_words_rule(a, out);
@@ -118,9 +117,8 @@ void sg_explain_folders(const struct sg_policy *policy, struct sg_buffer *out)
 		SG_CLEANUP(sg_glob_names_done) struct sg_glob_names names = {0};
 		const struct sg_rule *rule = &policy->rules[i];
 
-		if (!is_kind(rule, KIND(READ) | KIND(WRITE) | KIND(EXECUTE) | KIND(MAP)) ||
-		    rule->glob == NULL || sg_glob_is_tree(rule->glob) ||
-		    sg_glob_folders(rule->glob, FOLDERS_MAX, &names) < 0)
+		if (!is_kind(rule, KIND(READ) | KIND(WRITE) | KIND(EXECUTE) | KIND(MAP)) || rule->glob == NULL ||
+		    sg_glob_is_tree(rule->glob) || sg_glob_folders(rule->glob, FOLDERS_MAX, &names) < 0)
 			continue;
 		for (size_t j = 0; j < names.count; j++)
 			append_folder(names.names[j], rule, &told, out);

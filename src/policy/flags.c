@@ -102,7 +102,9 @@ int sg_compile_collect_flags(struct sg_compiler *compiler)
 
 		for (size_t j = 0; j < profile->count;) {
 			const struct sg_statement *first = &profile->statements[j];
-			struct sg_definition definition = {.name = first->group, .profile = profile, .first = j,
+			struct sg_definition definition = {.name = first->group,
+							   .profile = profile,
+							   .first = j,
 							   .builtin = i >= compiler->own_count};
 
 			if (first->section != SG_SECTION_DEFINE) {
@@ -217,7 +219,8 @@ static void expand_flag(struct sg_compiler *compiler, const struct sg_statement 
 	expanding = deny ? &definition->denying : &definition->granting;
 	done = deny ? &definition->denied : &definition->granted;
 	if (*expanding) {
-		sg_compile_complain(compiler, use, NULL, "the definition of \"%s\" leads back to itself here", use->text);
+		sg_compile_complain(compiler, use, NULL, "the definition of \"%s\" leads back to itself here",
+				    use->text);
 		return;
 	}
 	(void)sg_compile_add(compiler, deny ? SG_RULE_DENY_FLAG : SG_RULE_FLAG, use,

@@ -50,8 +50,7 @@ struct sg_glob; /* immutable after sg_glob_parse */
  * when the text is no glob, or is one that no name can ever match, with *error filled in (untouched
  * otherwise; NULL drops it); or -ENOMEM. Linear in `length`, no recursion.
  */
-SG_MUST_USE int sg_glob_parse(const char *text, size_t length, struct sg_glob_error *error,
-			      struct sg_glob **ret_glob);
+SG_MUST_USE int sg_glob_parse(const char *text, size_t length, struct sg_glob_error *error, struct sg_glob **ret_glob);
 void sg_glob_free(struct sg_glob *glob);
 SG_DEFINE_AUTO(struct sg_glob, glob, sg_glob_free)
 #define SG_AUTO_GLOB SG_CLEANUP(sg_auto_glob)
@@ -93,7 +92,7 @@ void sg_glob_names_done(struct sg_glob_names *names);
 
 enum {
 	SG_GLOB_NOT_LITERAL = 1, /* some alternative has a wildcard */
-	SG_GLOB_TOO_MANY = 2, /* more than `limit` names (or folders), or an expansion longer than allowed */
+	SG_GLOB_TOO_MANY = 2,    /* more than `limit` names (or folders), or an expansion longer than allowed */
 };
 
 /*

@@ -61,8 +61,7 @@ static size_t write_literal(struct writer *writer, const uint16_t *path, size_t 
 	unsigned int rune;
 	size_t length = 0, size;
 
-	while (length < sizeof(bytes) && at + length < count &&
-	       tokens[path[at + length]].kind == SG_GLOB_BYTE) {
+	while (length < sizeof(bytes) && at + length < count && tokens[path[at + length]].kind == SG_GLOB_BYTE) {
 		bytes[length] = (char)tokens[path[at + length]].byte;
 		length++;
 	}
@@ -120,9 +119,8 @@ static void write_class(struct writer *writer, const struct sg_glob_class *class
 	}
 	writer->quoted = true;
 	sg_buffer_append_byte(&writer->body, '[');
-	if (sg_glob_class_has(
-		    class,
-		    0xff)) { /* a negated one: all of its exceptions are ASCII, '/' and NUL with them */
+	if (sg_glob_class_has(class,
+			      0xff)) { /* a negated one: all of its exceptions are ASCII, '/' and NUL with them */
 		for (size_t i = 0; i < SG_ARRAY_SIZE(others.bits); i++)
 			others.bits[i] = ~others.bits[i];
 		sg_buffer_append_byte(&writer->body, '^');

@@ -127,8 +127,7 @@ static bool want_all(const struct sg_exploration *exploration, uint64_t may_a, u
 	return true;
 }
 
-int sg_matcher_below(struct sg_matcher *matcher, const char *directory, size_t length,
-		     struct sg_match_below *ret_below)
+int sg_matcher_below(struct sg_matcher *matcher, const char *directory, size_t length, struct sg_match_below *ret_below)
 {
 	struct sg_exploration exploration = {.visit = keep_common, .wanted = want_all};
 	uint32_t position;

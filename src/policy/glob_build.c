@@ -10,9 +10,9 @@
  * is kept apart by context (compare enum sg_glob_context).
  */
 enum {
-	SLOT_INSIDE,  /* anything but the following */
-	SLOT_SLASH,   /* a literal '/' was the last thing */
-	SLOT_PENDING, /* the node at the '/', with only '*' since: what it becomes depends on what follows */
+	SLOT_INSIDE,       /* anything but the following */
+	SLOT_SLASH,        /* a literal '/' was the last thing */
+	SLOT_PENDING,      /* the node at the '/', with only '*' since: what it becomes depends on what follows */
 	SLOT_PENDING_TREE, /* the same with a '**' among them */
 	SLOTS,
 };
@@ -57,8 +57,7 @@ static uint32_t mix(uint64_t key)
 
 static int add_node(struct sg_builder *builder, uint8_t loop, uint32_t *ret_node)
 {
-	int r = grow((void **)&builder->loops, &builder->node_capacity, builder->node_count,
-		     sizeof(*builder->loops));
+	int r = grow((void **)&builder->loops, &builder->node_capacity, builder->node_count, sizeof(*builder->loops));
 
 	if (r == 0)
 		r = grow((void **)&builder->steps, &builder->step_capacity, builder->node_count,
@@ -160,8 +159,8 @@ static int compare_u32(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static struct sg_build_join *find_join(const struct sg_builder *builder, const uint32_t *members,
-				       size_t count, uint32_t hash)
+static struct sg_build_join *find_join(const struct sg_builder *builder, const uint32_t *members, size_t count,
+				       uint32_t hash)
 {
 	size_t mask = builder->join_capacity - 1, slot = hash & mask;
 
@@ -196,8 +195,8 @@ static int grow_joins(struct sg_builder *builder)
 }
 
 /* Makes the join node of `count` different nodes, ascending. */
-static int add_join(struct sg_builder *builder, struct sg_build_join *join, const uint32_t *members,
-		    size_t count, uint32_t hash)
+static int add_join(struct sg_builder *builder, struct sg_build_join *join, const uint32_t *members, size_t count,
+		    uint32_t hash)
 {
 	uint32_t node;
 	int r = add_node(builder, SG_LOOP_NONE, &node);
@@ -345,8 +344,7 @@ static int step_star(struct sg_builder *builder, struct frontier *frontier, bool
 	if (r == 0)
 		r = join_two(builder, frontier->node[SLOT_SLASH], frontier->node[SLOT_PENDING], &pending);
 	if (r == 0 && tree) {
-		r = join_two(builder, pending, frontier->node[SLOT_PENDING_TREE],
-			     &frontier->node[SLOT_PENDING_TREE]);
+		r = join_two(builder, pending, frontier->node[SLOT_PENDING_TREE], &frontier->node[SLOT_PENDING_TREE]);
 		pending = SG_NODE_NONE;
 	}
 	if (r < 0)
@@ -360,8 +358,7 @@ static int step_star(struct sg_builder *builder, struct frontier *frontier, bool
 /* The set's number for a class. */
 static int intern_class(struct sg_builder *builder, const struct sg_glob_class *class, uint32_t *ret_index)
 {
-	uint32_t hash =
-		mix(class->bits[0] ^ (uint64_t)mix(class->bits[1] ^ (uint64_t)mix(class->bits[2])) << 7);
+	uint32_t hash = mix(class->bits[0] ^ (uint64_t)mix(class->bits[1] ^ (uint64_t)mix(class->bits[2])) << 7);
 	size_t slot;
 	int r;
 
@@ -377,8 +374,7 @@ static int intern_class(struct sg_builder *builder, const struct sg_glob_class *
 		for (size_t i = 0; i < builder->class_count; i++) {
 			const uint64_t *bits = builder->classes[i].bits;
 
-			slot = mix(bits[0] ^ (uint64_t)mix(bits[1] ^ (uint64_t)mix(bits[2])) << 7) &
-			       (capacity - 1);
+			slot = mix(bits[0] ^ (uint64_t)mix(bits[1] ^ (uint64_t)mix(bits[2])) << 7) & (capacity - 1);
 			while (table[slot] != 0)
 				slot = (slot + 1) & (capacity - 1);
 			table[slot] = (uint32_t)i + 1;
@@ -420,16 +416,15 @@ static int close_group(struct sg_builder *builder, struct frontier *frontier, si
 	return r;
 }
 
-static int step_token(struct sg_builder *builder, const struct sg_glob *glob,
-		      const struct sg_glob_token *token, struct frontier *frontier)
+static int step_token(struct sg_builder *builder, const struct sg_glob *glob, const struct sg_glob_token *token,
+		      struct frontier *frontier)
 {
 	uint32_t class;
 	int r;
 
 	switch (token->kind) {
 	case SG_GLOB_BYTE:
-		return token->byte == '/' ? step_slash(builder, frontier)
-					  : step_byte(builder, frontier, token->byte);
+		return token->byte == '/' ? step_slash(builder, frontier) : step_byte(builder, frontier, token->byte);
 	case SG_GLOB_CLASS:
 		r = intern_class(builder, &glob->classes[token->class], &class);
 		return r < 0 ? r : step_byte(builder, frontier, SG_LABEL_CLASS + class);
@@ -481,8 +476,7 @@ static int add_accept(struct sg_builder *builder, uint32_t node, uint32_t rule, 
 		return r;
 	if (builder->accept_count >= 2 * (size_t)SG_GLOBSET_RULES_MAX)
 		return -E2BIG;
-	builder->accepts[builder->accept_count++] =
-		(struct sg_accept){.node = node, .rule = rule, .mask = mask};
+	builder->accepts[builder->accept_count++] = (struct sg_accept){.node = node, .rule = rule, .mask = mask};
 	return 0;
 }
 

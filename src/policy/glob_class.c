@@ -34,15 +34,13 @@ static int check_plain(const struct class_reader *reader, unsigned char byte)
 
 		return sg_glob_parse_fail(parser, position, size > 0 ? size : 1,
 					  "a class holds single bytes, and this character is more than one",
-					  "list such characters in braces, as in \"{%.*s,...}\"", (int)size,
-					  text);
+					  "list such characters in braces, as in \"{%.*s,...}\"", (int)size, text);
 	}
 	if (byte == '\0')
 		return sg_glob_parse_fail(parser, position, 1, "no name has a NUL byte in it", "%s", "");
 	if (byte == '[' && left > 1 && (text[1] == ':' || text[1] == '.' || text[1] == '='))
-		return sg_glob_parse_fail(
-			parser, position, 2, "named classes are not part of the language",
-			"write the ranges out, as in \"[a-zA-Z]\"; a \"[\" is written \"\\[\"");
+		return sg_glob_parse_fail(parser, position, 2, "named classes are not part of the language",
+					  "write the ranges out, as in \"[a-zA-Z]\"; a \"[\" is written \"\\[\"");
 	if (byte == '[')
 		return sg_glob_parse_fail(parser, position, 1, "\"[\" within a class",
 					  "write \"\\[\" for the character itself");
@@ -65,8 +63,7 @@ static int read_member(struct class_reader *reader, unsigned char *ret_byte)
 	if (byte == '\\') {
 		r = sg_glob_parse_escape(parser, &byte);
 		if (r == 0 && byte == '/' && !reader->negated)
-			return sg_glob_parse_fail(parser, parser->position - 2, 2,
-						  "a class never matches \"/\"",
+			return sg_glob_parse_fail(parser, parser->position - 2, 2, "a class never matches \"/\"",
 						  "leave it out, or write the \"/\" outside of the class");
 	} else {
 		r = check_plain(reader, byte);
@@ -94,10 +91,8 @@ static int read_range(struct class_reader *reader)
 	unsigned char low = 0, high;
 	int r;
 
-	if (peek(reader, 0) == '-' && reader->any && start + 1 < parser->glob->length &&
-	    peek(reader, 1) != ']')
-		return sg_glob_parse_fail(parser, start, 1,
-					  "\"-\" here is neither a range nor the class's edge",
+	if (peek(reader, 0) == '-' && reader->any && start + 1 < parser->glob->length && peek(reader, 1) != ']')
+		return sg_glob_parse_fail(parser, start, 1, "\"-\" here is neither a range nor the class's edge",
 					  "write \"\\-\" for the character itself");
 	r = read_member(reader, &low);
 	if (r < 0)
@@ -109,9 +104,9 @@ static int read_range(struct class_reader *reader)
 		if (r < 0)
 			return r;
 		if (high < low)
-			return sg_glob_parse_fail(
-				parser, start, parser->position - start, "a range that runs backwards",
-				"write \"%c-%c\", or \"\\-\" for the character itself", high, low);
+			return sg_glob_parse_fail(parser, start, parser->position - start,
+						  "a range that runs backwards",
+						  "write \"%c-%c\", or \"\\-\" for the character itself", high, low);
 	}
 	for (unsigned int byte = low; byte <= high; byte++)
 		sg_glob_class_add(&reader->class, byte);
@@ -165,8 +160,8 @@ static int fail_exclamation(const struct class_reader *reader)
 		return sg_glob_parse_fail(parser, reader->start, 2, "a class is negated by \"^\"",
 					  "write \"[^...]\", or \"[\\!...]\" for the character itself");
 	return sg_glob_parse_fail(parser, reader->start, length + 3, "a class is negated by \"^\"",
-				  "write \"[^%.*s]\", or \"[\\!%.*s]\" for the character itself", (int)length,
-				  inner, (int)length, inner);
+				  "write \"[^%.*s]\", or \"[\\!%.*s]\" for the character itself", (int)length, inner,
+				  (int)length, inner);
 }
 
 int sg_glob_parse_class(struct sg_glob_parser *parser)
@@ -192,8 +187,7 @@ int sg_glob_parse_class(struct sg_glob_parser *parser)
 	}
 	parser->position++;
 	if (!reader.any)
-		return sg_glob_parse_fail(
-			parser, reader.start, parser->position - reader.start, "an empty class",
-			"write \"[\\]...]\" for a \"]\" in it, \"\\[\" for the character itself");
+		return sg_glob_parse_fail(parser, reader.start, parser->position - reader.start, "an empty class",
+					  "write \"[\\]...]\" for a \"]\" in it, \"\\[\" for the character itself");
 	return finish(&reader);
 }

@@ -31,8 +31,8 @@ static unsigned int step_byte(uint8_t byte, unsigned int from)
 static unsigned int step_star(bool tree, unsigned int from)
 {
 	/* Where the star matches nothing, what was there before stays. */
-	unsigned int to = from & (SG_GLOB_PENDING_TREE | SG_GLOB_DOT | SG_GLOB_DOT_DOT | SG_GLOB_INSIDE |
-				  SG_GLOB_TREE_SLASH);
+	unsigned int to =
+		from & (SG_GLOB_PENDING_TREE | SG_GLOB_DOT | SG_GLOB_DOT_DOT | SG_GLOB_INSIDE | SG_GLOB_TREE_SLASH);
 
 	if (from & (SG_GLOB_AT_SLASH | SG_GLOB_PENDING))
 		to |= tree ? SG_GLOB_PENDING_TREE : SG_GLOB_PENDING;

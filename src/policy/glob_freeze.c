@@ -73,8 +73,8 @@ static void choose_order(const struct degree *degrees, size_t count, uint32_t *o
 	for (int inner = 0; inner < 2; inner++)
 		for (size_t i = 0; i < count; i++) {
 			const struct degree *degree = &degrees[i], *before = &degrees[degree->before];
-			bool is_inner = i > SG_NODE_ROOT && !degree->special && degree->in == 1 &&
-					degree->out == 1 && !before->special && before->out == 1;
+			bool is_inner = i > SG_NODE_ROOT && !degree->special && degree->in == 1 && degree->out == 1 &&
+					!before->special && before->out == 1;
 
 			if (is_inner == (inner == 1))
 				order[i] = next++;
@@ -184,8 +184,7 @@ static void fill_edges(struct sg_globset *set, const struct sg_builder *builder,
 		case EDGE_WIDE:
 			set->wides[from->wide + next[edge.from][1]++] = (struct sg_wide_edge){
 				.to = edge.to,
-				.class = edge.label >= SG_LABEL_CLASS ? edge.label - SG_LABEL_CLASS
-								      : not_slash,
+				.class = edge.label >= SG_LABEL_CLASS ? edge.label - SG_LABEL_CLASS : not_slash,
 			};
 			break;
 		case EDGE_EPSILON:
@@ -224,8 +223,8 @@ static void sort_lists(struct sg_globset *set)
 		const struct sg_node *node = &set->nodes[i];
 
 		if (node->literal_count > 1)
-			qsort(&set->literals[node->literal], node[1].literal - node->literal,
-			      sizeof(*set->literals), compare_literals);
+			qsort(&set->literals[node->literal], node[1].literal - node->literal, sizeof(*set->literals),
+			      compare_literals);
 		if (node[1].accept - node->accept > 1)
 			qsort(&set->rules[node->accept], node[1].accept - node->accept, sizeof(*set->rules),
 			      compare_rules);

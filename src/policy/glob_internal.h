@@ -46,14 +46,14 @@ static inline struct sg_glob_class sg_glob_class_all(bool slash)
 }
 
 struct sg_glob_token {
-	uint8_t kind;    /* enum sg_glob_token_kind */
-	uint8_t byte;    /* BYTE */
-	uint16_t class;  /* CLASS: index into sg_glob.classes */
-	uint16_t offset; /* of its first byte in the text */
-	uint16_t length; /* its bytes in the text */
-	uint16_t next;   /* OPEN, COMMA: the token that ends the alternative which begins here (a COMMA or the
+	uint8_t kind;     /* enum sg_glob_token_kind */
+	uint8_t byte;     /* BYTE */
+	uint16_t class;   /* CLASS: index into sg_glob.classes */
+	uint16_t offset;  /* of its first byte in the text */
+	uint16_t length;  /* its bytes in the text */
+	uint16_t next;    /* OPEN, COMMA: the token that ends the alternative which begins here (a COMMA or the
 			    CLOSE) */
-	uint16_t close;  /* OPEN, COMMA: the group's CLOSE; CLOSE: its OPEN */
+	uint16_t close;   /* OPEN, COMMA: the group's CLOSE; CLOSE: its OPEN */
 	uint16_t forward; /* context bits (enum sg_glob_context) that can hold just before this token */
 };
 _Static_assert(SG_GLOB_LENGTH_MAX < UINT16_MAX, "offsets and token indices are 16 bits wide");

@@ -286,8 +286,7 @@ uint32_t sg_matcher_step(struct sg_matcher *matcher, uint32_t position, unsigned
 		add_successors(matcher, matcher->pool[matcher->states[index].first + i], byte);
 	next = intern(matcher);
 	/* After a flush the state is no more. */
-	if (next != SG_POSITION_UNKNOWN && epoch == matcher->epoch &&
-	    matcher->cell_count < matcher->cell_max) {
+	if (next != SG_POSITION_UNKNOWN && epoch == matcher->epoch && matcher->cell_count < matcher->cell_max) {
 		*cell = (struct sg_cell){.key = key, .to = next};
 		matcher->cell_count++;
 	}
@@ -320,8 +319,7 @@ static uint32_t keep_plain(struct sg_matcher *matcher)
  * the run's end, or, where the name ends first, the node within the run. Returns the index of the first byte
  * not used.
  */
-static size_t follow_run(struct sg_matcher *matcher, uint32_t *position, const char *name, size_t i,
-			 size_t length)
+static size_t follow_run(struct sg_matcher *matcher, uint32_t *position, const char *name, size_t i, size_t length)
 {
 	const struct sg_globset *set = matcher->set;
 	const struct sg_node *node = &set->nodes[*position];
@@ -347,8 +345,7 @@ static size_t follow_run(struct sg_matcher *matcher, uint32_t *position, const c
 }
 
 /* Follows single nodes until there are several, none, or no byte left. */
-static size_t follow_nodes(struct sg_matcher *matcher, uint32_t *position, const char *name, size_t i,
-			   size_t length)
+static size_t follow_nodes(struct sg_matcher *matcher, uint32_t *position, const char *name, size_t i, size_t length)
 {
 	while (i < length && (*position & SG_POSITION_STATE) == 0 && *position != SG_POSITION_UNKNOWN) {
 		const struct sg_node *node = &matcher->set->nodes[*position];
@@ -367,8 +364,7 @@ static size_t follow_nodes(struct sg_matcher *matcher, uint32_t *position, const
 }
 
 /* Follows states of the cache until there is one node, none, no known way, or no byte left. */
-static size_t follow_states(struct sg_matcher *matcher, uint32_t *position, const char *name, size_t i,
-			    size_t length)
+static size_t follow_states(struct sg_matcher *matcher, uint32_t *position, const char *name, size_t i, size_t length)
 {
 	uint32_t now = *position;
 

@@ -37,9 +37,8 @@ struct sg_pair {
 struct sg_matcher {
 	const struct sg_globset *set;
 	/* The cache. */
-	struct sg_cell *cells; /* hash table of transitions */
-	size_t cell_count,
-		cell_max; /* the table has 1 << cell_bits slots, at most three quarters of them used */
+	struct sg_cell *cells;       /* hash table of transitions */
+	size_t cell_count, cell_max; /* the table has 1 << cell_bits slots, at most three quarters of them used */
 	unsigned int cell_bits;
 	struct sg_state *states;
 	size_t state_count, state_max; /* state 0 is not used */
@@ -67,8 +66,7 @@ struct sg_matcher {
 };
 
 /* sg_matcher_new with the most pairs that one exploration may visit (a power of two). */
-int sg_matcher_new_sized(const struct sg_globset *set, size_t memory, size_t pairs,
-			 struct sg_matcher **ret_matcher);
+int sg_matcher_new_sized(const struct sg_globset *set, size_t memory, size_t pairs, struct sg_matcher **ret_matcher);
 
 /* True if the name is canonical but for repeated slashes. */
 bool sg_name_is_canonical(const char *name, size_t length);
@@ -104,5 +102,4 @@ struct sg_exploration {
 	bool from_start; /* the positions are before the first byte */
 };
 /* As the comment above says; of the exploration only the caller's own part may change. */
-int sg_matcher_explore(struct sg_matcher *matcher, struct sg_exploration *exploration, uint32_t a,
-		       uint32_t b);
+int sg_matcher_explore(struct sg_matcher *matcher, struct sg_exploration *exploration, uint32_t a, uint32_t b);

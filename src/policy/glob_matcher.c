@@ -30,8 +30,7 @@ static int allocate_cache(struct sg_matcher *matcher, size_t memory)
 	matcher->states = calloc(matcher->state_max, sizeof(*matcher->states));
 	matcher->pool = calloc(matcher->pool_max, sizeof(*matcher->pool));
 	matcher->table = calloc(matcher->table_size, sizeof(*matcher->table));
-	if (matcher->cells == NULL || matcher->states == NULL || matcher->pool == NULL ||
-	    matcher->table == NULL)
+	if (matcher->cells == NULL || matcher->states == NULL || matcher->pool == NULL || matcher->table == NULL)
 		return -ENOMEM;
 	matcher->state_count = 1;
 	matcher->epoch = 1;
@@ -50,15 +49,13 @@ static int allocate_scratch(struct sg_matcher *matcher, size_t pairs)
 	matcher->pair_max = pairs;
 	matcher->pairs = calloc(pairs, 2 * sizeof(*matcher->pairs));
 	matcher->queue = calloc(pairs, sizeof(*matcher->queue));
-	if (matcher->closure == NULL || matcher->mark == NULL || matcher->found == NULL ||
-	    matcher->stack == NULL || matcher->plain == NULL || matcher->pairs == NULL ||
-	    matcher->queue == NULL)
+	if (matcher->closure == NULL || matcher->mark == NULL || matcher->found == NULL || matcher->stack == NULL ||
+	    matcher->plain == NULL || matcher->pairs == NULL || matcher->queue == NULL)
 		return -ENOMEM;
 	return 0;
 }
 
-int sg_matcher_new_sized(const struct sg_globset *set, size_t memory, size_t pairs,
-			 struct sg_matcher **ret_matcher)
+int sg_matcher_new_sized(const struct sg_globset *set, size_t memory, size_t pairs, struct sg_matcher **ret_matcher)
 {
 	SG_AUTO_MATCHER struct sg_matcher *matcher = NULL;
 	int r;

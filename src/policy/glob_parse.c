@@ -23,8 +23,7 @@ int sg_glob_parse_fail(struct sg_glob_parser *parser, size_t offset, size_t leng
 	return -EINVAL;
 }
 
-struct sg_glob_token *sg_glob_parse_token(struct sg_glob_parser *parser, enum sg_glob_token_kind kind,
-					  size_t offset)
+struct sg_glob_token *sg_glob_parse_token(struct sg_glob_parser *parser, enum sg_glob_token_kind kind, size_t offset)
 {
 	struct sg_glob_token *token = &parser->glob->tokens[parser->glob->count++];
 
@@ -53,8 +52,7 @@ int sg_glob_parse_escape(struct sg_glob_parser *parser, unsigned char *ret_byte)
 					  "write \"\\\\\" for a backslash");
 	byte = (unsigned char)glob->text[start + 1];
 	if (!is_quotable(byte))
-		return sg_glob_parse_fail(parser, start, 2,
-					  "a backslash stands before punctuation or a space only",
+		return sg_glob_parse_fail(parser, start, 2, "a backslash stands before punctuation or a space only",
 					  "leave it out, or write \"\\\\\" for a backslash");
 	parser->position += 2;
 	*ret_byte = byte;
@@ -67,22 +65,19 @@ static int parse_open(struct sg_glob_parser *parser)
 	size_t start = parser->position;
 
 	if (parser->depth == SG_GLOB_DEPTH_MAX)
-		return sg_glob_parse_fail(parser, start, 1,
-					  "more than " SG_STRINGIFY(16) " braces within braces",
+		return sg_glob_parse_fail(parser, start, 1, "more than " SG_STRINGIFY(16) " braces within braces",
 					  "write some alternatives as globs of their own");
 	_Static_assert(SG_GLOB_DEPTH_MAX == 16, "the message names it");
 	if (glob->count > 0) {
 		const struct sg_glob_token *before = &glob->tokens[glob->count - 1];
 
 		if (before->kind == SG_GLOB_BYTE && before->length == 1 && before->byte == '$')
-			return sg_glob_parse_fail(
-				parser, start - 1, 2, "unknown variable",
-				"the variables are ${CWD}, ${HOME}, ${USER}, ${UID} and ${RUNTIME}; "
-				"a \"$\" before a brace is written \"\\$\"");
+			return sg_glob_parse_fail(parser, start - 1, 2, "unknown variable",
+						  "the variables are ${CWD}, ${HOME}, ${USER}, ${UID} and ${RUNTIME}; "
+						  "a \"$\" before a brace is written \"\\$\"");
 		if (before->kind == SG_GLOB_BYTE && before->length == 1 && before->byte == '@')
-			return sg_glob_parse_fail(
-				parser, start - 1, 2, "AppArmor's variables do not exist here",
-				"write the folders out; an \"@\" before a brace is written \"\\@\"");
+			return sg_glob_parse_fail(parser, start - 1, 2, "AppArmor's variables do not exist here",
+						  "write the folders out; an \"@\" before a brace is written \"\\@\"");
 	}
 	parser->position++;
 	parser->open[parser->depth] = (uint16_t)glob->count;
@@ -103,9 +98,8 @@ static int end_alternative(struct sg_glob_parser *parser)
 	if (glob->count != parser->last[level] + 1u || only)
 		return 0;
 	if (parser->empty[level])
-		return sg_glob_parse_fail(
-			parser, parser->position, 1, "a second empty alternative",
-			"one is enough, as in \"{,a,b}\"; a comma itself is written \"\\,\"");
+		return sg_glob_parse_fail(parser, parser->position, 1, "a second empty alternative",
+					  "one is enough, as in \"{,a,b}\"; a comma itself is written \"\\,\"");
 	parser->empty[level] = true;
 	return 0;
 }
@@ -138,10 +132,9 @@ static int parse_close(struct sg_glob_parser *parser)
 		return r;
 	open = glob->tokens[parser->open[level]].offset;
 	if (parser->last[level] == parser->open[level])
-		return sg_glob_parse_fail(
-			parser, open, start - open + 1, "braces with fewer than two alternatives",
-			"leave the braces out, or write \"\\{%.*s\\}\" for the characters themselves",
-			(int)(start - open - 1 > 64 ? 0 : start - open - 1), glob->text + open + 1);
+		return sg_glob_parse_fail(parser, open, start - open + 1, "braces with fewer than two alternatives",
+					  "leave the braces out, or write \"\\{%.*s\\}\" for the characters themselves",
+					  (int)(start - open - 1 > 64 ? 0 : start - open - 1), glob->text + open + 1);
 	parser->position++;
 	for (size_t i = parser->open[level]; glob->tokens[i].kind != SG_GLOB_CLOSE && i < glob->count;
 	     i = glob->tokens[i].next)
@@ -190,8 +183,8 @@ static int parse_byte(struct sg_glob_parser *parser)
 	int r;
 
 	if (byte == '\0')
-		return sg_glob_parse_fail(parser, start, 1,
-					  "no name has a NUL byte in it, so this can never match", "%s", "");
+		return sg_glob_parse_fail(parser, start, 1, "no name has a NUL byte in it, so this can never match",
+					  "%s", "");
 	if (byte == ']')
 		return sg_glob_parse_fail(parser, start, 1, "\"]\" without a \"[\" before it",
 					  "write \"\\]\" for the character itself");
@@ -257,9 +250,8 @@ static int check_start(struct sg_glob_parser *parser)
 		return sg_glob_parse_fail(parser, 0, 1, "a glob begins with \"/\", not with a brace",
 					  "write the \"/\" before the brace, as in \"/{a,b}/**\"");
 	if (glob->text[0] != '/')
-		return sg_glob_parse_fail(
-			parser, 0, glob->length, "a relative glob",
-			"a glob begins with \"/\", \"~/\" or a variable such as \"${CWD}/\"");
+		return sg_glob_parse_fail(parser, 0, glob->length, "a relative glob",
+					  "a glob begins with \"/\", \"~/\" or a variable such as \"${CWD}/\"");
 	return 0;
 }
 
@@ -278,8 +270,7 @@ static int set_prefix(struct sg_glob *glob)
 	}
 	glob->prefix[glob->prefix_length] = '\0';
 	glob->literal = i == glob->count;
-	glob->tree = i + 1 == glob->count && glob->tokens[i].kind == SG_GLOB_TREE &&
-		     glob->tokens[i - 1].byte == '/';
+	glob->tree = i + 1 == glob->count && glob->tokens[i].kind == SG_GLOB_TREE && glob->tokens[i - 1].byte == '/';
 	return 0;
 }
 

@@ -18,8 +18,7 @@ int sg_glob_parse_fail(struct sg_glob_parser *parser, size_t offset, size_t leng
 		       const char *suggestion, ...) SG_PRINTF(5, 6);
 
 /* Appends a token that spans the text from `offset` to the parser's position. */
-struct sg_glob_token *sg_glob_parse_token(struct sg_glob_parser *parser, enum sg_glob_token_kind kind,
-					  size_t offset);
+struct sg_glob_token *sg_glob_parse_token(struct sg_glob_parser *parser, enum sg_glob_token_kind kind, size_t offset);
 
 /*
  * Reads the escaped character behind the backslash at the position, and moves behind it. Returns 0, or

@@ -20,8 +20,7 @@ static bool prefixes_agree(const struct sg_glob *a, const struct sg_glob *b)
 }
 
 /* Returns SG_GLOB_YES when every pair was visited, _NO when the visit was ended, _UNKNOWN, or -ENOMEM. */
-static int explore_sized(const struct sg_globset *set, struct sg_exploration *exploration, size_t memory,
-			 size_t pairs)
+static int explore_sized(const struct sg_globset *set, struct sg_exploration *exploration, size_t memory, size_t pairs)
 {
 	SG_AUTO_MATCHER struct sg_matcher *matcher = NULL;
 	uint32_t start;
@@ -49,8 +48,7 @@ static int explore_two(const struct sg_glob *a, const struct sg_glob *b, struct 
 		return r;
 	exploration->from_start = true;
 	r = explore_sized(set, exploration, SG_MATCHER_MEMORY_MIN, RELATE_PAIRS_SMALL);
-	return r == SG_GLOB_UNKNOWN ? explore_sized(set, exploration, RELATE_MEMORY, SG_GLOB_RELATE_PAIRS)
-				    : r;
+	return r == SG_GLOB_UNKNOWN ? explore_sized(set, exploration, RELATE_MEMORY, SG_GLOB_RELATE_PAIRS) : r;
 }
 
 static bool visit_covered(struct sg_exploration *exploration, uint64_t accepts_a, uint64_t accepts_b)

@@ -37,8 +37,7 @@ SG_DEFINE_AUTO(struct sg_globset, globset, sg_globset_free)
  * 0; -EBUSY once the set is compiled; -EINVAL for a mask of 0; -E2BIG beyond the limits above; or -ENOMEM.
  * After the last two the set can only be freed (compiling it returns the same error).
  */
-SG_MUST_USE int sg_globset_add(struct sg_globset *set, const struct sg_glob *glob, uint32_t rule,
-			       uint64_t mask);
+SG_MUST_USE int sg_globset_add(struct sg_globset *set, const struct sg_glob *glob, uint32_t rule, uint64_t mask);
 
 /* Compiles the set. Returns 0, -EBUSY if it is compiled already, -ENOMEM, or the error of an sg_globset_add.
  */

@@ -28,7 +28,7 @@ struct sg_node {
 	uint32_t wide;    /* first of its edges on a class of bytes; the next node's is their end */
 	uint32_t epsilon; /* first of its edges without a byte; the same */
 	uint32_t accept;  /* first of its accepts, sorted by rule; the same */
-	uint32_t run; /* offset in `runs` of the bytes that lead from here to run_end with no other way and no
+	uint32_t run;     /* offset in `runs` of the bytes that lead from here to run_end with no other way and no
 			 accept */
 	uint32_t run_end;
 	uint16_t run_length;    /* 0: no run begins here */
@@ -126,8 +126,7 @@ struct sg_builder {
 	size_t class_table_capacity;
 	struct sg_accept *accepts;
 	size_t accept_count, accept_capacity;
-	struct sg_vector ends[SG_GLOB_DEPTH_MAX]
-			     [4]; /* of the braces under way: where each alternative ended */
+	struct sg_vector ends[SG_GLOB_DEPTH_MAX][4]; /* of the braces under way: where each alternative ended */
 	struct sg_vector sources;
 };
 

@@ -31,8 +31,8 @@ const char *sg_need_describe_flag(const struct sg_policy *policy, const char *na
 		for (size_t j = 0; j < policy->profiles[i]->count; j++) {
 			const struct sg_statement *statement = &policy->profiles[i]->statements[j];
 
-			if (statement->section == SG_SECTION_DEFINE &&
-			    statement->kind == SG_RULE_DESCRIPTION && strcmp(statement->group, name) == 0)
+			if (statement->section == SG_SECTION_DEFINE && statement->kind == SG_RULE_DESCRIPTION &&
+			    strcmp(statement->group, name) == 0)
 				return statement->text;
 		}
 	return "";
@@ -63,8 +63,7 @@ static void close_over(const struct sg_policy *policy, const char *name, struct 
 			for (size_t k = 0; k < policy->profiles[j]->count; k++) {
 				const struct sg_statement *statement = &policy->profiles[j]->statements[k];
 
-				if (statement->section == SG_SECTION_DEFINE &&
-				    statement->kind == SG_RULE_FLAG &&
+				if (statement->section == SG_SECTION_DEFINE && statement->kind == SG_RULE_FLAG &&
 				    strcmp(statement->group, closure->names[i]) == 0)
 					add_name(closure, statement->text);
 			}
@@ -130,8 +129,7 @@ const char *sg_need_flag_of_call(const struct sg_policy *policy, const char *nam
 			/* The smallest that gives it states it itself: one that merely includes that one is
 			 * larger. */
 			if (statement->section != SG_SECTION_DEFINE || statement->kind != SG_RULE_SYSCALL ||
-			    strcmp(statement->text, name) != 0 ||
-			    (best != NULL && is_pledge(statement->group)))
+			    strcmp(statement->text, name) != 0 || (best != NULL && is_pledge(statement->group)))
 				continue;
 			close_over(policy, statement->group, &closure);
 			size = count_calls(policy, &closure, name, &has);
@@ -168,8 +166,7 @@ static bool find_socket(const uint64_t arguments[6], struct value_need *ret)
 	for (size_t i = 0; i < count; i++) {
 		if ((uint32_t)kinds[i].domain != (uint32_t)arguments[0] ||
 		    (uint32_t)kinds[i].type != ((uint32_t)arguments[1] & SG_SOCKET_TYPE_MASK) ||
-		    (kinds[i].protocol != SG_SOCKET_ANY &&
-		     (uint32_t)kinds[i].protocol != (uint32_t)arguments[2]))
+		    (kinds[i].protocol != SG_SOCKET_ANY && (uint32_t)kinds[i].protocol != (uint32_t)arguments[2]))
 			continue;
 		*ret = (struct value_need){kinds[i].flag, kinds[i].name, NULL};
 		return true;
@@ -207,14 +204,13 @@ enum {
 		     CLONE_NEWCGROUP
 };
 
-static bool find_check(const struct sg_policy *policy, const struct sg_syscall *call,
-		       const uint64_t arguments[6], struct value_need *ret)
+static bool find_check(const struct sg_policy *policy, const struct sg_syscall *call, const uint64_t arguments[6],
+		       struct value_need *ret)
 {
 	const unsigned int number = call->number;
 
 	if (number == SYS_clone && ((uint32_t)arguments[0] & NAMESPACES) != 0) {
-		*ret = (struct value_need){SG_FLAG_NONE_, "CLONE_NEW...",
-					   "a world may not make namespaces of its own"};
+		*ret = (struct value_need){SG_FLAG_NONE_, "CLONE_NEW...", "a world may not make namespaces of its own"};
 		return true;
 	}
 	if (number == SYS_clone && (arguments[0] & (CLONE_THREAD | CLONE_FS)) == CLONE_FS &&
@@ -226,8 +222,8 @@ static bool find_check(const struct sg_policy *policy, const struct sg_syscall *
 	if (number == SYS_clone) {
 		const bool thread = (arguments[0] & CLONE_THREAD) != 0;
 
-		*ret = (struct value_need){thread ? SG_FLAG_THREADS : SG_FLAG_FORK,
-					   thread ? "a thread" : "a process", NULL};
+		*ret = (struct value_need){thread ? SG_FLAG_THREADS : SG_FLAG_FORK, thread ? "a thread" : "a process",
+					   NULL};
 		return true;
 	}
 	for (size_t i = 0; i < SG_ARRAY_SIZE(lifted); i++)
@@ -239,8 +235,8 @@ static bool find_check(const struct sg_policy *policy, const struct sg_syscall *
 	return false;
 }
 
-static bool find_value(const struct sg_policy *policy, const struct sg_syscall *call,
-		       const uint64_t arguments[6], struct value_need *ret)
+static bool find_value(const struct sg_policy *policy, const struct sg_syscall *call, const uint64_t arguments[6],
+		       struct value_need *ret)
 {
 	const unsigned int number = call->number;
 

@@ -17,10 +17,9 @@ enum sg_need_kind {
 
 struct sg_need {
 	enum sg_need_kind kind;
-	const char *flag; /* FLAG: the smallest one that gives it; the tables' or the policy's */
-	const char *
-		detail; /* what of the call it is about ("TIOCSTI", "AF_NETLINK SOCK_RAW"), static, or NULL */
-	const char *reason;         /* NEVER: why, static */
+	const char *flag;   /* FLAG: the smallest one that gives it; the tables' or the policy's */
+	const char *detail; /* what of the call it is about ("TIOCSTI", "AF_NETLINK SOCK_RAW"), static, or NULL */
+	const char *reason; /* NEVER: why, static */
 	const struct sg_rule *rule; /* DENIED */
 };
 

@@ -16,15 +16,15 @@ struct sg_addresspattern;
 /* One rule. Rules of a policy are sorted by kind, then text; equal ones are merged into the first by place. */
 struct sg_rule {
 	enum sg_rule_kind kind;
-	const char *text;  /* with the variables filled in; for a limit its name */
+	const char *text;    /* with the variables filled in; for a limit its name */
 	const char *written; /* as it stands in the profile */
-	uint64_t number;   /* LIMIT: the value */
+	uint64_t number;     /* LIMIT: the value */
 	const struct sg_source *source;
 	struct sg_span span;
-	const char *flag;  /* the flag through which it came, or NULL: it stands in a profile itself */
-	struct sg_glob *glob; /* of GLOB rules, and of unix:PATH; owned */
+	const char *flag;                  /* the flag through which it came, or NULL: it stands in a profile itself */
+	struct sg_glob *glob;              /* of GLOB rules, and of unix:PATH; owned */
 	struct sg_addresspattern *address; /* of ADDRESS rules (policy/addresspattern.h); owned */
-	char *owned_text;  /* storage of `text`, or NULL when it is the profile's */
+	char *owned_text;                  /* storage of `text`, or NULL when it is the profile's */
 };
 
 /* The values of the variables; all literal text. */
@@ -36,7 +36,7 @@ struct sg_policy {
 	char *name; /* of the first profile, or "+"-joined */
 	struct sg_rule *rules;
 	size_t rule_count;
-	size_t first[SG_RULE_KINDS + 1]; /* rules of kind k are rules[first[k]] .. rules[first[k + 1] - 1] */
+	size_t first[SG_RULE_KINDS + 1];         /* rules of kind k are rules[first[k]] .. rules[first[k + 1] - 1] */
 	unsigned char hash[SG_POLICY_HASH_SIZE]; /* SHA-256 of the canonical form */
 	struct sg_profile **profiles; /* owned: the texts that the rules point into, built-in flags included */
 	size_t profile_count;

@@ -45,8 +45,8 @@ static const char *network_key(const char *operation)
 
 static bool is_address(const char *object)
 {
-	return strncmp(object, "tcp:", 4) == 0 || strncmp(object, "udp:", 4) == 0 ||
-	       strncmp(object, "icmp:", 5) == 0 || strncmp(object, "unix:", 5) == 0;
+	return strncmp(object, "tcp:", 4) == 0 || strncmp(object, "udp:", 4) == 0 || strncmp(object, "icmp:", 5) == 0 ||
+	       strncmp(object, "unix:", 5) == 0;
 }
 
 static void propose_file(const struct sg_refusal *refusal, struct sg_proposal *ret)
@@ -86,12 +86,11 @@ int sg_propose(const struct sg_refusal *refusal, struct sg_proposal *ret)
 		ret->kind = SG_PROPOSAL_DENIED;
 	} else if (strcmp(refusal->operation, "call") == 0) {
 		if (refusal->needs[0] == '\0') {
-			ret->kind = strncmp(refusal->reason, "no flag", 7) == 0 ? SG_PROPOSAL_NEVER
-										: SG_PROPOSAL_NONE;
+			ret->kind = strncmp(refusal->reason, "no flag", 7) == 0 ? SG_PROPOSAL_NEVER : SG_PROPOSAL_NONE;
 			return 0;
 		}
-		*ret = (struct sg_proposal){SG_PROPOSAL_LINE, sg_need_section_of_flag(refusal->needs),
-					    "Flags", SG_BUFFER_INIT};
+		*ret = (struct sg_proposal){SG_PROPOSAL_LINE, sg_need_section_of_flag(refusal->needs), "Flags",
+					    SG_BUFFER_INIT};
 		sg_buffer_append_text(&ret->value, refusal->needs);
 	} else if (strcmp(refusal->reason, SG_WORDS_NETWORK_CUT) == 0) {
 		return 0; /* it is no profile that refused */

@@ -4,12 +4,10 @@
 #include <string.h>
 
 static const struct {
-	const char *operation, *access, *verb,
-		*folder; /* access "": any; folder: the verb for a folder, or NULL */
+	const char *operation, *access, *verb, *folder; /* access "": any; folder: the verb for a folder, or NULL */
 } verbs[] = {
-	{"open", "read", "read", "list"}, {"open", "write", "write", "write to"},
-	{"open", "change", "make", NULL}, {"open", "execute", "execute", NULL},
-	{"exec", "", "execute", NULL},    {"call", "", "call", NULL},
+	{"open", "read", "read", "list"},     {"open", "write", "write", "write to"}, {"open", "change", "make", NULL},
+	{"open", "execute", "execute", NULL}, {"exec", "", "execute", NULL},          {"call", "", "call", NULL},
 	{"look", "", "look at", NULL},
 };
 
@@ -102,8 +100,7 @@ void sg_words_need(const struct sg_need *need, char *out, size_t size)
 	case SG_NEED_DENIED:
 		if (need->rule->flag != NULL || need->rule->kind == SG_RULE_DENY_FLAG)
 			(void)snprintf(out, size, "DenyFlags refuses the flag \"%s\", which gives it",
-				       need->rule->kind == SG_RULE_DENY_FLAG ? need->rule->text
-									     : need->rule->flag);
+				       need->rule->kind == SG_RULE_DENY_FLAG ? need->rule->text : need->rule->flag);
 		else
 			(void)snprintf(out, size, "%s names it", sg_rule_infos[need->rule->kind].name);
 		return;

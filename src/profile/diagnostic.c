@@ -81,8 +81,7 @@ int sg_source_new(const char *name, const char *text, size_t size, struct sg_sou
 	return make_source(name, copy, size, ret_source);
 }
 
-int sg_source_read(int fd, const char *name, size_t limit, struct sg_error *error,
-		   struct sg_source **ret_source)
+int sg_source_read(int fd, const char *name, size_t limit, struct sg_error *error, struct sg_source **ret_source)
 {
 	char *text;
 	size_t size;
@@ -188,8 +187,7 @@ void sg_diagnostics_done(struct sg_diagnostics *list)
  * sg_source_locate(), which counts on from the finding before where it stands on the same line: so a line of
  * megabytes with many findings is counted once.
  */
-static struct sg_position locate_next(const struct sg_diagnostics *list, const struct sg_source *source,
-				      size_t offset)
+static struct sg_position locate_next(const struct sg_diagnostics *list, const struct sg_source *source, size_t offset)
 {
 	const struct sg_diagnostic *last = list->count > 0 ? &list->items[list->count - 1] : NULL;
 
@@ -199,8 +197,7 @@ static struct sg_position locate_next(const struct sg_diagnostics *list, const s
 		return sg_source_locate(source, offset);
 	return (struct sg_position){
 		last->position.line,
-		last->position.column +
-			count_characters(source->text, source->size, last->span.offset, offset),
+		last->position.column + count_characters(source->text, source->size, last->span.offset, offset),
 	};
 }
 
@@ -233,8 +230,7 @@ static char *copy_text(const char *text)
 }
 
 void sg_diagnostic_add_list(struct sg_diagnostics *list, const struct sg_source *source, struct sg_span span,
-			    enum sg_severity severity, const char *hint, const char *format,
-			    va_list arguments)
+			    enum sg_severity severity, const char *hint, const char *format, va_list arguments)
 {
 	/* One byte more than what is kept, so that copy_text() sees where a character was cut. */
 	char formatted[SG_DIAGNOSTIC_TEXT_MAX + 1];
@@ -451,7 +447,6 @@ void sg_diagnostics_render(struct sg_diagnostics *list, struct sg_buffer *out)
 		size_t more = list->found[i] - kept[i];
 
 		if (more > 0)
-			sg_buffer_printf(out, "and %zu more %s%s\n", more, severity_names[i],
-					 more == 1 ? "" : "s");
+			sg_buffer_printf(out, "and %zu more %s%s\n", more, severity_names[i], more == 1 ? "" : "s");
 	}
 }

@@ -111,8 +111,8 @@ void sg_diagnostic_add(struct sg_diagnostics *list, const struct sg_source *sour
 
 /* The same with an argument list. */
 void sg_diagnostic_add_list(struct sg_diagnostics *list, const struct sg_source *source, struct sg_span span,
-			    enum sg_severity severity, const char *hint, const char *format,
-			    va_list arguments) SG_PRINTF(6, 0);
+			    enum sg_severity severity, const char *hint, const char *format, va_list arguments)
+	SG_PRINTF(6, 0);
 
 /* True if a finding of severity error was added, kept or not. */
 bool sg_diagnostics_has_errors(const struct sg_diagnostics *list);

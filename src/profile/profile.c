@@ -47,8 +47,15 @@ static void add(struct reader *reader, enum sg_rule_kind kind, struct sg_span sp
 		reader->capacity = capacity;
 	}
 	profile->statements[profile->count++] = (struct sg_statement){
-	    .kind = kind,     .section = reader->section, .source = profile->source,  .span = span, .text = text,
-	    .size = size,     .number = number,           .group = reader->group,     .group_span = reader->group_span,
+		.kind = kind,
+		.section = reader->section,
+		.source = profile->source,
+		.span = span,
+		.text = text,
+		.size = size,
+		.number = number,
+		.group = reader->group,
+		.group_span = reader->group_span,
 	};
 }
 
@@ -120,17 +127,26 @@ struct unit {
 };
 
 static const struct unit units[] = {
-    {SG_LIMIT_COUNT, "", 1},
-    {SG_LIMIT_BYTES, "", 1},           {SG_LIMIT_BYTES, "B", 1},
-    {SG_LIMIT_BYTES, "KiB", 1 << 10},  {SG_LIMIT_BYTES, "MiB", 1 << 20},
-    {SG_LIMIT_BYTES, "GiB", 1 << 30},  {SG_LIMIT_BYTES, "TiB", 1ULL << 40},
-    {SG_LIMIT_BYTES, "kB", 1000},      {SG_LIMIT_BYTES, "KB", 1000},
-    {SG_LIMIT_BYTES, "MB", 1000000},   {SG_LIMIT_BYTES, "GB", 1000000000},
-    {SG_LIMIT_BYTES, "K", 1 << 10},    {SG_LIMIT_BYTES, "M", 1 << 20},
-    {SG_LIMIT_BYTES, "G", 1 << 30},
-    {SG_LIMIT_SECONDS, "", 1},         {SG_LIMIT_SECONDS, "s", 1},
-    {SG_LIMIT_SECONDS, "m", 60},       {SG_LIMIT_SECONDS, "min", 60},
-    {SG_LIMIT_SECONDS, "h", 3600},     {SG_LIMIT_SECONDS, "d", 86400},
+	{SG_LIMIT_COUNT, "", 1},
+	{SG_LIMIT_BYTES, "", 1},
+	{SG_LIMIT_BYTES, "B", 1},
+	{SG_LIMIT_BYTES, "KiB", 1 << 10},
+	{SG_LIMIT_BYTES, "MiB", 1 << 20},
+	{SG_LIMIT_BYTES, "GiB", 1 << 30},
+	{SG_LIMIT_BYTES, "TiB", 1ULL << 40},
+	{SG_LIMIT_BYTES, "kB", 1000},
+	{SG_LIMIT_BYTES, "KB", 1000},
+	{SG_LIMIT_BYTES, "MB", 1000000},
+	{SG_LIMIT_BYTES, "GB", 1000000000},
+	{SG_LIMIT_BYTES, "K", 1 << 10},
+	{SG_LIMIT_BYTES, "M", 1 << 20},
+	{SG_LIMIT_BYTES, "G", 1 << 30},
+	{SG_LIMIT_SECONDS, "", 1},
+	{SG_LIMIT_SECONDS, "s", 1},
+	{SG_LIMIT_SECONDS, "m", 60},
+	{SG_LIMIT_SECONDS, "min", 60},
+	{SG_LIMIT_SECONDS, "h", 3600},
+	{SG_LIMIT_SECONDS, "d", 86400},
 };
 
 int sg_profile_parse_limit(enum sg_limit_unit unit, const char *text, uint64_t *ret)
@@ -159,9 +175,9 @@ int sg_profile_parse_limit(enum sg_limit_unit unit, const char *text, uint64_t *
 }
 
 static const char *const unit_hints[] = {
-    [SG_LIMIT_COUNT] = "write a whole number above 0, such as 256",
-    [SG_LIMIT_BYTES] = "write a size, such as \"512MiB\" or \"2GiB\"",
-    [SG_LIMIT_SECONDS] = "write a time, such as \"30s\" or \"1h\"",
+	[SG_LIMIT_COUNT] = "write a whole number above 0, such as 256",
+	[SG_LIMIT_BYTES] = "write a size, such as \"512MiB\" or \"2GiB\"",
+	[SG_LIMIT_SECONDS] = "write a time, such as \"30s\" or \"1h\"",
 };
 
 static void read_limit(struct reader *reader, const struct sg_toml_entry *entry, const struct sg_limit_info *limit)
@@ -195,7 +211,8 @@ static void read_limits(struct reader *reader, const struct sg_toml_entry *entry
 		names[i] = sg_limit_infos[i].name;
 	for (size_t i = 0; i < sg_limit_count; i++)
 		sg_buffer_printf(&list, "%s%s", i == 0 ? "the limits are " : ", ", names[i]);
-	SG_TOML_FOREACH(inner, entry->value.table) {
+	SG_TOML_FOREACH(inner, entry->value.table)
+	{
 		SG_AUTO_BUFFER struct sg_buffer hint = SG_BUFFER_INIT;
 		const struct sg_limit_info *found = NULL;
 
@@ -204,7 +221,8 @@ static void read_limits(struct reader *reader, const struct sg_toml_entry *entry
 				found = &sg_limit_infos[i];
 		if (found == NULL)
 			complain(reader, inner->key_span,
-				 sg_text_suggest(&hint, inner->key.data, names, sg_limit_count, list.data), "unknown limit \"%s\"", inner->key.data);
+				 sg_text_suggest(&hint, inner->key.data, names, sg_limit_count, list.data),
+				 "unknown limit \"%s\"", inner->key.data);
 		else
 			read_limit(reader, inner, found);
 	}
@@ -226,8 +244,8 @@ static void read_tables(struct reader *reader, const struct sg_toml_entry *entry
 
 typedef void (*read_function)(struct reader *reader, const struct sg_toml_entry *entry, const struct sg_key_info *key);
 static const read_function readers[] = {
-    [SG_KEY_STRING] = read_string, [SG_KEY_STRINGS] = read_strings, [SG_KEY_BOOLEAN] = read_boolean,
-    [SG_KEY_LIMITS] = read_limits, [SG_KEY_LISTS] = read_lists,     [SG_KEY_TABLES] = read_tables,
+	[SG_KEY_STRING] = read_string, [SG_KEY_STRINGS] = read_strings, [SG_KEY_BOOLEAN] = read_boolean,
+	[SG_KEY_LIMITS] = read_limits, [SG_KEY_LISTS] = read_lists,     [SG_KEY_TABLES] = read_tables,
 };
 
 /* The section whose key this would be, for "belongs in [Filesystem]". */
@@ -258,7 +276,8 @@ static void complain_unknown(struct reader *reader, const struct sg_toml_entry *
 
 static void read_table(struct reader *reader, const struct sg_toml_table *table)
 {
-	SG_TOML_FOREACH(entry, table) {
+	SG_TOML_FOREACH(entry, table)
+	{
 		const struct sg_key_info *key = NULL;
 
 		if (reader->section == SG_SECTION_ROOT && entry->value.type == SG_TOML_TABLE)
@@ -279,7 +298,8 @@ static void read_table(struct reader *reader, const struct sg_toml_table *table)
 /* [Define.x], [Label.x]: each x is a group; it is stated by itself, so that an empty one exists too. */
 static void read_named(struct reader *reader, const struct sg_toml_entry *section)
 {
-	SG_TOML_FOREACH(entry, section->value.table) {
+	SG_TOML_FOREACH(entry, section->value.table)
+	{
 		if (!is_type(reader, entry, &entry->value, SG_TOML_TABLE, "name it: [Define.metrics]"))
 			continue;
 		if (sg_toml_string_has_nul(entry->key) || entry->key.size == 0) {
@@ -320,7 +340,8 @@ static void read_root(struct reader *reader)
 
 	reader->section = SG_SECTION_ROOT;
 	read_table(reader, root);
-	SG_TOML_FOREACH(entry, root) {
+	SG_TOML_FOREACH(entry, root)
+	{
 		enum sg_section found = SG_SECTION_ROOT;
 
 		for (unsigned int s = 1; s < SG_SECTION_ACTION; s++)

@@ -15,18 +15,18 @@ struct sg_statement {
 	enum sg_rule_kind kind;
 	enum sg_section section; /* where it stands */
 	const struct sg_source *source;
-	struct sg_span span;  /* of the value */
-	const char *text;     /* the value; for a limit its name; NUL after `size` bytes and none inside */
+	struct sg_span span; /* of the value */
+	const char *text;    /* the value; for a limit its name; NUL after `size` bytes and none inside */
 	size_t size;
-	uint64_t number;      /* LIMIT: the value in its unit */
-	const char *group;    /* the x of [Define.x] or [Label.x], or NULL */
+	uint64_t number;   /* LIMIT: the value in its unit */
+	const char *group; /* the x of [Define.x] or [Label.x], or NULL */
 	struct sg_span group_span;
 };
 
 struct sg_profile {
-	struct sg_source *source;           /* owned */
-	struct sg_toml_document *document;  /* owned */
-	struct sg_statement *statements;    /* owned; in the order of the text */
+	struct sg_source *source;          /* owned */
+	struct sg_toml_document *document; /* owned */
+	struct sg_statement *statements;   /* owned; in the order of the text */
 	size_t count;
 };
 

@@ -74,8 +74,8 @@ static bool check_encoding(struct toml_parser *p)
 {
 	const char *at = p->text;
 
-	if (p->end - at >= 2 && (memcmp(at, "\xfe\xff", 2) == 0 || memcmp(at, "\xff\xfe", 2) == 0 ||
-				 (at[0] == '\0') != (at[1] == '\0'))) {
+	if (p->end - at >= 2 &&
+	    (memcmp(at, "\xfe\xff", 2) == 0 || memcmp(at, "\xff\xfe", 2) == 0 || (at[0] == '\0') != (at[1] == '\0'))) {
 		sg_diagnostic_add(p->diagnostics, p->source, sg_toml_span(p, at, at + 1), SG_SEVERITY_ERROR,
 				  "save it as UTF-8", "the text is not UTF-8; it looks like UTF-16");
 		return false;
@@ -103,8 +103,7 @@ static bool close_header(struct toml_parser *p, bool element)
 	if (*closing == '\0')
 		return true;
 	sg_toml_error(p, p->at, sg_toml_found_end(p, p->at), NULL,
-		      "expected `%s` to close the table's header, found %s", closing,
-		      sg_toml_found(p, p->at, found));
+		      "expected `%s` to close the table's header, found %s", closing, sg_toml_found(p, p->at, found));
 	return false;
 }
 
@@ -139,8 +138,8 @@ static void expect_end_of_line(struct toml_parser *p, bool header)
 		return;
 	sg_toml_error(p, p->at, sg_toml_found_end(p, p->at),
 		      sg_toml_statement_ahead(p, p->at) ? "begin a new line" : NULL,
-		      "expected the end of the line after the %s, found %s",
-		      header ? "table's header" : "value", sg_toml_found(p, p->at, found));
+		      "expected the end of the line after the %s, found %s", header ? "table's header" : "value",
+		      sg_toml_found(p, p->at, found));
 	sg_toml_skip_line(p);
 }
 
@@ -194,8 +193,7 @@ int sg_toml_parse(const struct sg_source *source, struct sg_diagnostics *diagnos
 
 	if (source->size > SG_TOML_TEXT_MAX) {
 		sg_diagnostic_add(diagnostics, source, (struct sg_span){0}, SG_SEVERITY_ERROR, NULL,
-				  "the text has %zu bytes: at most %d are read", source->size,
-				  SG_TOML_TEXT_MAX);
+				  "the text has %zu bytes: at most %d are read", source->size, SG_TOML_TEXT_MAX);
 		return SG_TOML_REFUSED;
 	}
 	document = calloc(1, sizeof(*document));

@@ -111,11 +111,10 @@ const struct sg_toml_table *sg_toml_root(const struct sg_toml_document *document
 
 /* The entry of that key in a table, or NULL. Constant time. `size` is in bytes. */
 const struct sg_toml_entry *sg_toml_find(const struct sg_toml_table *table, const char *key);
-const struct sg_toml_entry *sg_toml_find_sized(const struct sg_toml_table *table, const char *key,
-					       size_t size);
+const struct sg_toml_entry *sg_toml_find_sized(const struct sg_toml_table *table, const char *key, size_t size);
 
 /* for each `const struct sg_toml_entry *entry` of the table, in the order of the text */
-#define SG_TOML_FOREACH(entry, table)                                                                        \
+#define SG_TOML_FOREACH(entry, table)                                                                                  \
 	for (const struct sg_toml_entry *entry = (table)->first; entry != NULL; entry = entry->next)
 
 /* The type with its article, for messages: "a string", "an array". */

@@ -99,8 +99,8 @@ static const char *read_offset(struct cursor *cursor, struct sg_toml_datetime *d
 	return NULL;
 }
 
-static const char *finish(const struct cursor *cursor, enum sg_toml_type type,
-			  const struct sg_toml_datetime *datetime, struct sg_toml_value *value)
+static const char *finish(const struct cursor *cursor, enum sg_toml_type type, const struct sg_toml_datetime *datetime,
+			  struct sg_toml_value *value)
 {
 	if (cursor->at != cursor->to)
 		return "more stands behind it";

@@ -93,7 +93,7 @@ struct toml_parser {
 	struct toml_table *current; /* the section's table */
 	bool refused;               /* an error was reported */
 	bool stopped;               /* a limit or a fault: nothing more is read or reported */
-	bool abandoned; /* a bracket was never closed and a statement begins at `at`: leave all brackets */
+	bool abandoned;             /* a bracket was never closed and a statement begins at `at`: leave all brackets */
 	bool damaged; /* an error on the way may have swallowed a closing bracket: do not report it missing */
 	int fault;    /* negative errno value */
 	const char *last_error;
@@ -117,8 +117,8 @@ struct sg_span sg_toml_span(const struct toml_parser *p, const char *from, const
  * Reports an error about [from, to). Dropped when reading has stopped, when the place was reported already,
  * and when it is a byte that is not UTF-8: that was reported before the reading began.
  */
-void sg_toml_error(struct toml_parser *p, const char *from, const char *to, const char *hint,
-		   const char *format, ...) SG_PRINTF(5, 6);
+void sg_toml_error(struct toml_parser *p, const char *from, const char *to, const char *hint, const char *format, ...)
+	SG_PRINTF(5, 6);
 
 /* Counts one more key or value at [from, to). Returns false, having reported, above SG_TOML_VALUES_MAX. */
 bool sg_toml_count(struct toml_parser *p, const char *from, const char *to);
@@ -233,5 +233,4 @@ struct toml_entry *sg_toml_place_pair(struct toml_parser *p, struct toml_table *
 
 /* The table that the header [p->path] (or [[p->path]] for an `element`) at [from, to) defines; NULL as above.
  */
-struct toml_table *sg_toml_place_header(struct toml_parser *p, bool element, const char *from,
-					const char *to);
+struct toml_table *sg_toml_place_header(struct toml_parser *p, bool element, const char *from, const char *to);

@@ -14,10 +14,8 @@ static bool report_key(struct toml_parser *p, const char *from)
 	size_t size;
 
 	/* `:` is left to whoever expects `=`. */
-	if (p->at == p->end || !toml_is(*p->at, TOML_WORD) || *p->at == '.' ||
-	    (*p->at == ':' && p->at == from)) {
-		sg_toml_error(p, p->at, end, NULL, "expected a key, found %s",
-			      sg_toml_found(p, p->at, found));
+	if (p->at == p->end || !toml_is(*p->at, TOML_WORD) || *p->at == '.' || (*p->at == ':' && p->at == from)) {
+		sg_toml_error(p, p->at, end, NULL, "expected a key, found %s", sg_toml_found(p, p->at, found));
 		return false;
 	}
 	if (end - from > 64) {
@@ -65,8 +63,7 @@ bool sg_toml_read_path(struct toml_parser *p)
 	for (p->path_count = 0;; p->at++) {
 		toml_skip_space(p);
 		if (p->path_count == SG_TOML_DEPTH_MAX) {
-			sg_toml_error(p, p->at, p->at, NULL, "nested too deep: at most %d levels",
-				      SG_TOML_DEPTH_MAX);
+			sg_toml_error(p, p->at, p->at, NULL, "nested too deep: at most %d levels", SG_TOML_DEPTH_MAX);
 			return sg_toml_fail(p, 0);
 		}
 		if (!read_key(p, &p->path[p->path_count]))
@@ -84,8 +81,7 @@ static bool is_value_word(const char *from, const char *to)
 	static const char *const words[] = {"true", "false", "inf", "nan"};
 
 	for (size_t i = 0; i < SG_ARRAY_SIZE(words); i++)
-		if (strlen(words[i]) == (size_t)(to - from) &&
-		    memcmp(words[i], from, (size_t)(to - from)) == 0)
+		if (strlen(words[i]) == (size_t)(to - from) && memcmp(words[i], from, (size_t)(to - from)) == 0)
 			return true;
 	return false;
 }
@@ -125,8 +121,8 @@ bool sg_toml_statement_ahead(struct toml_parser *p, const char *at)
 	first_end = at;
 	while (toml_is(*first_end, TOML_BARE))
 		first_end++;
-	if (brackets > 0 && (first == first_end || toml_is(*first, TOML_DIGIT) || *first == '-' ||
-			     is_value_word(first, first_end)))
+	if (brackets > 0 &&
+	    (first == first_end || toml_is(*first, TOML_DIGIT) || *first == '-' || is_value_word(first, first_end)))
 		return false;
 	for (;; at++) {
 		at = skip_key(p, skip_space(at));
@@ -170,8 +166,7 @@ static bool find_equals(struct toml_parser *p)
 static bool report_equals(struct toml_parser *p, bool *ret_known)
 {
 	const struct toml_key *last = &p->path[p->path_count - 1];
-	const char *from = p->text + p->path[0].span.offset,
-		   *to = p->text + last->span.offset + last->span.length;
+	const char *from = p->text + p->path[0].span.offset, *to = p->text + last->span.offset + last->span.length;
 	const char *found_end = sg_toml_found_end(p, p->at), *hint = NULL;
 	char found[TOML_FOUND_MAX], key[TOML_FOUND_MAX];
 
@@ -183,8 +178,8 @@ static bool report_equals(struct toml_parser *p, bool *ret_known)
 		snprintf(key, sizeof(key), "the key");
 	else
 		snprintf(key, sizeof(key), "the key `%.*s`", (int)(to - from), from);
-	sg_toml_error(p, p->at, *p->at == ':' ? p->at + 1 : found_end, hint,
-		      "expected `=` after %s, found %s", key, sg_toml_found(p, p->at, found));
+	sg_toml_error(p, p->at, *p->at == ':' ? p->at + 1 : found_end, hint, "expected `=` after %s, found %s", key,
+		      sg_toml_found(p, p->at, found));
 	*ret_known = *p->at == ':' || *p->at == '[' || *p->at == '{';
 	if (*ret_known) {
 		p->at += *p->at == ':';
@@ -202,11 +197,9 @@ static bool find_value(struct toml_parser *p)
 	char found[TOML_FOUND_MAX];
 	const char *next = sg_toml_peek_lines(p, p->at);
 
-	sg_toml_error(p, p->at, p->at, NULL, "expected a value after `=`, found %s",
-		      sg_toml_found(p, p->at, found));
+	sg_toml_error(p, p->at, p->at, NULL, "expected a value after `=`, found %s", sg_toml_found(p, p->at, found));
 	if (next == p->end || p->open_arrays > 0 || p->open_tables > 0 ||
-	    (strchr("\"'[{+-", *next) == NULL && !toml_is(*next, TOML_DIGIT)) ||
-	    sg_toml_statement_ahead(p, next))
+	    (strchr("\"'[{+-", *next) == NULL && !toml_is(*next, TOML_DIGIT)) || sg_toml_statement_ahead(p, next))
 		return false;
 	sg_toml_skip_lines(p);
 	return true;

@@ -45,8 +45,7 @@ static const char *check_digits(const char *from, const char *to, int base)
 }
 
 /* Checked digits to an integer. */
-static const char *read_integer(const char *from, const char *to, int base, bool negative,
-				struct sg_toml_value *value)
+static const char *read_integer(const char *from, const char *to, int base, bool negative, struct sg_toml_value *value)
 {
 	int64_t result = 0;
 
@@ -56,8 +55,7 @@ static const char *read_integer(const char *from, const char *to, int base, bool
 		if (*at == '_')
 			continue;
 		/* Counted below zero, since that side reaches one further. */
-		if (__builtin_mul_overflow(result, base, &result) ||
-		    __builtin_sub_overflow(result, digit, &result))
+		if (__builtin_mul_overflow(result, base, &result) || __builtin_sub_overflow(result, digit, &result))
 			goto too_large;
 	}
 	if (!negative && __builtin_sub_overflow(0, result, &result))
@@ -115,9 +113,8 @@ static void add_exponent(struct decimal *decimal, const char *from, const char *
 
 static double convert(struct decimal *decimal)
 {
-	static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-					1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-					1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+	static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+					1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 	char text[DIGITS_MAX + 32];
 	locale_t locale;
 	double result;
@@ -137,8 +134,7 @@ static double convert(struct decimal *decimal)
 		decimal->digits[decimal->count++] = '1';
 		decimal->exponent--;
 	}
-	snprintf(text, sizeof(text), "%.*se%lld", (int)decimal->count, decimal->digits,
-		 (long long)decimal->exponent);
+	snprintf(text, sizeof(text), "%.*se%lld", (int)decimal->count, decimal->digits, (long long)decimal->exponent);
 	/* Rounds rightly, as no short code does. glibc's "C" locale is static: nothing is allocated, it
 	 * cannot fail. */
 	locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
@@ -148,8 +144,8 @@ static double convert(struct decimal *decimal)
 }
 
 /* [from, to) is without its sign; `point` and `mark` are where those stand, or `to`. */
-static const char *read_float(const char *from, const char *point, const char *mark, const char *to,
-			      bool negative, struct sg_toml_value *value)
+static const char *read_float(const char *from, const char *point, const char *mark, const char *to, bool negative,
+			      struct sg_toml_value *value)
 {
 	const char *whole_end = point < mark ? point : mark;
 	const char *wrong = check_digits(from, whole_end, 10);

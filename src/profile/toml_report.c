@@ -54,8 +54,7 @@ struct sg_span sg_toml_span(const struct toml_parser *p, const char *from, const
 	return (struct sg_span){(uint32_t)(from - p->text), (uint32_t)(to - from)};
 }
 
-void sg_toml_error(struct toml_parser *p, const char *from, const char *to, const char *hint,
-		   const char *format, ...)
+void sg_toml_error(struct toml_parser *p, const char *from, const char *to, const char *hint, const char *format, ...)
 {
 	unsigned int rune;
 	va_list arguments;
@@ -63,13 +62,12 @@ void sg_toml_error(struct toml_parser *p, const char *from, const char *to, cons
 	if (p->stopped)
 		return;
 	p->refused = true;
-	if (from == p->last_error ||
-	    (from < p->end && sg_text_decode(from, (size_t)(p->end - from), &rune) == 0))
+	if (from == p->last_error || (from < p->end && sg_text_decode(from, (size_t)(p->end - from), &rune) == 0))
 		return;
 	p->last_error = from;
 	va_start(arguments, format);
-	sg_diagnostic_add_list(p->diagnostics, p->source, sg_toml_span(p, from, to), SG_SEVERITY_ERROR, hint,
-			       format, arguments);
+	sg_diagnostic_add_list(p->diagnostics, p->source, sg_toml_span(p, from, to), SG_SEVERITY_ERROR, hint, format,
+			       arguments);
 	va_end(arguments);
 }
 
@@ -79,8 +77,7 @@ bool sg_toml_count(struct toml_parser *p, const char *from, const char *to)
 		return false;
 	if (++p->value_count <= SG_TOML_VALUES_MAX)
 		return true;
-	sg_toml_error(p, from, to, NULL, "too many keys and values: at most %d in one text",
-		      SG_TOML_VALUES_MAX);
+	sg_toml_error(p, from, to, NULL, "too many keys and values: at most %d in one text", SG_TOML_VALUES_MAX);
 	return sg_toml_fail(p, 0);
 }
 
@@ -155,8 +152,7 @@ static void read_comment(struct toml_parser *p)
 		if (toml_is(*p->at, TOML_COMMENT) || reported)
 			continue;
 		reported = true;
-		sg_toml_error(p, p->at, p->at + 1, NULL,
-			      "the control character U+%04X may not stand in a comment",
+		sg_toml_error(p, p->at, p->at + 1, NULL, "the control character U+%04X may not stand in a comment",
 			      (unsigned int)*p->at);
 	}
 }

@@ -24,8 +24,8 @@ static bool report_unclosed(struct toml_parser *p, const struct literal *literal
 		 */
 		p->at = p->end;
 		sg_toml_error(p, literal->open, literal->from, NULL,
-			      "this string is not closed: expected %c%c%c before the end of the file",
-			      literal->quote, literal->quote, literal->quote);
+			      "this string is not closed: expected %c%c%c before the end of the file", literal->quote,
+			      literal->quote, literal->quote);
 		p->stopped = true;
 		return false;
 	}
@@ -98,8 +98,7 @@ static const char *read_code(struct toml_parser *p, const char *at, const char *
 	if (digit - at - 2 < digits) {
 		char found[TOML_FOUND_MAX];
 
-		sg_toml_error(p, at, digit, NULL, "expected %d hexadecimal digits after \\%c, found %s",
-			      digits, at[1],
+		sg_toml_error(p, at, digit, NULL, "expected %d hexadecimal digits after \\%c, found %s", digits, at[1],
 			      digit < to ? sg_toml_found(p, digit, found) : "the end of the string");
 		return digit;
 	}
@@ -126,8 +125,7 @@ static const char *join_line(const char *at, const char *to)
 	return next;
 }
 
-static const char *read_escape(struct toml_parser *p, const struct literal *literal, const char *at,
-			       char **out)
+static const char *read_escape(struct toml_parser *p, const struct literal *literal, const char *at, char **out)
 {
 	static const char names[] = "btnfr\"\\", bytes[] = "\b\t\n\f\r\"\\";
 	const char *name = at[1] == '\0' ? NULL : strchr(names, at[1]), *next, *end;
@@ -145,10 +143,9 @@ static const char *read_escape(struct toml_parser *p, const struct literal *lite
 		end = (unsigned char)*end < 0x80 ? end + 1 : sg_toml_found_end(p, end);
 	if (end > literal->to)
 		end = literal->to;
-	sg_toml_error(
-		p, at, end, "write \\\\ for a backslash, or put the string between ' and '",
-		"unknown escape `%.*s`: expected one of \\b \\t \\n \\f \\r \\\" \\\\ \\uXXXX \\UXXXXXXXX",
-		(int)(end - at), at);
+	sg_toml_error(p, at, end, "write \\\\ for a backslash, or put the string between ' and '",
+		      "unknown escape `%.*s`: expected one of \\b \\t \\n \\f \\r \\\" \\\\ \\uXXXX \\UXXXXXXXX",
+		      (int)(end - at), at);
 	return end;
 }
 
@@ -170,8 +167,7 @@ static size_t decode(struct toml_parser *p, const struct literal *literal, char 
 			*out++ = '\n';
 		} else {
 			if (!reported)
-				sg_toml_error(p, at, at + 1,
-					      literal->quote == '"' ? "write it as \\uXXXX" : NULL,
+				sg_toml_error(p, at, at + 1, literal->quote == '"' ? "write it as \\uXXXX" : NULL,
 					      "the control character U+%04X may not stand in a string",
 					      (unsigned int)(unsigned char)*at);
 			reported = true;

@@ -12,8 +12,7 @@ enum {
 	SLOTS_FIRST = 64,
 };
 
-_Static_assert(crypto_shorthash_KEYBYTES == sizeof(((struct sg_toml_document *)NULL)->hash_key),
-	       "SipHash's key");
+_Static_assert(crypto_shorthash_KEYBYTES == sizeof(((struct sg_toml_document *)NULL)->hash_key), "SipHash's key");
 _Static_assert(crypto_shorthash_BYTES == sizeof(uint64_t), "SipHash's result");
 
 static uint64_t hash_of(const struct sg_toml_document *document, const char *key, size_t size)
@@ -30,8 +29,7 @@ static bool is_key(const struct sg_toml_entry *entry, const char *key, size_t si
 }
 
 /* The slot of that key, or the free one where it belongs. */
-static struct toml_slot *find_slot(const struct toml_table *table, uint64_t hash, const char *key,
-				   size_t size)
+static struct toml_slot *find_slot(const struct toml_table *table, uint64_t hash, const char *key, size_t size)
 {
 	uint32_t mask = table->slot_count - 1;
 
@@ -43,8 +41,7 @@ static struct toml_slot *find_slot(const struct toml_table *table, uint64_t hash
 	}
 }
 
-const struct sg_toml_entry *sg_toml_find_sized(const struct sg_toml_table *shown, const char *key,
-					       size_t size)
+const struct sg_toml_entry *sg_toml_find_sized(const struct sg_toml_table *shown, const char *key, size_t size)
 {
 	const struct toml_table *table = (const struct toml_table *)shown; /* the first member */
 
@@ -66,14 +63,12 @@ const struct sg_toml_entry *sg_toml_find(const struct sg_toml_table *table, cons
 
 static struct toml_entry *find(const struct toml_table *table, const struct toml_key *key)
 {
-	return (struct toml_entry *)(uintptr_t)sg_toml_find_sized(&table->shown, key->name.data,
-								  key->name.size);
+	return (struct toml_entry *)(uintptr_t)sg_toml_find_sized(&table->shown, key->name.data, key->name.size);
 }
 
 struct toml_table *sg_toml_table_new(struct toml_parser *p, enum toml_origin origin, size_t depth)
 {
-	struct toml_table *table =
-		sg_toml_arena_take(&p->document->arena, sizeof(*table), _Alignof(struct toml_table));
+	struct toml_table *table = sg_toml_arena_take(&p->document->arena, sizeof(*table), _Alignof(struct toml_table));
 
 	if (table == NULL) {
 		sg_toml_fail(p, -ENOMEM);
@@ -131,8 +126,7 @@ static struct toml_entry *add(struct toml_parser *p, struct toml_table *table, c
 		return NULL;
 	}
 	*entry = (struct toml_entry){.shown = {.key = key->name, .key_span = key->span}};
-	if (table->slots == NULL ? table->shown.count >= SCANNED_MAX
-				 : table->shown.count >= table->slot_count / 2)
+	if (table->slots == NULL ? table->shown.count >= SCANNED_MAX : table->shown.count >= table->slot_count / 2)
 		if (!grow_index(p, table))
 			return NULL;
 	if (table->slots != NULL) {
@@ -156,8 +150,7 @@ static bool check_depth(struct toml_parser *p, const struct toml_key *key, size_
 
 	if (depth <= SG_TOML_DEPTH_MAX)
 		return true;
-	sg_toml_error(p, from, from + key->span.length, NULL, "nested too deep: at most %d levels",
-		      SG_TOML_DEPTH_MAX);
+	sg_toml_error(p, from, from + key->span.length, NULL, "nested too deep: at most %d levels", SG_TOML_DEPTH_MAX);
 	return sg_toml_fail(p, 0);
 }
 
@@ -176,8 +169,8 @@ static struct toml_table *set_table(struct toml_parser *p, struct toml_entry *en
 	return table;
 }
 
-static void report_conflict(struct toml_parser *p, const struct toml_key *key,
-			    const struct sg_toml_entry *entry, const char *wanted)
+static void report_conflict(struct toml_parser *p, const struct toml_key *key, const struct sg_toml_entry *entry,
+			    const char *wanted)
 {
 	const char *from = p->text + key->span.offset, *to = from + key->span.length;
 	const struct sg_toml_value *value = &entry->value;
@@ -189,23 +182,20 @@ static void report_conflict(struct toml_parser *p, const struct toml_key *key,
 		p->refused = true;
 	} else if (value->type == SG_TOML_TABLE && toml_value_table(value)->origin == TOML_INLINE) {
 		sg_toml_error(p, from, to, "write it between those braces",
-			      "nothing can be added to the inline table `%.*s` of line %zu", size, from,
-			      line);
+			      "nothing can be added to the inline table `%.*s` of line %zu", size, from, line);
 	} else if (value->type == SG_TOML_TABLE) {
 		sg_toml_error(p, from, to, "a table is written in one place; put the keys together there",
 			      "%s `%.*s`, which is a table already, from line %zu", wanted, size, from, line);
 	} else {
 		bool of_tables = value->type == SG_TOML_ARRAY && toml_value_array(value)->of_tables;
 
-		sg_toml_error(p, from, to, NULL, "%s `%.*s`, which is %s already, from line %zu", wanted,
-			      size, from, of_tables ? "an array of tables" : sg_toml_type_name(value->type),
-			      line);
+		sg_toml_error(p, from, to, NULL, "%s `%.*s`, which is %s already, from line %zu", wanted, size, from,
+			      of_tables ? "an array of tables" : sg_toml_type_name(value->type), line);
 	}
 }
 
 /* The table that a dotted key passes through. */
-static struct toml_table *step_dotted(struct toml_parser *p, struct toml_table *table,
-				      const struct toml_key *key)
+static struct toml_table *step_dotted(struct toml_parser *p, struct toml_table *table, const struct toml_key *key)
 {
 	struct toml_entry *entry = find(table, key);
 	struct toml_table *next;
@@ -256,8 +246,7 @@ struct toml_entry *sg_toml_place_pair(struct toml_parser *p, struct toml_table *
 }
 
 /* The table that a header passes through. */
-static struct toml_table *step_header(struct toml_parser *p, struct toml_table *table,
-				      const struct toml_key *key)
+static struct toml_table *step_header(struct toml_parser *p, struct toml_table *table, const struct toml_key *key)
 {
 	struct toml_entry *entry = find(table, key);
 	const struct sg_toml_value *value;
@@ -285,8 +274,7 @@ static bool grow_array(struct toml_parser *p, struct toml_array *array)
 
 	if (array->shown.count < array->capacity)
 		return true;
-	items = sg_toml_arena_take(&p->document->arena, capacity * sizeof(items[0]),
-				   _Alignof(struct sg_toml_value));
+	items = sg_toml_arena_take(&p->document->arena, capacity * sizeof(items[0]), _Alignof(struct sg_toml_value));
 	if (items == NULL)
 		return sg_toml_fail(p, -ENOMEM);
 	if (array->shown.count > 0)
@@ -316,8 +304,8 @@ static struct toml_table *append_element(struct toml_parser *p, struct toml_arra
 	return table;
 }
 
-static struct toml_table *place_element(struct toml_parser *p, struct toml_table *table,
-					const struct toml_key *key, const char *from, const char *to)
+static struct toml_table *place_element(struct toml_parser *p, struct toml_table *table, const struct toml_key *key,
+					const char *from, const char *to)
 {
 	struct toml_entry *entry = find(table, key);
 	struct toml_array *array;

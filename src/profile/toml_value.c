@@ -74,8 +74,7 @@ static bool meant_as_string(const char *from, const char *to)
 	return points > 1 || foreign > 0;
 }
 
-static bool report_wrong(struct toml_parser *p, const char *from, const char *to, bool date,
-			 const char *wrong)
+static bool report_wrong(struct toml_parser *p, const char *from, const char *to, bool date, const char *wrong)
 {
 	char hint[TOML_FOUND_MAX];
 	int size = to - from > 40 ? 40 : (int)(to - from);
@@ -83,9 +82,8 @@ static bool report_wrong(struct toml_parser *p, const char *from, const char *to
 	p->refused = true;
 	if (!sg_text_is_utf8(from, (size_t)(to - from)))
 		return false; /* reported before the reading began */
-	sg_toml_error(p, from, to, meant_as_string(from, to) ? suggest(from, to, hint) : NULL,
-		      "wrong %s `%.*s%s`: %s", date ? "date or time" : "number", size, from,
-		      to - from > size ? "..." : "", wrong);
+	sg_toml_error(p, from, to, meant_as_string(from, to) ? suggest(from, to, hint) : NULL, "wrong %s `%.*s%s`: %s",
+		      date ? "date or time" : "number", size, from, to - from > size ? "..." : "", wrong);
 	return false;
 }
 
@@ -123,8 +121,8 @@ static bool read_word(struct toml_parser *p, struct sg_toml_value *value)
 	} else {
 		date = is_date(from, to);
 		/* A space may stand for the T between date and time. */
-		if (date && to - from == 10 && *to == ' ' && toml_is(to[1], TOML_DIGIT) &&
-		    toml_is(to[2], TOML_DIGIT) && to[3] == ':')
+		if (date && to - from == 10 && *to == ' ' && toml_is(to[1], TOML_DIGIT) && toml_is(to[2], TOML_DIGIT) &&
+		    to[3] == ':')
 			to = word_end(to + 1);
 		p->at = to;
 		wrong = date ? sg_toml_read_date(from, to, value) : sg_toml_read_number(from, to, value);
@@ -217,8 +215,7 @@ static void report_missing_comma(struct toml_parser *p, const struct bracket *br
 	snprintf(hint, sizeof(hint), "write %.*s,", size, item);
 	sg_toml_error(p, end, end, shown ? hint : NULL, "missing comma after %s%.*s%s: the next %s stands%s",
 		      shown ? "`" : "the item that ends here", shown ? size : 0, item, shown ? "`" : "",
-		      bracket->closing == ']' ? "value" : "key",
-		      line != line_before ? where : " right behind it");
+		      bracket->closing == ']' ? "value" : "key", line != line_before ? where : " right behind it");
 }
 
 /* Takes a comma. Returns false if none stands here. */
@@ -239,8 +236,8 @@ static void report_item(struct toml_parser *p, struct bracket *bracket)
 {
 	char found[TOML_FOUND_MAX];
 
-	sg_toml_error(p, p->at, sg_toml_found_end(p, p->at), NULL, "expected `,` or `%c`, found %s",
-		      bracket->closing, sg_toml_found(p, p->at, found));
+	sg_toml_error(p, p->at, sg_toml_found_end(p, p->at), NULL, "expected `,` or `%c`, found %s", bracket->closing,
+		      sg_toml_found(p, p->at, found));
 	sg_toml_skip_junk(p);
 	bracket->state = AFTER_BROKEN;
 }
@@ -278,8 +275,7 @@ static bool make_array(struct toml_parser *p, size_t mark, struct sg_toml_value 
 	size_t count = p->stack_count - mark;
 	struct toml_arena *arena = &p->document->arena;
 	struct toml_array *array = sg_toml_arena_take(arena, sizeof(*array), _Alignof(struct toml_array));
-	struct sg_toml_value *items =
-		sg_toml_arena_take(arena, count * sizeof(*items), _Alignof(struct sg_toml_value));
+	struct sg_toml_value *items = sg_toml_arena_take(arena, count * sizeof(*items), _Alignof(struct sg_toml_value));
 
 	if (array == NULL || items == NULL)
 		return sg_toml_fail(p, -ENOMEM);
@@ -493,8 +489,7 @@ bool sg_toml_read_value(struct toml_parser *p, size_t depth, struct sg_toml_valu
 
 	value->type = SG_TOML_NONE;
 	if (depth > SG_TOML_DEPTH_MAX) {
-		sg_toml_error(p, from, from + 1, NULL, "nested too deep: at most %d levels",
-			      SG_TOML_DEPTH_MAX);
+		sg_toml_error(p, from, from + 1, NULL, "nested too deep: at most %d levels", SG_TOML_DEPTH_MAX);
 		return sg_toml_fail(p, 0);
 	}
 	if (*from == '"' || *from == '\'') {

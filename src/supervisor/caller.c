@@ -159,8 +159,8 @@ bool sg_caller_may_examine(struct sg_caller *caller, int root, const char *name)
 	else
 		(void)snprintf(path, sizeof(path), "proc/%d/status", process);
 	(void)snprintf(own, sizeof(own), "%d/status", (int)caller->tid);
-	return read_capabilities(root, path, "\nCapPrm:", &theirs) && read_capabilities(caller->proc, own, "\nCapEff:", &ours) &&
-	       (theirs & ~ours) == 0;
+	return read_capabilities(root, path, "\nCapPrm:", &theirs) &&
+	       read_capabilities(caller->proc, own, "\nCapEff:", &ours) && (theirs & ~ours) == 0;
 }
 
 int sg_caller_open(const struct sg_caller *caller, const char *name)

@@ -6,8 +6,8 @@
  */
 #pragma once
 
-#include <linux/seccomp.h>
 #include <limits.h>
+#include <linux/seccomp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -16,12 +16,12 @@
 
 struct sg_caller {
 	int listener;
-	uint64_t id;       /* of the notification */
-	pid_t tid;         /* the thread, in the supervisor's PID namespace */
-	int proc;          /* /proc of the supervisor's PID namespace, borrowed */
-	pid_t pid;         /* its process; 0 until sg_caller_status */
+	uint64_t id; /* of the notification */
+	pid_t tid;   /* the thread, in the supervisor's PID namespace */
+	int proc;    /* /proc of the supervisor's PID namespace, borrowed */
+	pid_t pid;   /* its process; 0 until sg_caller_status */
 	pid_t parent;
-	uid_t uid;         /* effective (file system) ids, in the supervisor's user namespace */
+	uid_t uid; /* effective (file system) ids, in the supervisor's user namespace */
 	gid_t gid;
 	mode_t umask;
 	pid_t inner_pid, inner_tid; /* the same process and thread in the world's own PID namespace */

@@ -43,7 +43,7 @@
 #define ARG(index) ((index) + 1)
 
 static const struct sg_change_row rows[SG_SYSCALL_LIMIT] = {
-#define SG_CHANGE(call, act_name, operation_name, ...)                                                       \
+#define SG_CHANGE(call, act_name, operation_name, ...)                                                                 \
 	[SYS_##call] = {.act = sg_change_##act_name, .operation = (operation_name), __VA_ARGS__},
 #include "supervisor/change.def"
 #undef SG_CHANGE
@@ -118,16 +118,15 @@ int sg_change_pin_object(struct sg_change *change)
 		status = pin_descriptor(change, (int)argument(change, row->fd));
 	else if (argument(change, row->path) == 0 && row->null == SG_NULL_DESCRIPTOR && directory != AT_FDCWD)
 		status = change->flags != 0 ? -EINVAL : pin_descriptor(change, directory);
-	else if (argument(change, row->path) != 0 || row->null != SG_NULL_EMPTY ||
-		 (change->flags & AT_EMPTY_PATH) == 0)
+	else if (argument(change, row->path) != 0 || row->null != SG_NULL_EMPTY || (change->flags & AT_EMPTY_PATH) == 0)
 		status = read_path(change, row->path, &change->first);
 	if (status == 0 && change->first.at.fd < 0) {
 		if ((change->flags & AT_SYMLINK_NOFOLLOW) != 0)
 			flags |= SG_RESOLVE_NO_FOLLOW;
 		if ((change->flags & AT_EMPTY_PATH) != 0)
 			flags |= SG_RESOLVE_EMPTY;
-		status = sg_resolve(&request->supervisor->view, &request->caller, directory,
-				    change->first.named, flags, &change->first.at);
+		status = sg_resolve(&request->supervisor->view, &request->caller, directory, change->first.named, flags,
+				    &change->first.at);
 	}
 	if (status < 0)
 		return status;
@@ -146,8 +145,8 @@ int sg_change_pin_place(struct sg_change *change, bool second)
 	if (status < 0)
 		return status;
 	status = sg_resolve(&request->supervisor->view, &request->caller,
-			    directory_of(change, second ? row->dirfd2 : row->dirfd), name->named,
-			    SG_RESOLVE_PARENT, &name->at);
+			    directory_of(change, second ? row->dirfd2 : row->dirfd), name->named, SG_RESOLVE_PARENT,
+			    &name->at);
 	if (status < 0)
 		return status;
 	if (fstat(name->at.fd, &folder) < 0)
@@ -208,8 +207,7 @@ bool sg_change_ask(struct sg_change *change, struct sg_change_name *name, unsign
 
 	if (sg_change_is_hidden(change, name, making))
 		return false;
-	sg_decide(supervisor->policy, supervisor->names, name->at.name, name->at.length, access, name->own,
-		  &decision);
+	sg_decide(supervisor->policy, supervisor->names, name->at.name, name->at.length, access, name->own, &decision);
 	if (decision.verdict == SG_VERDICT_ALLOW && name->at.exists)
 		(void)sg_is_denied_inode(supervisor, &name->at.status, access, &decision);
 	if (decision.verdict != SG_VERDICT_ALLOW) {
@@ -255,8 +253,7 @@ static bool restore_name(struct sg_change_name *name)
 	const bool directory = S_ISDIR(at->status.st_mode);
 
 	sg_change_form(name, false);
-	if (at->name[0] != '/' || at->length <= sizeof(mark) ||
-	    strcmp(at->name + at->length - strlen(mark), mark) != 0)
+	if (at->name[0] != '/' || at->length <= sizeof(mark) || strcmp(at->name + at->length - strlen(mark), mark) != 0)
 		return false;
 	at->length -= strlen(mark);
 	sg_change_form(name, directory);
@@ -269,12 +266,10 @@ void sg_change_decide_object(struct sg_change *change, unsigned int access)
 	const bool changing = (access & (SG_ACCESS_CHANGE | SG_ACCESS_WRITE)) != 0;
 
 	if (changing && sg_change_in_proc(name))
-		name->decision = (struct sg_decision){.verdict = SG_VERDICT_DENY,
-						      .error = EPERM,
-						      .reason = "nothing in /proc is changed by name"};
+		name->decision = (struct sg_decision){
+			.verdict = SG_VERDICT_DENY, .error = EPERM, .reason = "nothing in /proc is changed by name"};
 	else if (is_anonymous(&name->at))
-		name->decision =
-			(struct sg_decision){.verdict = SG_VERDICT_ALLOW, .reason = "it is the world's own"};
+		name->decision = (struct sg_decision){.verdict = SG_VERDICT_ALLOW, .reason = "it is the world's own"};
 	else if (!name->at.unnamed)
 		(void)sg_change_ask(change, name, access, false);
 	else if (restore_name(name))
@@ -286,17 +281,15 @@ void sg_change_decide_object(struct sg_change *change, unsigned int access)
 
 static int report(struct sg_change *change, const struct sg_change_name *name)
 {
-	return sg_report(change->request, &name->decision, name->at.name,
-			 name->named[0] != '\0' ? name->named : NULL);
+	return sg_report(change->request, &name->decision, name->at.name, name->named[0] != '\0' ? name->named : NULL);
 }
 
 /* What nobody decided about is refused. */
 static bool is_refused(struct sg_change_name *name)
 {
 	if (name->decision.reason == NULL)
-		name->decision = (struct sg_decision){.verdict = SG_VERDICT_DENY,
-						      .error = EACCES,
-						      .reason = "nothing was decided about it"};
+		name->decision = (struct sg_decision){
+			.verdict = SG_VERDICT_DENY, .error = EACCES, .reason = "nothing was decided about it"};
 	return name->decision.verdict != SG_VERDICT_ALLOW;
 }
 
@@ -338,15 +331,13 @@ int sg_change_refuse(struct sg_change *change, int error, const char *reason)
 		return status;
 	if (sg_caller_valid(&change->request->caller))
 		(void)sg_report(change->request, &decision,
-				change->row->path == 0 ? "what a descriptor stands for" : change->first.named,
-				NULL);
+				change->row->path == 0 ? "what a descriptor stands for" : change->first.named, NULL);
 	return -error;
 }
 
 void sg_change_pin_name(const struct sg_change *change, const struct sg_change_name *name, char *out)
 {
-	(void)snprintf(out, SG_CHANGE_LINK_MAX, "%d/fd/%d", (int)change->request->supervisor->view.self,
-		       name->at.fd);
+	(void)snprintf(out, SG_CHANGE_LINK_MAX, "%d/fd/%d", (int)change->request->supervisor->view.self, name->at.fd);
 }
 
 static void handle(struct sg_request *request)

@@ -178,9 +178,8 @@ int64_t sg_change_set_flags(struct sg_change *change)
 	if (status < 0)
 		return status;
 	sg_change_pin_name(change, &change->first, pin);
-	return syscall(SYS_file_setattr, change->request->supervisor->view.proc, pin, attributes, size, 0) < 0
-		       ? -errno
-		       : 0;
+	return syscall(SYS_file_setattr, change->request->supervisor->view.proc, pin, attributes, size, 0) < 0 ? -errno
+													       : 0;
 }
 
 int64_t sg_change_get_flags(struct sg_change *change)

@@ -18,8 +18,7 @@
 
 enum { MODE_BITS = 01777, SET_ID_BITS = 06000 };
 
-static const char set_id_reason[] =
-	"a file of set-user-id or set-group-id lends authority, also outside of the world";
+static const char set_id_reason[] = "a file of set-user-id or set-group-id lends authority, also outside of the world";
 
 static bool is_directory(const struct sg_change_name *name)
 {
@@ -129,8 +128,7 @@ int64_t sg_change_make_node(struct sg_change *change)
 	if (status < 0)
 		return status;
 	before = umask(change->request->caller.umask);
-	result = result_of(
-		mknodat(change->first.at.fd, change->first.at.last, mode & (S_IFMT | MODE_BITS), 0));
+	result = result_of(mknodat(change->first.at.fd, change->first.at.last, mode & (S_IFMT | MODE_BITS), 0));
 	(void)umask(before);
 	return result;
 }
@@ -191,7 +189,8 @@ static void check_symlink(const struct sg_change *change, struct sg_change_name 
 	} else {
 		rule = find_refused_below(supervisor->policy, name->at.name, name->at.length);
 		if (rule != NULL)
-			refuse_growth(name, "a rule refuses names below this one: a symbolic link would lead them elsewhere");
+			refuse_growth(name,
+				      "a rule refuses names below this one: a symbolic link would lead them elsewhere");
 	}
 	name->decision.rule = rule != NULL ? rule : name->decision.rule;
 }
@@ -204,8 +203,8 @@ static bool is_symlink(const struct sg_change_name *name)
 int64_t sg_change_make_symlink(struct sg_change *change)
 {
 	char text[PATH_MAX];
-	ssize_t length = sg_caller_read_string(&change->request->caller, sg_change_argument(change, 0), text,
-					       sizeof(text));
+	ssize_t length =
+		sg_caller_read_string(&change->request->caller, sg_change_argument(change, 0), text, sizeof(text));
 	int status;
 
 	if (length <= 0)
@@ -225,8 +224,7 @@ static void decide(const struct sg_change *change, const struct sg_change_name *
 {
 	const struct sg_supervisor *supervisor = change->request->supervisor;
 
-	sg_decide(supervisor->policy, supervisor->names, name->at.name, name->at.length, access, name->own,
-		  ret);
+	sg_decide(supervisor->policy, supervisor->names, name->at.name, name->at.length, access, name->own, ret);
 }
 
 /*
@@ -257,8 +255,7 @@ static void check_link(const struct sg_change *change, struct sg_change_name *fr
  * A file that moves. Who may write both names may copy, so what counts is what copying would not give:
  * reading, and execution where a rule forbids just this.
  */
-static void check_file_move(const struct sg_change *change, struct sg_change_name *from,
-			    struct sg_change_name *to)
+static void check_file_move(const struct sg_change *change, struct sg_change_name *from, struct sg_change_name *to)
 {
 	struct sg_decision old, new;
 
@@ -276,8 +273,7 @@ static void check_file_move(const struct sg_change *change, struct sg_change_nam
 
 /* Decides about `from` becoming `to` as a directory or not, with the decisions left in both. Returns true if
  * allowed. */
-static bool ask_move(struct sg_change *change, struct sg_change_name *from, struct sg_change_name *to,
-		     bool directory)
+static bool ask_move(struct sg_change *change, struct sg_change_name *from, struct sg_change_name *to, bool directory)
 {
 	struct sg_supervisor *supervisor = change->request->supervisor;
 	struct sg_decision move;
@@ -309,8 +305,7 @@ static bool became_directory(const struct sg_change_name *name)
 {
 	struct stat status;
 
-	return fstatat(name->at.fd, name->at.last, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       S_ISDIR(status.st_mode);
+	return fstatat(name->at.fd, name->at.last, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode);
 }
 
 /*
@@ -353,17 +348,15 @@ static int check_hidden(struct sg_change *change, struct sg_change_name *name, b
 int64_t sg_change_rename(struct sg_change *change)
 {
 	struct sg_change_name *first = &change->first, *second = &change->second;
-	const bool exchange = (change->flags & RENAME_EXCHANGE) != 0,
-		   keep = (change->flags & RENAME_NOREPLACE) != 0;
+	const bool exchange = (change->flags & RENAME_EXCHANGE) != 0, keep = (change->flags & RENAME_NOREPLACE) != 0;
 	bool first_directory, second_directory, hidden;
 	int status;
 
 	if (exchange && (change->flags & ~(unsigned int)RENAME_EXCHANGE) != 0)
 		return -EINVAL;
 	if ((change->flags & RENAME_WHITEOUT) != 0)
-		return sg_change_refuse(
-			change, EPERM,
-			"a whiteout is a device node, and device nodes are not made in a world");
+		return sg_change_refuse(change, EPERM,
+					"a whiteout is a device node, and device nodes are not made in a world");
 	status = sg_change_pin_place(change, false);
 	if (status == 0)
 		status = sg_change_pin_place(change, true);
@@ -427,6 +420,6 @@ int64_t sg_change_link(struct sg_change *change)
 	if (status < 0)
 		return status;
 	sg_change_pin_name(change, first, pin);
-	return result_of(linkat(change->request->supervisor->view.proc, pin, second->at.fd, second->at.last,
-				AT_SYMLINK_FOLLOW));
+	return result_of(
+		linkat(change->request->supervisor->view.proc, pin, second->at.fd, second->at.last, AT_SYMLINK_FOLLOW));
 }

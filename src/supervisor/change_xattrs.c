@@ -72,8 +72,8 @@ static int read_arguments(const struct sg_change *change, bool value, struct arg
 	}
 	if (status < 0)
 		return status;
-	length = sg_caller_read_string(&change->request->caller, sg_change_argument(change, 0),
-				       arguments->name, sizeof(arguments->name));
+	length = sg_caller_read_string(&change->request->caller, sg_change_argument(change, 0), arguments->name,
+				       sizeof(arguments->name));
 	if (length == 0 || length == -ENAMETOOLONG)
 		return -ERANGE;
 	return length < 0 ? (int)length : 0;
@@ -91,11 +91,9 @@ static bool starts_with(const char *text, const char *start)
  */
 static int check_name(struct sg_change *change, const char *name)
 {
-	if (starts_with(name, "security.") || starts_with(name, "trusted.") ||
-	    starts_with(name, "user.overlay."))
-		return sg_change_refuse(
-			change, EPERM,
-			"attributes that the system itself obeys are not changed from a world");
+	if (starts_with(name, "security.") || starts_with(name, "trusted.") || starts_with(name, "user.overlay."))
+		return sg_change_refuse(change, EPERM,
+					"attributes that the system itself obeys are not changed from a world");
 	return starts_with(name, "user.") || starts_with(name, "system.posix_acl_") ? 0 : -EOPNOTSUPP;
 }
 
@@ -179,8 +177,7 @@ int64_t sg_change_get_xattr(struct sg_change *change)
 		return status;
 	if (arguments.size > sizeof(values))
 		arguments.size = sizeof(values);
-	return answer(change, arguments.value, arguments.size,
-		      getxattr(pin, arguments.name, values, arguments.size));
+	return answer(change, arguments.value, arguments.size, getxattr(pin, arguments.name, values, arguments.size));
 }
 
 int64_t sg_change_list_xattrs(struct sg_change *change)

@@ -63,8 +63,7 @@ static int add_file(struct sg_denied *denied, const struct stat *status, const s
 
 static int add_name(struct sg_denied *denied, const struct sg_rule *rule, int root, const char *name)
 {
-	const struct open_how how = {.flags = O_PATH | O_CLOEXEC,
-				     .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+	const struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
 	SG_AUTO_FD int fd = (int)syscall(SYS_openat2, root, name, &how, sizeof(how));
 	struct stat status;
 
@@ -107,8 +106,7 @@ void sg_denied_done(struct sg_denied *denied)
 	*denied = (struct sg_denied){0};
 }
 
-const struct sg_rule *sg_denied_find(const struct sg_denied *denied, const struct stat *status,
-				     unsigned int access)
+const struct sg_rule *sg_denied_find(const struct sg_denied *denied, const struct stat *status, unsigned int access)
 {
 	const struct sg_denied_file wanted = {.device = status->st_dev, .inode = status->st_ino};
 	size_t low = 0, high = denied->count;
@@ -136,10 +134,10 @@ bool sg_is_denied_inode(struct sg_supervisor *supervisor, const struct stat *sta
 	if (!denied->loaded)
 		(void)sg_denied_load(denied, supervisor->policy, supervisor->view.root);
 	if (denied->status < 0) {
-		*decision = (struct sg_decision){
-			.verdict = SG_VERDICT_DENY,
-			.error = EIO,
-			.reason = "the files that literal rules refuse could not be looked up"};
+		*decision =
+			(struct sg_decision){.verdict = SG_VERDICT_DENY,
+					     .error = EIO,
+					     .reason = "the files that literal rules refuse could not be looked up"};
 		return true;
 	}
 	if (denied->count == 0 || S_ISDIR(status->st_mode))

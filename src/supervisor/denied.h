@@ -41,8 +41,7 @@ void sg_denied_done(struct sg_denied *denied);
 
 /* The rule that refuses `access` (enum sg_access) to the file of that status, or NULL. Loaded lists only; no
  * system call. */
-const struct sg_rule *sg_denied_find(const struct sg_denied *denied, const struct stat *status,
-				     unsigned int access);
+const struct sg_rule *sg_denied_find(const struct sg_denied *denied, const struct stat *status, unsigned int access);
 
 struct sg_supervisor;
 

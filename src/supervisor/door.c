@@ -31,7 +31,9 @@ int sg_door_folder(char **ret, struct sg_error *error)
 	else if (home != NULL && home[0] == '/')
 		sg_buffer_printf(&folder, "%s/.local/state/shellguard/run", home);
 	else
-		return sg_error_set(error, -ENOENT, "no folder for running sessions: none of XDG_RUNTIME_DIR, XDG_STATE_HOME, HOME is set");
+		return sg_error_set(
+			error, -ENOENT,
+			"no folder for running sessions: none of XDG_RUNTIME_DIR, XDG_STATE_HOME, HOME is set");
 	*ret = sg_buffer_take(&folder);
 	return *ret == NULL ? -ENOMEM : 0;
 }
@@ -93,7 +95,8 @@ int sg_door_open(const char *session, int *ret_fd, char **ret_path, struct sg_er
 	status = bind(door, (const struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 	(void)umask(before);
 	if (status < 0 || listen(door, BACKLOG) < 0)
-		return sg_error_set_errno(error, status < 0 ? status : -errno, "cannot open the session's door in %s", folder);
+		return sg_error_set_errno(error, status < 0 ? status : -errno, "cannot open the session's door in %s",
+					  folder);
 	sg_buffer_printf(&path, "%s/%s", folder, session);
 	*ret_path = sg_buffer_take(&path);
 	if (*ret_path == NULL)
@@ -108,8 +111,8 @@ int sg_door_ask(const char *path, const struct sg_door_message *message, char *t
 }
 
 /* As sg_door_send, once. -EAGAIN: it was not taken. */
-static int try_send(const char *path, const void *request, size_t request_size, const int *fds, size_t count, char *text,
-		    int *ret_fd)
+static int try_send(const char *path, const void *request, size_t request_size, const int *fds, size_t count,
+		    char *text, int *ret_fd)
 {
 	const char *slash = strrchr(path, '/');
 	SG_AUTO_FREE char *folder = slash == NULL ? NULL : strndup(path, (size_t)(slash - path));

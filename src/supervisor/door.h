@@ -30,8 +30,8 @@ enum sg_door_request {
 enum { SG_DOOR_TEXT_MAX = 4096, SG_DOOR_SESSION_MAX = 64, SG_DOOR_ARGUMENT_MAX = 2048 };
 
 struct sg_door_message {
-	uint32_t request; /* enum sg_door_request */
-	int32_t value;    /* SIGNAL: its number */
+	uint32_t request;                    /* enum sg_door_request */
+	int32_t value;                       /* SIGNAL: its number */
 	char argument[SG_DOOR_ARGUMENT_MAX]; /* CUT: patterns of addresses that are kept, one a line; "": none
 						is */
 };
@@ -56,7 +56,8 @@ int sg_door_ask(const char *path, const struct sg_door_message *message, char *t
 /*
  * The same for any request of `size` bytes with `count` descriptors (they stay the caller's).
  */
-int sg_door_send(const char *path, const void *request, size_t size, const int *fds, size_t count, char *text, int *ret_fd);
+int sg_door_send(const char *path, const void *request, size_t size, const int *fds, size_t count, char *text,
+		 int *ret_fd);
 
 struct sg_supervisor;
 

@@ -105,9 +105,8 @@ static void go_and_verify(struct sg_request *request, const struct sg_resolved *
 		return;
 	if (stopped < 0 || !is_there(request, folder))
 		kill_caller(supervisor, tid);
-	(void)ptrace(
-		PTRACE_DETACH, tid, 0,
-		(void *)(uintptr_t)(stopped < 0 || status >> 16 == PTRACE_EVENT_STOP ? 0 : WSTOPSIG(status)));
+	(void)ptrace(PTRACE_DETACH, tid, 0,
+		     (void *)(uintptr_t)(stopped < 0 || status >> 16 == PTRACE_EVENT_STOP ? 0 : WSTOPSIG(status)));
 }
 
 static void enter(struct sg_request *request, const struct sg_resolved *folder)
@@ -124,8 +123,7 @@ static void enter(struct sg_request *request, const struct sg_resolved *folder)
 	if (status < 0 || !sg_caller_valid(&request->caller)) {
 		sg_answer_error(request, status == -EAGAIN ? EAGAIN : EPERM);
 		if (status == 0 || status == -EAGAIN)
-			(void)ptrace(PTRACE_INTERRUPT, tid, 0,
-				     0); /* its stop is seen and ended by sg_exec_collect */
+			(void)ptrace(PTRACE_INTERRUPT, tid, 0, 0); /* its stop is seen and ended by sg_exec_collect */
 		return;
 	}
 	go_and_verify(request, folder);
@@ -143,8 +141,7 @@ void sg_handle_enter(struct sg_request *request)
 		status = sg_caller_read_string(&request->caller, request->notification.data.args[0], named,
 					       sizeof(named));
 	if (status >= 0)
-		status =
-			sg_resolve(&request->supervisor->view, &request->caller, AT_FDCWD, named, 0, &folder);
+		status = sg_resolve(&request->supervisor->view, &request->caller, AT_FDCWD, named, 0, &folder);
 	if (!sg_caller_valid(&request->caller))
 		return;
 	if (status == 0 && folder.hidden) {
@@ -159,8 +156,7 @@ void sg_handle_enter(struct sg_request *request)
 		status = -ENOENT;
 	} else if (status == 0 && !S_ISDIR(folder.status.st_mode)) {
 		status = -ENOTDIR;
-	} else if (status == 0 &&
-		   syscall(SYS_faccessat2, folder.fd, "", X_OK, AT_EMPTY_PATH | AT_EACCESS) < 0) {
+	} else if (status == 0 && syscall(SYS_faccessat2, folder.fd, "", X_OK, AT_EMPTY_PATH | AT_EACCESS) < 0) {
 		status = -errno;
 	}
 	if (status < 0)

@@ -83,8 +83,7 @@ static void end(struct sg_entry *entry, int status)
 /* --- the start --- */
 
 /* Who enters, what for, and by which process: on the record before anything is made. */
-static int record(struct sg_supervisor *supervisor, const struct sg_enter_request *request,
-		  const struct ucred *who)
+static int record(struct sg_supervisor *supervisor, const struct sg_enter_request *request, const struct ucred *who)
 {
 	struct sg_record_text words[256];
 	struct sg_record entry = {.kind = SG_RECORD_ENTER,
@@ -127,8 +126,7 @@ static int ask(struct sg_supervisor *supervisor, struct sg_enter_request *reques
 		return -errno;
 	ours = pair[0];
 	theirs = pair[1];
-	if (setsockopt(ours, SOL_SOCKET, SO_PASSCRED, &one, sizeof(one)) < 0 ||
-	    fcntl(ours, F_SETFL, O_NONBLOCK) < 0)
+	if (setsockopt(ours, SOL_SOCKET, SO_PASSCRED, &one, sizeof(one)) < 0 || fcntl(ours, F_SETFL, O_NONBLOCK) < 0)
 		return -errno;
 	fds[0] = theirs;
 	status = sg_world_enter(&supervisor->world, request, fds, count);
@@ -146,8 +144,8 @@ static struct sg_entry *find_free(struct sg_supervisor *supervisor)
 }
 
 /* Returns what to tell the person, or NULL. */
-static const char *begin(struct sg_supervisor *supervisor, struct sg_enter_request *request, int *fds,
-			 size_t count, const struct ucred *who)
+static const char *begin(struct sg_supervisor *supervisor, struct sg_enter_request *request, int *fds, size_t count,
+			 const struct ucred *who)
 {
 	struct sg_entry *entry = find_free(supervisor);
 	const int control = fds[0];
@@ -174,8 +172,7 @@ static const char *begin(struct sg_supervisor *supervisor, struct sg_enter_reque
 				   .deadline_ms = now_ms() + START_MS};
 	if ((size_t)(entry - supervisor->entries) >= supervisor->entry_limit)
 		supervisor->entry_limit = (size_t)(entry - supervisor->entries) + 1;
-	(void)snprintf(entry->name, sizeof(entry->name), "%.200s",
-		       request->count > 0 ? request->words : "the shell");
+	(void)snprintf(entry->name, sizeof(entry->name), "%.200s", request->count > 0 ? request->words : "the shell");
 	return NULL;
 }
 
@@ -209,8 +206,7 @@ static void take_listener(struct sg_supervisor *supervisor, struct sg_entry *ent
 		return;
 	if (listener < 0 || sg_world_hold(&supervisor->world, listener) < 0) {
 		sg_fd_close(listener);
-		fail(entry, EXIT_FAILED,
-		     "the command's system calls could not be taken over; it was not started");
+		fail(entry, EXIT_FAILED, "the command's system calls could not be taken over; it was not started");
 		return;
 	}
 	sg_wake_at_once(listener);
@@ -267,8 +263,7 @@ static void receive_report(struct sg_supervisor *supervisor, struct sg_entry *en
 		end(entry, report.number);
 		break;
 	default:
-		fail(entry, EXIT_FAILED,
-		     report.kind == SG_WORLD_REPORT_FAILED ? report.text : "an unknown message");
+		fail(entry, EXIT_FAILED, report.kind == SG_WORLD_REPORT_FAILED ? report.text : "an unknown message");
 		break;
 	}
 }
@@ -284,8 +279,8 @@ static void receive_control(struct sg_entry *entry)
 		return;
 	if (size <= 0)
 		leave(entry);
-	else if ((size_t)size >= offsetof(struct sg_control_message, text) &&
-		 message.kind == SG_CONTROL_SIGNAL && entry->pidfd >= 0)
+	else if ((size_t)size >= offsetof(struct sg_control_message, text) && message.kind == SG_CONTROL_SIGNAL &&
+		 entry->pidfd >= 0)
 		sg_deliver(entry->command, entry->pidfd, message.value);
 }
 
@@ -382,8 +377,8 @@ void sg_entry_executed(struct sg_supervisor *supervisor, pid_t tid)
 int sg_entry_control(const struct sg_supervisor *supervisor, int listener)
 {
 	for (size_t i = 0; i < supervisor->entry_limit; i++)
-		if (supervisor->entries[i].phase == SG_ENTRY_HELD &&
-		    supervisor->entries[i].listener == listener && supervisor->entries[i].control >= 0)
+		if (supervisor->entries[i].phase == SG_ENTRY_HELD && supervisor->entries[i].listener == listener &&
+		    supervisor->entries[i].control >= 0)
 			return supervisor->entries[i].control;
 	return supervisor->control;
 }

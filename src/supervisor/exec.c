@@ -26,7 +26,14 @@
 #include "supervisor/loader.h"
 #include "supervisor/supervisor.h"
 
-enum { CHAIN_MAX = 5, SETTLED_S = 2, LINE_MAX_BYTES = 256, PATIENCE_MS = 20, PATIENCE_INTERRUPTED_MS = 2000, SEIZE_TICKS = 3 };
+enum {
+	CHAIN_MAX = 5,
+	SETTLED_S = 2,
+	LINE_MAX_BYTES = 256,
+	PATIENCE_MS = 20,
+	PATIENCE_INTERRUPTED_MS = 2000,
+	SEIZE_TICKS = 3
+};
 
 static int64_t now_ms(void)
 {
@@ -79,7 +86,8 @@ static bool is_plain(const struct stat *status)
 	const size_t slot = (size_t)status->st_ino % SG_ARRAY_SIZE(plain_files);
 
 	return plain_files[slot].inode == status->st_ino && plain_files[slot].device == status->st_dev &&
-	       plain_files[slot].size == status->st_size && plain_files[slot].changed.tv_sec == status->st_ctim.tv_sec &&
+	       plain_files[slot].size == status->st_size &&
+	       plain_files[slot].changed.tv_sec == status->st_ctim.tv_sec &&
 	       plain_files[slot].changed.tv_nsec == status->st_ctim.tv_nsec && status->st_ino != 0;
 }
 
@@ -150,7 +158,8 @@ static bool runs_anything(const struct sg_supervisor *supervisor, const struct s
  * Decides about the program and the chain of its interpreters. On success *program is what will really be running. Returns
  * 0 when allowed, 1 when decided otherwise (*decision), or a negative errno value that the call would give.
  */
-static int decide_chain(struct sg_request *request, struct sg_resolved *program, struct sg_decision *decision, char *object)
+static int decide_chain(struct sg_request *request, struct sg_resolved *program, struct sg_decision *decision,
+			char *object)
 {
 	struct sg_supervisor *supervisor = request->supervisor;
 
@@ -165,8 +174,9 @@ static int decide_chain(struct sg_request *request, struct sg_resolved *program,
 		if (!S_ISREG(program->status.st_mode))
 			return -EACCES;
 		if (program->unnamed) {
-			*decision = (struct sg_decision){SG_VERDICT_DENY, EACCES, NULL,
-							 "a program without a name in the world (a memfd, a deleted file)", false};
+			*decision = (struct sg_decision){
+				SG_VERDICT_DENY, EACCES, NULL,
+				"a program without a name in the world (a memfd, a deleted file)", false};
 			return 1;
 		}
 		sg_decide(supervisor->policy, supervisor->names, program->name, program->length, SG_ACCESS_EXECUTE,
@@ -175,8 +185,11 @@ static int decide_chain(struct sg_request *request, struct sg_resolved *program,
 		    sg_is_denied_inode(supervisor, &program->status, SG_ACCESS_EXECUTE, decision))
 			return 1;
 		if (runs_anything(supervisor, program)) {
-			*decision = (struct sg_decision){.verdict = SG_VERDICT_DENY, .error = EACCES,
-							 .reason = "a loader runs any file that it is given, and not all may be executed here; an Exec rule that names just the loader allows it"};
+			*decision = (struct sg_decision){
+				.verdict = SG_VERDICT_DENY,
+				.error = EACCES,
+				.reason = "a loader runs any file that it is given, and not all may be executed here; "
+					  "an Exec rule that names just the loader allows it"};
 			return 1;
 		}
 		if (is_plain(&program->status))
@@ -366,7 +379,8 @@ static void verify(struct sg_supervisor *supervisor, struct sg_traced *traced, p
 	program[length < 0 ? 0 : length] = '\0';
 	same = same && sg_loader_verify(supervisor, tid, traced);
 	if (!same || sg_report_exec(supervisor, tid, program) < 0) {
-		static const char text[] = "a program was killed: what it executed was not what was decided, or could not be recorded";
+		static const char text[] =
+			"a program was killed: what it executed was not what was decided, or could not be recorded";
 
 		(void)kill(tid, SIGKILL);
 		sg_notice(supervisor->control, text, sizeof(text) - 1);
@@ -381,7 +395,8 @@ static void verify(struct sg_supervisor *supervisor, struct sg_traced *traced, p
 /* A stop that is no exec: the call failed, or a signal came before it. Signals are passed on. */
 static void pass_stop(struct sg_supervisor *supervisor, struct sg_traced *traced, int status)
 {
-	static const char text[] = "a program was killed: an execution in it failed in a way that could tell what is hidden";
+	static const char text[] =
+		"a program was killed: an execution in it failed in a way that could tell what is hidden";
 	const int event = status >> 16;
 
 	if (traced->must_execute) {

@@ -63,8 +63,7 @@ static int read_name(int file, char *name, size_t size)
 	if (pread(file, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
 	    memcmp(header.e_ident, ELFMAG, SELFMAG) != 0)
 		return -ENOEXEC;
-	if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_phentsize != sizeof(part) ||
-	    header.e_phnum > PARTS_MAX)
+	if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_phentsize != sizeof(part) || header.e_phnum > PARTS_MAX)
 		return 0; /* of another machine: what it maps, if anything, is found at the stop */
 	for (unsigned int i = 0; i < header.e_phnum; i++) {
 		if (pread(file, &part, sizeof(part), (off_t)(header.e_phoff + i * sizeof(part))) !=
@@ -107,8 +106,7 @@ static int decide(struct sg_supervisor *supervisor, const struct sg_resolved *lo
 		return -EACCES;
 	if (loader->unnamed || !is_plain_text(loader->name))
 		return refuse(ret, "the program's loader has no name in the world that could be verified");
-	sg_decide(supervisor->policy, supervisor->names, loader->name, loader->length, access, own,
-		  &decision);
+	sg_decide(supervisor->policy, supervisor->names, loader->name, loader->length, access, own, &decision);
 	if (decision.verdict == SG_VERDICT_ALLOW)
 		(void)sg_is_denied_inode(supervisor, &loader->status, access, &decision);
 	if (decision.verdict == SG_VERDICT_ALLOW)
@@ -128,8 +126,8 @@ static int fails_by_itself(const struct sg_resolved *program)
 	return (system.f_flag & ST_NOEXEC) != 0 ? -EACCES : 0;
 }
 
-int sg_loader_decide(struct sg_request *request, const struct sg_resolved *program,
-		     struct sg_decision *decision, char *name)
+int sg_loader_decide(struct sg_request *request, const struct sg_resolved *program, struct sg_decision *decision,
+		     char *name)
 {
 	struct sg_supervisor *supervisor = request->supervisor;
 	SG_CLEANUP(sg_resolved_done) struct sg_resolved loader = SG_RESOLVED_INIT;
@@ -147,8 +145,7 @@ int sg_loader_decide(struct sg_request *request, const struct sg_resolved *progr
 		return status;
 	file = sg_reopen(&supervisor->view, program->fd, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	if (file == -EACCES)
-		return refuse(decision,
-			      "a program that may not be read: what it would load could not be decided");
+		return refuse(decision, "a program that may not be read: what it would load could not be decided");
 	if (file < 0)
 		return file;
 	status = read_name(file, named, sizeof(named));
@@ -188,6 +185,5 @@ bool sg_loader_verify(const struct sg_supervisor *supervisor, pid_t tid, const s
 		return true;
 	(void)snprintf(path, sizeof(path), "%d/maps", (int)tid);
 	fd = openat(supervisor->view.proc, path, O_RDONLY | O_CLOEXEC);
-	return fd >= 0 && sg_fd_read_file(fd, MAPS_MAX, &text, &size) == 0 && size > 0 &&
-	       are_named(text, traced);
+	return fd >= 0 && sg_fd_read_file(fd, MAPS_MAX, &text, &size) == 0 && size > 0 && are_named(text, traced);
 }

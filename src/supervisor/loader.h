@@ -15,8 +15,8 @@ bool sg_loader_is_known(const char *name);
  * (PATH_MAX + NAME_MAX + 2 bytes; empty: the program has none, or it does not matter); 1 when it is refused
  * (*decision); or the negative errno value that the call gives.
  */
-int sg_loader_decide(struct sg_request *request, const struct sg_resolved *program,
-		     struct sg_decision *decision, char *name);
+int sg_loader_decide(struct sg_request *request, const struct sg_resolved *program, struct sg_decision *decision,
+		     char *name);
 
 /* In the exec stop of thread `tid`: nothing is mapped but the program and the loader that were decided about.
  */

@@ -44,8 +44,7 @@ static ssize_t read_text(const struct sg_change *change, char *text, size_t size
 		if (last != NULL && strcmp(last, "/self") == 0)
 			return snprintf(text, size, "%d", (int)caller->inner_pid);
 		if (last != NULL && strcmp(last, "/thread-self") == 0)
-			return snprintf(text, size, "%d/task/%d", (int)caller->inner_pid,
-					(int)caller->inner_tid);
+			return snprintf(text, size, "%d/task/%d", (int)caller->inner_pid, (int)caller->inner_tid);
 	}
 	length = readlinkat(at->fd, "", text, size);
 	return length < 0 ? -errno : length;
@@ -73,8 +72,8 @@ int64_t sg_change_read_link(struct sg_change *change)
 	if (name->decision.verdict != SG_VERDICT_HIDE && !S_ISLNK(name->at.status.st_mode))
 		return name->named[0] == '\0' ? -ENOENT : -EINVAL;
 	if (name->decision.verdict == SG_VERDICT_ALLOW && sg_change_in_proc(name) &&
-	    (is_of_another(change) || !sg_caller_may_examine(&change->request->caller, change->request->supervisor->view.root,
-							     name->at.name)))
+	    (is_of_another(change) ||
+	     !sg_caller_may_examine(&change->request->caller, change->request->supervisor->view.root, name->at.name)))
 		name->decision = (struct sg_decision){.verdict = SG_VERDICT_DENY,
 						      .error = EACCES,
 						      .reason = "it says what another user's process holds"};

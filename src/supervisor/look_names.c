@@ -72,8 +72,8 @@ int64_t sg_change_statx(struct sg_change *change)
 
 	if (status < 0)
 		return status;
-	if (syscall(SYS_statx, change->first.at.fd, "", AT_EMPTY_PATH | (change->flags & AT_STATX_SYNC_TYPE),
-		    mask, &result) < 0)
+	if (syscall(SYS_statx, change->first.at.fd, "", AT_EMPTY_PATH | (change->flags & AT_STATX_SYNC_TYPE), mask,
+		    &result) < 0)
 		return -errno;
 	return give(change, 1, &result, sizeof(result));
 }
@@ -111,8 +111,8 @@ int64_t sg_change_tell_folder(struct sg_change *change)
 	const uint64_t size = sg_change_argument(change, 1);
 	struct sg_request *request = change->request;
 	struct sg_change_name *folder = &change->first;
-	int status = sg_resolve(&request->supervisor->view, &request->caller, AT_FDCWD, "", SG_RESOLVE_EMPTY,
-				&folder->at);
+	int status =
+		sg_resolve(&request->supervisor->view, &request->caller, AT_FDCWD, "", SG_RESOLVE_EMPTY, &folder->at);
 	int64_t written;
 
 	if (status < 0)
@@ -173,8 +173,7 @@ int64_t sg_change_watch(struct sg_change *change)
 /* Its marks reach further than one object (mounts, file systems): not carried out where names are hidden. */
 int64_t sg_change_mark(struct sg_change *change)
 {
-	return sg_change_refuse(change, EPERM,
-				"a rule hides names, and the events of fanotify would tell them");
+	return sg_change_refuse(change, EPERM, "a rule hides names, and the events of fanotify would tell them");
 }
 
 /* Where the parts of an entry stand, in the two forms of getdents(2). */
@@ -250,8 +249,7 @@ static int name_folder(struct sg_change *change, struct listing *listing)
 {
 	struct sg_supervisor *supervisor = change->request->supervisor;
 	SG_CLEANUP(sg_resolved_done) struct sg_resolved folder = SG_RESOLVED_INIT;
-	int status = sg_resolve_descriptor(&supervisor->view, &change->request->caller, descriptor_of(change),
-					   &folder);
+	int status = sg_resolve_descriptor(&supervisor->view, &change->request->caller, descriptor_of(change), &folder);
 
 	if (status < 0)
 		return status;
@@ -285,8 +283,7 @@ static int64_t list(struct sg_change *change, const struct layout *layout)
 		return -EINTR;
 	/* A piece of which nothing is left is no end of the listing. */
 	do {
-		size = syscall(layout->number, fd, listing.entries,
-			       wanted < LISTING_MAX ? wanted : LISTING_MAX);
+		size = syscall(layout->number, fd, listing.entries, wanted < LISTING_MAX ? wanted : LISTING_MAX);
 		if (size <= 0)
 			return size < 0 ? -errno : 0;
 		if (listing.some_hidden)
@@ -294,8 +291,8 @@ static int64_t list(struct sg_change *change, const struct layout *layout)
 	} while (size == 0);
 	if (size < 0)
 		return size;
-	status = sg_caller_write(&change->request->caller, sg_change_argument(change, 0), listing.entries,
-				 (size_t)size);
+	status =
+		sg_caller_write(&change->request->caller, sg_change_argument(change, 0), listing.entries, (size_t)size);
 	return status < 0 ? status : size;
 }
 

@@ -21,19 +21,22 @@ static void tell(struct sg_supervisor *supervisor, enum sg_control_kind kind, in
 {
 	struct sg_control_message message = {.kind = (uint32_t)kind, .value = value};
 
-	(void)sg_fd_send(supervisor->control, &message, offsetof(struct sg_control_message, text), &fd, fd >= 0 ? 1 : 0);
+	(void)sg_fd_send(supervisor->control, &message, offsetof(struct sg_control_message, text), &fd,
+			 fd >= 0 ? 1 : 0);
 }
 
 /* A call that the policy does not give, or not with these arguments: refused, and recorded with what it would take. */
 static void refuse_call(struct sg_request *request, const struct sg_syscall *call)
 {
-	struct sg_decision decision = {.verdict = SG_VERDICT_DENY, .error = EPERM, .reason = "no kernel that we know has it"};
+	struct sg_decision decision = {
+		.verdict = SG_VERDICT_DENY, .error = EPERM, .reason = "no kernel that we know has it"};
 	struct sg_need need = {.kind = SG_NEED_UNKNOWN};
 	char reason[512];
 
 	request->operation = "call";
 	if (call != NULL) {
-		sg_need_find(request->supervisor->policy, call, (const uint64_t *)request->notification.data.args, &need);
+		sg_need_find(request->supervisor->policy, call, (const uint64_t *)request->notification.data.args,
+			     &need);
 		sg_words_need(&need, reason, sizeof(reason));
 		decision.reason = reason;
 		decision.rule = need.rule;
@@ -168,7 +171,9 @@ static void receive_keeper(struct sg_supervisor *supervisor)
 	 * be waited for, and the keeper exits by itself.
 	 */
 	supervisor->world.keeper = 0;
-	supervisor->exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : WIFSIGNALED(status) ? 128 + WTERMSIG(status) : 125;
+	supervisor->exit_status = WIFEXITED(status)     ? WEXITSTATUS(status)
+				  : WIFSIGNALED(status) ? 128 + WTERMSIG(status)
+							: 125;
 }
 
 static int make_signals(struct sg_supervisor *supervisor)
@@ -216,7 +221,8 @@ static size_t fill_polls(const struct sg_supervisor *supervisor, struct pollfd p
 
 static int find_timeout(const struct sg_supervisor *supervisor)
 {
-	return earlier(earlier(sg_exec_timeout(supervisor), sg_network_timeout(supervisor)), sg_entry_timeout(supervisor));
+	return earlier(earlier(sg_exec_timeout(supervisor), sg_network_timeout(supervisor)),
+		       sg_entry_timeout(supervisor));
 }
 
 /* Once the command runs, its front end gets its terminal. */

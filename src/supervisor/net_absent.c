@@ -57,8 +57,8 @@ static bool is_seen(const struct sg_plan *plan, const char *name)
 		const struct sg_mount *mount = &plan->mounts[i];
 		const size_t length = strlen(mount->target);
 
-		if (mount->kind != SG_MOUNT_FOLDER && mount->kind != SG_MOUNT_SYMLINK && strncmp(name, mount->target, length) == 0 &&
-		    (name[length] == '/' || name[length] == '\0'))
+		if (mount->kind != SG_MOUNT_FOLDER && mount->kind != SG_MOUNT_SYMLINK &&
+		    strncmp(name, mount->target, length) == 0 && (name[length] == '/' || name[length] == '\0'))
 			return true;
 	}
 	return false;
@@ -66,8 +66,9 @@ static bool is_seen(const struct sg_plan *plan, const char *name)
 
 void sg_net_report_absent(struct sg_request *request, const char *path)
 {
-	static const struct sg_decision decision = {
-	    .verdict = SG_VERDICT_DENY, .error = ENOENT, .reason = "no rule allows a socket of the host by this name"};
+	static const struct sg_decision decision = {.verdict = SG_VERDICT_DENY,
+						    .error = ENOENT,
+						    .reason = "no rule allows a socket of the host by this name"};
 	struct sg_supervisor *supervisor = request->supervisor;
 	struct sg_match match;
 	char name[PATH_MAX];

@@ -49,14 +49,14 @@ static void note_port(struct sg_network *network, const struct sg_net_socket *so
 		return;
 	/* The swap registered it just now. A full table forgets the oldest: its port is reached by other
 	 * names still. */
-	network->ports[network->port_next] = (struct sg_net_port){
-		.serial = network->serial, .port = address.port, .protocol = socket->kind};
+	network->ports[network->port_next] =
+		(struct sg_net_port){.serial = network->serial, .port = address.port, .protocol = socket->kind};
 	network->port_next = (network->port_next + 1) % SG_NET_PORTS_MAX;
 }
 
 /* A bound socket of the host's network in the place of the caller's; `listens`: with this backlog, or -1. */
-static int give_bound(struct sg_request *request, const struct sg_net_socket *socket,
-		      const struct sg_address *address, int backlog)
+static int give_bound(struct sg_request *request, const struct sg_net_socket *socket, const struct sg_address *address,
+		      int backlog)
 {
 	struct sockaddr_storage raw;
 	socklen_t length = sg_address_to_sockaddr(address, &raw);
@@ -135,10 +135,9 @@ static void bind_internet(struct sg_request *request, const struct sg_net_socket
 	enum sg_net_where where = sg_net_decide(network, address, SG_ADDRESS_BIND, &decision);
 
 	if (where == SG_NET_OWN && socket->outside) {
-		decision = (struct sg_decision){
-			.verdict = SG_VERDICT_DENY,
-			.error = EACCES,
-			.reason = "no rule allows listening on this address of the host"};
+		decision = (struct sg_decision){.verdict = SG_VERDICT_DENY,
+						.error = EACCES,
+						.reason = "no rule allows listening on this address of the host"};
 		where = SG_NET_REFUSED;
 	}
 	if (where == SG_NET_REFUSED)
@@ -151,8 +150,8 @@ static void bind_internet(struct sg_request *request, const struct sg_net_socket
 		answer_own(request, socket, address);
 }
 
-static void bind_raw(struct sg_request *request, const struct sg_net_socket *socket,
-		     const unsigned char *bytes, size_t size)
+static void bind_raw(struct sg_request *request, const struct sg_net_socket *socket, const unsigned char *bytes,
+		     size_t size)
 {
 	struct sockaddr_storage raw = {0};
 
@@ -160,8 +159,7 @@ static void bind_raw(struct sg_request *request, const struct sg_net_socket *soc
 	if (socket->outside)
 		sg_answer_error(request, EACCES);
 	else
-		answer(request,
-		       bind(socket->fd, (const struct sockaddr *)&raw, (socklen_t)size) < 0 ? -errno : 0);
+		answer(request, bind(socket->fd, (const struct sockaddr *)&raw, (socklen_t)size) < 0 ? -errno : 0);
 }
 
 void sg_net_bind(struct sg_request *request)
@@ -177,8 +175,7 @@ void sg_net_bind(struct sg_request *request)
 	if (status == 0)
 		status = sg_net_read_address(request, data->args[1], data->args[2], bytes);
 	if (status == 0 && socket.kind != 0)
-		status = sg_address_from_sockaddr(bytes, size, socket.domain, socket.kind, SG_ADDRESS_BIND,
-						  &address);
+		status = sg_address_from_sockaddr(bytes, size, socket.domain, socket.kind, SG_ADDRESS_BIND, &address);
 	if (status < 0)
 		sg_answer_error(request, -status);
 	else if (socket.kind == 0 || status == SG_ADDRESS_AUTOBIND ||
@@ -203,8 +200,8 @@ static void listen_outside(struct sg_request *request, const struct sg_net_socke
 		sg_answer_error(request, EACCES);
 		return;
 	}
-	if (address.port == 0 || sg_net_decide(request->supervisor->network, &address, SG_ADDRESS_BIND,
-					       &decision) != SG_NET_OUTSIDE) {
+	if (address.port == 0 ||
+	    sg_net_decide(request->supervisor->network, &address, SG_ADDRESS_BIND, &decision) != SG_NET_OUTSIDE) {
 		decision = (struct sg_decision){.verdict = SG_VERDICT_DENY,
 						.error = EACCES,
 						.reason = "this socket was given to connect, not to listen"};
@@ -218,15 +215,13 @@ static void listen_outside(struct sg_request *request, const struct sg_net_socke
  * With `incoming`, a wildcard address whose port the kernel chose is the world's own until it listens: a
  * client's socket is often bound so, and must be able to reach the world's own network.
  */
-static bool wants_outside(struct sg_request *request, const struct sg_net_socket *socket,
-			  struct sg_address *address)
+static bool wants_outside(struct sg_request *request, const struct sg_net_socket *socket, struct sg_address *address)
 {
 	struct sg_decision decision;
 
 	return request->supervisor->network->incoming && socket->kind == SG_PROTOCOL_TCP &&
 	       local_address(socket, socket->fd, address) == 0 && address->wildcard && address->port != 0 &&
-	       sg_net_decide(request->supervisor->network, address, SG_ADDRESS_BIND, &decision) ==
-		       SG_NET_OUTSIDE &&
+	       sg_net_decide(request->supervisor->network, address, SG_ADDRESS_BIND, &decision) == SG_NET_OUTSIDE &&
 	       sg_net_report(request, &decision, address) == 0;
 }
 
@@ -287,8 +282,7 @@ static int write_peer(struct sg_request *request, const struct accepting *accept
 	if (status == 0 && room > 0)
 		status = sg_caller_write(&request->caller, accepting->address, peer,
 					 (size_t)room < size ? (size_t)room : size);
-	return status < 0 ? status
-			  : sg_caller_write(&request->caller, accepting->length, &size, sizeof(size));
+	return status < 0 ? status : sg_caller_write(&request->caller, accepting->length, &size, sizeof(size));
 }
 
 /* accept4 that returns at once. A connection that a sibling took in between is the guard's matter. */
@@ -319,16 +313,13 @@ static int report_peer(struct sg_request *request, const struct sg_net_socket *s
 	static const struct sg_decision decision = {.verdict = SG_VERDICT_ALLOW,
 						    .reason = "the world may listen there"};
 	struct sg_address address = {0};
-	int status =
-		sg_address_from_sockaddr(peer, size, socket->domain, socket->kind, SG_ADDRESS_BIND, &address);
+	int status = sg_address_from_sockaddr(peer, size, socket->domain, socket->kind, SG_ADDRESS_BIND, &address);
 
 	if (status < 0)
 		return status;
 	if (status == 0 && sg_net_report(request, &decision, &address) < 0)
 		return -EIO;
-	return sg_net_register(request->supervisor->network, fd, SG_NET_ORIGIN_ACCEPTED, &address) == 0
-		       ? -ENOBUFS
-		       : 0;
+	return sg_net_register(request->supervisor->network, fd, SG_NET_ORIGIN_ACCEPTED, &address) == 0 ? -ENOBUFS : 0;
 }
 
 static int proceed(struct sg_request *request, void *data, int interrupted)
@@ -378,20 +369,19 @@ void sg_net_accept(struct sg_request *request)
 		sg_answer_error(request, -status);
 		return;
 	}
-	*accepting = (struct accepting){
-		.socket = socket, .address = data->args[1], .length = data->args[2], .flags = flags};
+	*accepting =
+		(struct accepting){.socket = socket, .address = data->args[1], .length = data->args[2], .flags = flags};
 	socket.fd = -1;
 	if (proceed(request, accepting, 0) == 0) {
 		release(accepting);
 		return;
 	}
-	sg_net_wait_add(request,
-			&(struct sg_net_wait){.outside = accepting->socket.outside,
-					      .fd = accepting->socket.fd,
-					      .events = EPOLLIN,
-					      .deadline_ms = sg_net_deadline(&accepting->socket, SO_RCVTIMEO),
-					      .deadline_error = EAGAIN,
-					      .proceed = proceed,
-					      .release = release,
-					      .data = accepting});
+	sg_net_wait_add(request, &(struct sg_net_wait){.outside = accepting->socket.outside,
+						       .fd = accepting->socket.fd,
+						       .events = EPOLLIN,
+						       .deadline_ms = sg_net_deadline(&accepting->socket, SO_RCVTIMEO),
+						       .deadline_error = EAGAIN,
+						       .proceed = proceed,
+						       .release = release,
+						       .data = accepting});
 }

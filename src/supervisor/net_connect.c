@@ -119,8 +119,8 @@ static void hand_over(struct sg_request *request, const struct connecting *conne
 	int status = 0;
 
 	if (connecting->fresh >= 0)
-		status = connecting->outside ? sg_net_swap(request, socket, connecting->fresh,
-							   SG_NET_ORIGIN_CONNECTED, &connecting->named)
+		status = connecting->outside ? sg_net_swap(request, socket, connecting->fresh, SG_NET_ORIGIN_CONNECTED,
+							   &connecting->named)
 					     : sg_net_put(request, socket, connecting->fresh);
 	if (status < 0 || answer != 0)
 		sg_answer_error(request, status < 0 ? -status : answer);
@@ -246,8 +246,7 @@ static void start(struct sg_request *request, struct sg_net_socket *socket, stru
 	run(request, connecting);
 }
 
-static void connect_unix(struct sg_request *request, struct sg_net_socket *socket,
-			 const struct sg_address *address)
+static void connect_unix(struct sg_request *request, struct sg_net_socket *socket, const struct sg_address *address)
 {
 	SG_CLEANUP(sg_net_peer_done) struct sg_net_peer peer = {.object = SG_RESOLVED_INIT};
 	int status = sg_net_find_peer(request, socket, address, &peer);
@@ -278,12 +277,10 @@ static bool is_listening_place(const struct sg_network *network, const struct sg
  * by that (RFC 6724), ping(8) prints it. Where another protocol may be used with that peer the answer is
  * given: by a socket that is connected, and sealed before the caller has it. It neither sends nor receives.
  */
-static void ask_route(struct sg_request *request, const struct sg_net_socket *socket,
-		      const struct connecting *what)
+static void ask_route(struct sg_request *request, const struct sg_net_socket *socket, const struct connecting *what)
 {
-	static const struct sg_decision decision = {
-		.verdict = SG_VERDICT_ALLOW,
-		.reason = "it asks for its own address only, and carries no data"};
+	static const struct sg_decision decision = {.verdict = SG_VERDICT_ALLOW,
+						    .reason = "it asks for its own address only, and carries no data"};
 	SG_AUTO_FD int fd = -1;
 	int status = sg_net_report(request, &decision, &what->named) < 0 ? -EIO : 0;
 
@@ -303,12 +300,10 @@ static void ask_route(struct sg_request *request, const struct sg_net_socket *so
 		sg_answer_value(request, 0);
 }
 
-static void connect_internet(struct sg_request *request, struct sg_net_socket *socket,
-			     const struct sg_address *address)
+static void connect_internet(struct sg_request *request, struct sg_net_socket *socket, const struct sg_address *address)
 {
 	struct sg_network *network = request->supervisor->network;
-	struct connecting what = {.named = *address,
-				  .length = sg_address_to_sockaddr(address, &what.address)};
+	struct connecting what = {.named = *address, .length = sg_address_to_sockaddr(address, &what.address)};
 	struct sg_decision decision;
 	enum sg_net_where where = sg_net_decide(network, address, SG_ADDRESS_CONNECT, &decision);
 
@@ -369,8 +364,8 @@ static void dissolve(struct sg_request *request, const struct sg_net_socket *soc
 }
 
 /* Raw, packet and netlink sockets: in the world's own network whatever their address is. */
-static void connect_other(struct sg_request *request, struct sg_net_socket *socket,
-			  const unsigned char *bytes, size_t size)
+static void connect_other(struct sg_request *request, struct sg_net_socket *socket, const unsigned char *bytes,
+			  size_t size)
 {
 	struct sockaddr_storage raw = {0};
 

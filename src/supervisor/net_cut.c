@@ -77,8 +77,7 @@ bool sg_net_is_kept(const struct sg_network *network, const struct sg_address *a
 		return false;
 	/* A kept set holds addresses only: names have numbers of their own in each set. */
 	for (size_t i = 0; i < network->kept_count; i++) {
-		sg_addressset_match(network->kept[i], address, NULL, 0, network->namerules.environment,
-				    &match);
+		sg_addressset_match(network->kept[i], address, NULL, 0, network->namerules.environment, &match);
 		if (match.classes == 0)
 			return false;
 	}
@@ -113,8 +112,8 @@ static int cut_all(struct sg_network *network, bool frozen, unsigned int *ret_co
 		int status = sg_net_read_world(&reading);
 
 		*ret_count += reading.ended;
-		if (status == 0 && reading.failed == 0 &&
-		    (frozen || (pass >= PASSES_UNFROZEN && reading.ended == 0)) && is_complete(network))
+		if (status == 0 && reading.failed == 0 && (frozen || (pass >= PASSES_UNFROZEN && reading.ended == 0)) &&
+		    is_complete(network))
 			return 0;
 		if (sg_net_now() >= end)
 			return -ETIMEDOUT;
@@ -175,8 +174,7 @@ int sg_network_cut(struct sg_supervisor *supervisor, struct sg_addressset *kept,
 		end_world(supervisor);
 		return status;
 	}
-	(void)snprintf(text, sizeof(text),
-		       "the owner has cut the network of this session%s: %u sockets ended",
+	(void)snprintf(text, sizeof(text), "the owner has cut the network of this session%s: %u sockets ended",
 		       network->kept_count > 0 ? " but for some addresses" : "", *ret_count);
 	return note(supervisor, text);
 }

@@ -81,8 +81,7 @@ static int drain(int fd, int flags)
 		ssize_t size = recv(fd, nowhere, sizeof(nowhere), MSG_DONTWAIT | MSG_TRUNC | flags);
 		int type = option(fd, SOL_SOCKET, SO_TYPE);
 
-		if (size < 0 &&
-		    (errno == EAGAIN || errno == ENOTCONN || errno == EINVAL || errno == EOPNOTSUPP))
+		if (size < 0 && (errno == EAGAIN || errno == ENOTCONN || errno == EINVAL || errno == EOPNOTSUPP))
 			return 0;
 		/* The end of a stream; an empty datagram is one like others. */
 		if (size == 0 && type == SOCK_STREAM)
@@ -175,8 +174,7 @@ int sg_net_end(int fd)
 		return -EPROTONOSUPPORT;
 	if (type == SOCK_STREAM && protocol == IPPROTO_TCP)
 		return end_stream(fd);
-	if (type == SOCK_DGRAM &&
-	    (protocol == IPPROTO_UDP || protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6))
+	if (type == SOCK_DGRAM && (protocol == IPPROTO_UDP || protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6))
 		return end_datagrams(fd);
 	/* Of a kind that we never gave. */
 	return -EPROTONOSUPPORT;

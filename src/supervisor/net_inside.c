@@ -46,8 +46,7 @@ static int make(void *data)
 	struct making *making = data;
 	int fd = -1;
 
-	if (setns(making->user_namespace, CLONE_NEWUSER) == 0 &&
-	    setns(making->network_namespace, CLONE_NEWNET) == 0)
+	if (setns(making->user_namespace, CLONE_NEWUSER) == 0 && setns(making->network_namespace, CLONE_NEWNET) == 0)
 		fd = socket(making->domain, making->type, making->protocol);
 	making->result = fd < 0 ? -errno : fd;
 	return 0;
@@ -62,8 +61,7 @@ int sg_net_make_inside(const struct sg_network *network, const struct sg_net_soc
 				.type = like->type | SOCK_CLOEXEC | SOCK_NONBLOCK,
 				.protocol = like->protocol,
 				.result = -EAGAIN};
-	pid_t child =
-		clone(make, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, &making);
+	pid_t child = clone(make, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, &making);
 
 	if (child < 0)
 		return -errno;

@@ -38,12 +38,11 @@ static int compile(struct sg_network *network)
 		const struct sg_rule *rules = sg_policy_rules(policy, rule_classes[i].kind, &count);
 
 		for (size_t j = 0; j < count && status == 0; j++) {
-			status = sg_addressset_builder_add(builder, rules[j].address,
-							   (uint32_t)(&rules[j] - policy->rules),
-							   rule_classes[i].class);
+			status =
+				sg_addressset_builder_add(builder, rules[j].address,
+							  (uint32_t)(&rules[j] - policy->rules), rule_classes[i].class);
 			if (rule_classes[i].kind == SG_RULE_ALLOW &&
-			    (rules[j].address->kind == SG_HOST_INTERNET ||
-			     rules[j].address->kind == SG_HOST_ANY) &&
+			    (rules[j].address->kind == SG_HOST_INTERNET || rules[j].address->kind == SG_HOST_ANY) &&
 			    (rules[j].address->protocols & (SG_PROTOCOL_TCP | SG_PROTOCOL_UDP)) != 0)
 				network->namerules.any = true;
 		}
@@ -98,8 +97,7 @@ int sg_net_policy_prepare(struct sg_network *network, struct sg_error *error)
 		network->host = NULL;
 	network->namerules.set = network->set;
 	network->namerules.allow = SG_NET_ALLOW;
-	network->namerules.environment =
-		network->host != NULL ? sg_hostaddrs_environment(network->host) : NULL;
+	network->namerules.environment = network->host != NULL ? sg_hostaddrs_environment(network->host) : NULL;
 	if (network->resolves)
 		read_host_names(network);
 	return 0;
@@ -119,8 +117,7 @@ static bool is_resolver(const struct sg_network *network, const struct sg_addres
 {
 	struct in_addr name;
 
-	return network->resolves && address->family == AF_INET &&
-	       address->port == SG_LOOPBACK_NAMESERVER_PORT &&
+	return network->resolves && address->family == AF_INET && address->port == SG_LOOPBACK_NAMESERVER_PORT &&
 	       inet_pton(AF_INET, SG_LOOPBACK_NAMESERVER, &name) == 1 &&
 	       memcmp(address->bytes, &name, sizeof(name)) == 0;
 }
@@ -138,18 +135,16 @@ static const struct sg_net_port *find_port(const struct sg_network *network, con
 	return NULL;
 }
 
-static enum sg_net_where allow(struct sg_decision *decision, enum sg_net_where where,
-			       const struct sg_rule *rule, const char *reason)
+static enum sg_net_where allow(struct sg_decision *decision, enum sg_net_where where, const struct sg_rule *rule,
+			       const char *reason)
 {
 	*decision = (struct sg_decision){.verdict = SG_VERDICT_ALLOW, .rule = rule, .reason = reason};
 	return where;
 }
 
-static enum sg_net_where refuse(struct sg_decision *decision, int error, const struct sg_rule *rule,
-				const char *reason)
+static enum sg_net_where refuse(struct sg_decision *decision, int error, const struct sg_rule *rule, const char *reason)
 {
-	*decision = (struct sg_decision){
-		.verdict = SG_VERDICT_DENY, .error = error, .rule = rule, .reason = reason};
+	*decision = (struct sg_decision){.verdict = SG_VERDICT_DENY, .error = error, .rule = rule, .reason = reason};
 	return SG_NET_REFUSED;
 }
 
@@ -160,8 +155,7 @@ static enum sg_net_where decide_bind(const struct sg_network *network, const str
 	if ((match->classes & SG_NET_DENY) != 0)
 		return refuse(decision, EACCES, rule_of(network, match, SG_NET_DENY), "a rule denies it");
 	if ((match->classes & SG_NET_LISTEN) != 0)
-		return allow(decision, SG_NET_OUTSIDE, rule_of(network, match, SG_NET_LISTEN),
-			     "a rule allows it");
+		return allow(decision, SG_NET_OUTSIDE, rule_of(network, match, SG_NET_LISTEN), "a rule allows it");
 	if (network->incoming && address->port >= UNPRIVILEGED && address->protocol != SG_PROTOCOL_ICMP &&
 	    (address->wildcard || (classes & SG_CLASS_OWN) != 0))
 		return allow(decision, SG_NET_OUTSIDE,
@@ -171,8 +165,8 @@ static enum sg_net_where decide_bind(const struct sg_network *network, const str
 	return allow(decision, SG_NET_OWN, NULL, "it is the world's own");
 }
 
-static enum sg_net_where decide(struct sg_network *network, const struct sg_address *address,
-				enum sg_address_use use, struct sg_decision *decision)
+static enum sg_net_where decide(struct sg_network *network, const struct sg_address *address, enum sg_address_use use,
+				struct sg_decision *decision)
 {
 	const struct sg_address_environment *environment = network->namerules.environment;
 	const unsigned int classes = sg_address_classes(address, environment);
@@ -190,8 +184,7 @@ static enum sg_net_where decide(struct sg_network *network, const struct sg_addr
 	if ((match.classes & SG_NET_DENY) != 0)
 		return refuse(decision, EACCES, rule_of(network, &match, SG_NET_DENY), "a rule denies it");
 	if ((match.classes & SG_NET_ALLOW) != 0)
-		return allow(decision, SG_NET_OUTSIDE, rule_of(network, &match, SG_NET_ALLOW),
-			     "a rule allows it");
+		return allow(decision, SG_NET_OUTSIDE, rule_of(network, &match, SG_NET_ALLOW), "a rule allows it");
 	if (address->family == AF_UNIX)
 		return allow(decision, SG_NET_OWN, NULL, "abstract names are the world's own");
 	if ((classes & SG_CLASS_LOOPBACK) == 0)
@@ -201,8 +194,8 @@ static enum sg_net_where decide(struct sg_network *network, const struct sg_addr
 	return allow(decision, SG_NET_OWN, NULL, "it is the world's own");
 }
 
-enum sg_net_where sg_net_decide(struct sg_network *network, const struct sg_address *address,
-				enum sg_address_use use, struct sg_decision *decision)
+enum sg_net_where sg_net_decide(struct sg_network *network, const struct sg_address *address, enum sg_address_use use,
+				struct sg_decision *decision)
 {
 	enum sg_net_where where = decide(network, address, use, decision);
 
@@ -222,8 +215,7 @@ static bool is_peer(const struct sg_network *network, const struct sg_address *a
 	       (network->namerules.any && (classes & SG_CLASS_INTERNET) != 0);
 }
 
-bool sg_net_may_ask_route(struct sg_network *network, const struct sg_address *address,
-			  struct sg_decision *decision)
+bool sg_net_may_ask_route(struct sg_network *network, const struct sg_address *address, struct sg_decision *decision)
 {
 	static const uint8_t others[] = {SG_PROTOCOL_TCP, SG_PROTOCOL_ICMP};
 	struct sg_address other = *address;
@@ -246,8 +238,7 @@ bool sg_net_may_ask_route(struct sg_network *network, const struct sg_address *a
 	return false;
 }
 
-int sg_net_report(struct sg_request *request, const struct sg_decision *decision,
-		  const struct sg_address *address)
+int sg_net_report(struct sg_request *request, const struct sg_decision *decision, const struct sg_address *address)
 {
 	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
 
@@ -257,8 +248,7 @@ int sg_net_report(struct sg_request *request, const struct sg_decision *decision
 	return sg_report(request, decision, text.data, NULL);
 }
 
-void sg_net_refuse(struct sg_request *request, const struct sg_decision *decision,
-		   const struct sg_address *address)
+void sg_net_refuse(struct sg_request *request, const struct sg_decision *decision, const struct sg_address *address)
 {
 	(void)sg_net_report(request, decision, address);
 	sg_answer_error(request, decision->error);

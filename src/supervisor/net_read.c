@@ -108,8 +108,8 @@ static int take_task(void *data, const char *name)
 		all->tasks = grown;
 		all->room = room;
 	}
-	all->tasks[all->count++] = (struct task){
-		(pid_t)strtol(name, NULL, 10), read_parent(all->proc, name), is_in_space(all, name)};
+	all->tasks[all->count++] =
+		(struct task){(pid_t)strtol(name, NULL, 10), read_parent(all->proc, name), is_in_space(all, name)};
 	return 0;
 }
 
@@ -260,8 +260,7 @@ static unsigned long take_rights(struct sg_net_reading *reading, struct msghdr *
 {
 	unsigned long count = 0;
 
-	for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header != NULL;
-	     header = CMSG_NXTHDR(message, header)) {
+	for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header != NULL; header = CMSG_NXTHDR(message, header)) {
 		const size_t bytes = header->cmsg_len - CMSG_LEN(0);
 
 		if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)

@@ -57,8 +57,7 @@ static struct sg_net_outside *find_serial(const struct sg_network *network, uint
 		else
 			high = middle;
 	}
-	return low < network->outside_count && network->outside[low].serial == serial ? &network->outside[low]
-										      : NULL;
+	return low < network->outside_count && network->outside[low].serial == serial ? &network->outside[low] : NULL;
 }
 
 int sg_net_registry_refresh(struct sg_network *network)

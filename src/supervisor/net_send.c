@@ -90,8 +90,8 @@ static size_t limit_of(const struct sg_net_socket *socket)
 }
 
 /* The data of a list of vectors. A stream takes what fits; a datagram is whole or not at all. */
-static int copy_data(struct sg_request *request, const struct sg_net_socket *socket,
-		     const struct iovec *vectors, size_t count, struct message *message)
+static int copy_data(struct sg_request *request, const struct sg_net_socket *socket, const struct iovec *vectors,
+		     size_t count, struct message *message)
 {
 	size_t total = 0, limit = limit_of(socket), at = 0;
 
@@ -157,8 +157,8 @@ static int take_rights(struct sg_request *request, struct cmsghdr *header, struc
 	return 0;
 }
 
-static int copy_control(struct sg_request *request, const struct sg_net_socket *socket, uint64_t pointer,
-			size_t size, struct message *message)
+static int copy_control(struct sg_request *request, const struct sg_net_socket *socket, uint64_t pointer, size_t size,
+			struct message *message)
 {
 	struct msghdr parsed = {.msg_control = message->control.bytes, .msg_controllen = size};
 	int status;
@@ -210,16 +210,15 @@ static int copy_message(struct sg_request *request, const struct sg_net_socket *
 	if (status == 0)
 		status = copy_data(request, socket, vectors, header.msg_iovlen, message);
 	if (status == 0 && header.msg_control != NULL && header.msg_controllen > 0)
-		status = copy_control(request, socket, (uint64_t)(uintptr_t)header.msg_control,
-				      header.msg_controllen, message);
+		status = copy_control(request, socket, (uint64_t)(uintptr_t)header.msg_control, header.msg_controllen,
+				      message);
 	return status;
 }
 
 /* --- addresses --- */
 
 /* Puts an outside socket in the place of the caller's, and of our copy. */
-static int move_outside(struct sg_request *request, struct sg_net_socket *socket,
-			const struct sg_address *address)
+static int move_outside(struct sg_request *request, struct sg_net_socket *socket, const struct sg_address *address)
 {
 	int fd = sg_net_make_outside(socket), status;
 
@@ -255,15 +254,14 @@ static uint64_t cookie_of(const struct sg_net_socket *socket)
 	return socket->outside ? sg_net_cookie(socket->fd) : 0;
 }
 
-static int record_once(struct sg_request *request, const struct sg_net_socket *socket,
-		       const struct sg_address *address, const struct sg_decision *decision)
+static int record_once(struct sg_request *request, const struct sg_net_socket *socket, const struct sg_address *address,
+		       const struct sg_decision *decision)
 {
 	const uint64_t cookie = cookie_of(socket);
 
 	for (size_t i = 0; cookie != 0 && i < SG_ARRAY_SIZE(recorded); i++)
 		if (recorded[i].cookie == cookie && recorded[i].address.family == address->family &&
-		    recorded[i].address.port == address->port &&
-		    recorded[i].address.scope == address->scope &&
+		    recorded[i].address.port == address->port && recorded[i].address.scope == address->scope &&
 		    memcmp(recorded[i].address.bytes, address->bytes, sizeof(address->bytes)) == 0)
 			return 0;
 	if (sg_net_report(request, decision, address) < 0)
@@ -276,12 +274,10 @@ static int record_once(struct sg_request *request, const struct sg_net_socket *s
 }
 
 /* Returns 0, a negative errno value to answer, or 1: refused and answered. */
-static int decide_internet(struct sg_request *request, struct sending *sending,
-			   const struct sg_address *address)
+static int decide_internet(struct sg_request *request, struct sending *sending, const struct sg_address *address)
 {
 	struct sg_decision decision;
-	enum sg_net_where where =
-		sg_net_decide(request->supervisor->network, address, SG_ADDRESS_SEND, &decision);
+	enum sg_net_where where = sg_net_decide(request->supervisor->network, address, SG_ADDRESS_SEND, &decision);
 
 	if (where == SG_NET_OWN && sending->socket.outside) {
 		decision = (struct sg_decision){.verdict = SG_VERDICT_DENY,
@@ -297,8 +293,8 @@ static int decide_internet(struct sg_request *request, struct sending *sending,
 	if (where == SG_NET_OUTSIDE) {
 		int status = record_once(request, &sending->socket, address, &decision);
 
-		if (status == 0 && (!sending->socket.outside ||
-				    sg_net_is_ended(request->supervisor->network, sending->socket.fd)))
+		if (status == 0 &&
+		    (!sending->socket.outside || sg_net_is_ended(request->supervisor->network, sending->socket.fd)))
 			status = move_outside(request, &sending->socket, address);
 		if (status < 0)
 			return status;
@@ -361,19 +357,17 @@ static void raise_broken_pipe(struct sg_request *request, const struct sending *
 static ssize_t send_now(struct sending *sending)
 {
 	struct message *message = &sending->message;
-	struct iovec vector = {.iov_base = message->data + sending->sent,
-			       .iov_len = message->size - sending->sent};
+	struct iovec vector = {.iov_base = message->data + sending->sent, .iov_len = message->size - sending->sent};
 	struct msghdr header = {
 		.msg_name = sending->to_length > 0 ? &sending->to : NULL,
 		.msg_namelen = sending->to_length,
 		.msg_iov = &vector,
 		.msg_iovlen = 1,
-		.msg_control =
-			message->control_size > 0 && sending->sent == 0 ? message->control.bytes : NULL,
+		.msg_control = message->control_size > 0 && sending->sent == 0 ? message->control.bytes : NULL,
 		.msg_controllen = sending->sent == 0 ? message->control_size : 0,
 	};
-	ssize_t size = sendmsg(sending->socket.fd, &header,
-			       (sending->flags & FLAGS_CARRIED) | MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t size =
+		sendmsg(sending->socket.fd, &header, (sending->flags & FLAGS_CARRIED) | MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	return size < 0 ? -errno : size;
 }
@@ -403,17 +397,16 @@ static int prepare(struct sg_request *request, struct sending *sending)
 static int count_message(struct sg_request *request, struct sending *sending)
 {
 	const unsigned int size = (unsigned int)sending->sent;
-	const uint64_t place = sending->vector + (uint64_t)sending->done * sizeof(struct mmsghdr) +
-			       offsetof(struct mmsghdr, msg_len);
+	const uint64_t place =
+		sending->vector + (uint64_t)sending->done * sizeof(struct mmsghdr) + offsetof(struct mmsghdr, msg_len);
 
 	sending->done++;
 	sending->ready = false;
 	if (sending->vector == 0)
 		return 0;
 	/* Nothing is written for a caller that is gone: its number could be another's. */
-	return sg_caller_valid(&request->caller)
-		       ? sg_caller_write(&request->caller, place, &size, sizeof(size))
-		       : -EINTR;
+	return sg_caller_valid(&request->caller) ? sg_caller_write(&request->caller, place, &size, sizeof(size))
+						 : -EINTR;
 }
 
 /* What was sent counts; only if nothing was, the error does. */
@@ -495,8 +488,7 @@ static struct sending *begin(struct sg_request *request, int number, int flags)
 	sending->peer.object = SG_RESOLVED_INIT;
 	sending->flags = flags;
 	sending->count = 1;
-	status = (flags & MSG_ZEROCOPY) != 0 ? -ENOBUFS
-					     : sg_net_socket_take(request, number, &sending->socket);
+	status = (flags & MSG_ZEROCOPY) != 0 ? -ENOBUFS : sg_net_socket_take(request, number, &sending->socket);
 	if (status < 0) {
 		sg_answer_error(request, -status);
 		release(sending);
@@ -552,7 +544,6 @@ void sg_net_send_messages(struct sg_request *request)
 	if (sending == NULL)
 		return;
 	sending->vector = data->args[1];
-	sending->count = count > MESSAGES_MAX ? MESSAGES_MAX
-					      : count; /* the caller sends the rest with its next call */
+	sending->count = count > MESSAGES_MAX ? MESSAGES_MAX : count; /* the caller sends the rest with its next call */
 	run(request, sending);
 }

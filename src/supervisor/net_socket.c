@@ -170,9 +170,8 @@ static const struct defaults *find_defaults(const struct sg_net_socket *like, in
 	for (size_t i = 0; i < SG_ARRAY_SIZE(options); i++) {
 		socklen_t size = sizeof(found->options[i].value);
 
-		found->options[i].has =
-			concerns(i, like) && getsockopt(fresh, options[i].level, options[i].name,
-							&found->options[i].value, &size) == 0;
+		found->options[i].has = concerns(i, like) && getsockopt(fresh, options[i].level, options[i].name,
+									&found->options[i].value, &size) == 0;
 	}
 	return found;
 }
@@ -199,8 +198,7 @@ void sg_net_carry_options(const struct sg_net_socket *from, int to)
 
 int sg_net_make_outside(const struct sg_net_socket *socket_like)
 {
-	int fd = socket(socket_like->domain, socket_like->type | SOCK_CLOEXEC | SOCK_NONBLOCK,
-			socket_like->protocol);
+	int fd = socket(socket_like->domain, socket_like->type | SOCK_CLOEXEC | SOCK_NONBLOCK, socket_like->protocol);
 
 	if (fd < 0)
 		return -errno;
@@ -254,8 +252,8 @@ int sg_net_put(struct sg_request *request, const struct sg_net_socket *socket, i
 	return status;
 }
 
-int sg_net_swap(struct sg_request *request, const struct sg_net_socket *socket, int fd,
-		enum sg_net_origin origin, const struct sg_address *address)
+int sg_net_swap(struct sg_request *request, const struct sg_net_socket *socket, int fd, enum sg_net_origin origin,
+		const struct sg_address *address)
 {
 	return sg_net_register(request->supervisor->network, fd, origin, address) == 0
 		       ? -ENOBUFS
@@ -267,8 +265,7 @@ int64_t sg_net_deadline(const struct sg_net_socket *socket, int option)
 	struct timeval time = {0};
 	socklen_t size = sizeof(time);
 
-	if (getsockopt(socket->fd, SOL_SOCKET, option, &time, &size) < 0 ||
-	    (time.tv_sec == 0 && time.tv_usec == 0))
+	if (getsockopt(socket->fd, SOL_SOCKET, option, &time, &size) < 0 || (time.tv_sec == 0 && time.tv_usec == 0))
 		return INT64_MAX;
 	if (time.tv_sec > INT32_MAX)
 		return INT64_MAX;

@@ -45,12 +45,10 @@ static bool read_object(const struct nlmsghdr *message, struct unix_diag_vfs *re
 	const struct nlattr *attribute = (const struct nlattr *)(const void *)(body + 1);
 	size_t left = message->nlmsg_len - NLMSG_LENGTH(sizeof(*body));
 
-	while (left >= sizeof(*attribute) && attribute->nla_len >= sizeof(*attribute) &&
-	       attribute->nla_len <= left) {
+	while (left >= sizeof(*attribute) && attribute->nla_len >= sizeof(*attribute) && attribute->nla_len <= left) {
 		size_t step = NLMSG_ALIGN(attribute->nla_len);
 
-		if (attribute->nla_type == UNIX_DIAG_VFS &&
-		    attribute->nla_len >= sizeof(*attribute) + sizeof(*ret)) {
+		if (attribute->nla_type == UNIX_DIAG_VFS && attribute->nla_len >= sizeof(*attribute) + sizeof(*ret)) {
 			memcpy(ret, attribute + 1, sizeof(*ret));
 			return true;
 		}
@@ -77,16 +75,15 @@ static int read_dump(const char *reply, size_t size, visit_bound visit, void *da
 			return -1;
 		if (message->nlmsg_type == NLMSG_DONE)
 			return 1;
-		if (message->nlmsg_len < NLMSG_LENGTH(sizeof(struct unix_diag_msg)) ||
-		    !read_object(message, &object))
+		if (message->nlmsg_len < NLMSG_LENGTH(sizeof(struct unix_diag_msg)) || !read_object(message, &object))
 			continue;
 		/* The kernel's own form of a device number: twenty bits of minor. */
-		visit(data, &(struct sg_net_bound){.socket = body->udiag_ino,
-						   .inode = object.udiag_vfs_ino,
-						   .device = makedev(object.udiag_vfs_dev >> 20,
-								     object.udiag_vfs_dev & 0xfffff),
-						   .accepted = body->udiag_type != SOCK_DGRAM &&
-							       body->udiag_state == TCP_ESTABLISHED});
+		visit(data,
+		      &(struct sg_net_bound){
+			      .socket = body->udiag_ino,
+			      .inode = object.udiag_vfs_ino,
+			      .device = makedev(object.udiag_vfs_dev >> 20, object.udiag_vfs_dev & 0xfffff),
+			      .accepted = body->udiag_type != SOCK_DGRAM && body->udiag_state == TCP_ESTABLISHED});
 	}
 	return 0;
 }
@@ -100,9 +97,7 @@ int sg_net_each_bound(const struct sg_network *network, visit_bound visit, void 
 		.header = {.nlmsg_len = sizeof(query),
 			   .nlmsg_type = SOCK_DIAG_BY_FAMILY,
 			   .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
-		.request = {.sdiag_family = AF_UNIX,
-			    .udiag_states = UINT32_MAX,
-			    .udiag_show = UDIAG_SHOW_VFS},
+		.request = {.sdiag_family = AF_UNIX, .udiag_states = UINT32_MAX, .udiag_show = UDIAG_SHOW_VFS},
 	};
 	static union {
 		struct nlmsghdr align;
@@ -115,8 +110,7 @@ int sg_net_each_bound(const struct sg_network *network, visit_bound visit, void 
 		return -errno;
 	/* The whole dump is read, whatever was found: the next one begins with an empty queue. */
 	for (int i = 0; i < REPLIES_MAX; i++) {
-		ssize_t size =
-			recv(network->diagnosis, reply.bytes, sizeof(reply.bytes), MSG_DONTWAIT | MSG_TRUNC);
+		ssize_t size = recv(network->diagnosis, reply.bytes, sizeof(reply.bytes), MSG_DONTWAIT | MSG_TRUNC);
 		int read;
 
 		if (size <= 0 || (size_t)size > sizeof(reply.bytes))
@@ -139,8 +133,8 @@ static void compare(void *data, const struct sg_net_bound *bound)
 
 	/* What a server of the host accepts from the world lies in the world's network, with the server's
 	 * name. */
-	search->found |= !bound->accepted && bound->inode == search->status->st_ino &&
-			 bound->device == search->status->st_dev;
+	search->found |=
+		!bound->accepted && bound->inode == search->status->st_ino && bound->device == search->status->st_dev;
 }
 
 /* True if a socket of the world's network is bound to that inode. What cannot be told is not. */
@@ -149,8 +143,7 @@ static bool is_bound_in_world(const struct sg_network *network, const struct sta
 	struct search search = {status, false};
 
 	/* The list has 32 bits of the inode's number; a larger one could be another's. */
-	return status->st_ino <= UINT32_MAX && sg_net_each_bound(network, compare, &search) == 0 &&
-	       search.found;
+	return status->st_ino <= UINT32_MAX && sg_net_each_bound(network, compare, &search) == 0 && search.found;
 }
 
 /* The ids that a peer will see are the supervisor's. */
@@ -164,16 +157,15 @@ static bool is_session_user(struct sg_request *request)
 static void decide_host(const struct sg_supervisor *supervisor, const struct sg_resolved *object,
 			struct sg_decision *decision)
 {
-	const uint64_t deny = SG_NAME_BIT(SG_RULE_DENY_ADDRESS) | SG_NAME_BIT(SG_RULE_DENY) |
-			      SG_NAME_BIT(SG_RULE_DENY_WRITE);
+	const uint64_t deny =
+		SG_NAME_BIT(SG_RULE_DENY_ADDRESS) | SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_WRITE);
 	const uint64_t hide = SG_NAME_BIT(SG_RULE_HIDE), allow = SG_NAME_BIT(SG_RULE_ALLOW);
 	struct sg_match match = {0};
 	uint64_t reason = 0;
 	uint32_t rule;
 
-	*decision = (struct sg_decision){.verdict = SG_VERDICT_DENY,
-					 .error = EACCES,
-					 .reason = "no rule allows this socket of the host"};
+	*decision = (struct sg_decision){
+		.verdict = SG_VERDICT_DENY, .error = EACCES, .reason = "no rule allows this socket of the host"};
 	if (supervisor->network->cut) {
 		decision->error = ECONNREFUSED;
 		decision->reason = SG_NET_CUT_REASON;
@@ -208,16 +200,14 @@ static void write_link(const struct sg_resolved *object, struct sg_net_peer *ret
 	memset(&ret->address, 0, sizeof(ret->address));
 	path->sun_family = AF_UNIX;
 	ret->length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1U +
-				  (size_t)snprintf(path->sun_path, sizeof(path->sun_path), "self/fd/%d",
-						   object->fd));
+				  (size_t)snprintf(path->sun_path, sizeof(path->sun_path), "self/fd/%d", object->fd));
 }
 
 static int find_abstract(struct sg_request *request, const struct sg_net_socket *socket,
 			 const struct sg_address *address, struct sg_net_peer *ret)
 {
 	struct sg_decision decision;
-	enum sg_net_where where =
-		sg_net_decide(request->supervisor->network, address, SG_ADDRESS_CONNECT, &decision);
+	enum sg_net_where where = sg_net_decide(request->supervisor->network, address, SG_ADDRESS_CONNECT, &decision);
 
 	if (where == SG_NET_OWN && socket->outside) {
 		decision = (struct sg_decision){.verdict = SG_VERDICT_DENY,
@@ -229,8 +219,7 @@ static int find_abstract(struct sg_request *request, const struct sg_net_socket 
 		sg_net_refuse(request, &decision, address);
 		return 1;
 	}
-	if (where == SG_NET_OUTSIDE &&
-	    (!is_session_user(request) || sg_net_report(request, &decision, address) < 0))
+	if (where == SG_NET_OUTSIDE && (!is_session_user(request) || sg_net_report(request, &decision, address) < 0))
 		return -EACCES;
 	ret->object = SG_RESOLVED_INIT;
 	ret->length = sg_address_to_sockaddr(address, &ret->address);
@@ -238,8 +227,8 @@ static int find_abstract(struct sg_request *request, const struct sg_net_socket 
 	return 0;
 }
 
-int sg_net_find_peer(struct sg_request *request, const struct sg_net_socket *socket,
-		     const struct sg_address *address, struct sg_net_peer *ret)
+int sg_net_find_peer(struct sg_request *request, const struct sg_net_socket *socket, const struct sg_address *address,
+		     struct sg_net_peer *ret)
 {
 	struct sg_supervisor *supervisor = request->supervisor;
 	SG_CLEANUP(sg_resolved_done) struct sg_resolved object = SG_RESOLVED_INIT;
@@ -261,8 +250,7 @@ int sg_net_find_peer(struct sg_request *request, const struct sg_net_socket *soc
 		return -ECONNREFUSED;
 	if (!is_session_user(request))
 		return -EACCES;
-	if (!sg_is_own(supervisor, &object.status) &&
-	    !is_bound_in_world(supervisor->network, &object.status)) {
+	if (!sg_is_own(supervisor, &object.status) && !is_bound_in_world(supervisor->network, &object.status)) {
 		decide_host(supervisor, &object, &decision);
 		status = sg_report(request, &decision, object.name, address->name);
 		if (decision.verdict != SG_VERDICT_ALLOW) {
@@ -282,8 +270,7 @@ int sg_net_find_peer(struct sg_request *request, const struct sg_net_socket *soc
 }
 
 /* bind(2) with the name `name` seen from `folder`, and the caller's umask. */
-static int bind_below(struct sg_request *request, const struct sg_net_socket *socket, int folder,
-		      const char *name)
+static int bind_below(struct sg_request *request, const struct sg_net_socket *socket, int folder, const char *name)
 {
 	struct sockaddr_un path = {.sun_family = AF_UNIX};
 	size_t length = strlen(name);
@@ -306,8 +293,7 @@ static int bind_below(struct sg_request *request, const struct sg_net_socket *so
 
 /* Where the mount tree alone decides what may be made, the caller's text is used: it is what others see as
  * the address. */
-static int bind_text(struct sg_request *request, const struct sg_net_socket *socket,
-		     const struct sg_address *address)
+static int bind_text(struct sg_request *request, const struct sg_net_socket *socket, const struct sg_address *address)
 {
 	SG_AUTO_FD int folder = sg_caller_open(&request->caller, "cwd");
 
@@ -322,8 +308,7 @@ static int bind_text(struct sg_request *request, const struct sg_net_socket *soc
  * Where names are decided, the folder is pinned and the last component made in it: that component is what
  * getsockname(2) gives then. The world's stat of the file is as ever.
  */
-void sg_net_bind_path(struct sg_request *request, const struct sg_net_socket *socket,
-		      const struct sg_address *address)
+void sg_net_bind_path(struct sg_request *request, const struct sg_net_socket *socket, const struct sg_address *address)
 {
 	struct sg_supervisor *supervisor = request->supervisor;
 	SG_CLEANUP(sg_resolved_done) struct sg_resolved place = SG_RESOLVED_INIT;
@@ -336,8 +321,8 @@ void sg_net_bind_path(struct sg_request *request, const struct sg_net_socket *so
 	if (status == 0 && !supervisor->plan->decide_changes && !supervisor->network->cut) {
 		status = bind_text(request, socket, address);
 	} else if (status == 0) {
-		status = sg_resolve(&supervisor->view, &request->caller, AT_FDCWD, address->name,
-				    SG_RESOLVE_PARENT, &place);
+		status = sg_resolve(&supervisor->view, &request->caller, AT_FDCWD, address->name, SG_RESOLVE_PARENT,
+				    &place);
 		if (status == 0 && place.hidden)
 			status = -EACCES;
 		if (status == 0 && (place.exists || place.last[0] == '\0'))
@@ -346,12 +331,10 @@ void sg_net_bind_path(struct sg_request *request, const struct sg_net_socket *so
 			status = -errno;
 		if (status == 0) {
 			sg_decide(supervisor->policy, supervisor->names, place.name, place.length,
-				  SG_ACCESS_WRITE | SG_ACCESS_CHANGE, sg_is_own(supervisor, &folder),
-				  &decision);
+				  SG_ACCESS_WRITE | SG_ACCESS_CHANGE, sg_is_own(supervisor, &folder), &decision);
 			if (supervisor->network->cut && !sg_is_own(supervisor, &folder))
-				decision = (struct sg_decision){.verdict = SG_VERDICT_DENY,
-								.error = EACCES,
-								.reason = SG_NET_CUT_REASON};
+				decision = (struct sg_decision){
+					.verdict = SG_VERDICT_DENY, .error = EACCES, .reason = SG_NET_CUT_REASON};
 			if (!sg_caller_valid(&request->caller))
 				return;
 			if (sg_report(request, &decision, place.name, address->name) < 0)

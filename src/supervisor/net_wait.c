@@ -101,8 +101,7 @@ static void try_again(struct sg_network *network, struct sg_net_wait *wait, int 
 static void look_after(struct sg_network *network, struct sg_net_wait *wait, int64_t now)
 {
 	if (now >= wait->look_ms) {
-		wait->look_step_ms =
-			wait->look_step_ms * 2 > LOOK_MAX_MS ? LOOK_MAX_MS : wait->look_step_ms * 2;
+		wait->look_step_ms = wait->look_step_ms * 2 > LOOK_MAX_MS ? LOOK_MAX_MS : wait->look_step_ms * 2;
 		wait->look_ms = now + wait->look_step_ms;
 		if (!sg_caller_valid(&wait->request.caller)) {
 			end_wait(network, wait);

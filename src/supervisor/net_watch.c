@@ -28,16 +28,15 @@
 enum { NUMBERS_MAX = 256, INFO_MAX = 1 << 20 };
 
 /* One line: "tfd:        5 events:       1b data:     ffffffffffffffff  pos:0 ino:61af sdev:7" */
-static bool read_line(const char *line, const struct sg_net_socket *socket, ino_t inode,
-		      struct sg_net_watch *ret)
+static bool read_line(const char *line, const struct sg_net_socket *socket, ino_t inode, struct sg_net_watch *ret)
 {
 	unsigned int events;
 	uint64_t data;
 	unsigned long found;
 	int number;
 
-	if (sscanf(line, "tfd: %d events: %x data: %" SCNx64 " pos:%*d ino:%lx", &number, &events, &data,
-		   &found) != 4 ||
+	if (sscanf(line, "tfd: %d events: %x data: %" SCNx64 " pos:%*d ino:%lx", &number, &events, &data, &found) !=
+		    4 ||
 	    number != socket->number || found != inode)
 		return false;
 	ret->events = events;
@@ -95,8 +94,7 @@ void sg_net_find_watches(const struct sg_request *request, const struct sg_net_s
 		sg_fd_close(folder);
 		return;
 	}
-	for (int i = 0;
-	     i < NUMBERS_MAX && ret->count < SG_NET_WATCHES_MAX && (entry = readdir(listing)) != NULL; i++)
+	for (int i = 0; i < NUMBERS_MAX && ret->count < SG_NET_WATCHES_MAX && (entry = readdir(listing)) != NULL; i++)
 		if (entry->d_name[0] != '.')
 			look_at(request, socket, status.st_ino, entry->d_name, ret);
 	(void)closedir(listing);

@@ -103,10 +103,9 @@ static const struct {
 
 static void refuse_fast_open(struct sg_request *request)
 {
-	static const struct sg_decision decision = {
-		.verdict = SG_VERDICT_DENY,
-		.error = EPERM,
-		.reason = "fast open carries data before a connection is decided"};
+	static const struct sg_decision decision = {.verdict = SG_VERDICT_DENY,
+						    .error = EPERM,
+						    .reason = "fast open carries data before a connection is decided"};
 
 	request->operation = "use";
 	(void)sg_report(request, &decision, "MSG_FASTOPEN", NULL);

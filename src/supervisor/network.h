@@ -110,11 +110,11 @@ struct sg_network {
 	struct sg_dnsserver *server;
 	/* Namespaces. */
 	uint64_t host_cookie, world_cookie;
-	char space[SG_NET_SPACE_MAX]; /* how /proc names the world's PID namespace */
+	char space[SG_NET_SPACE_MAX];          /* how /proc names the world's PID namespace */
 	int network_namespace, user_namespace; /* the world's, to make sockets in */
-	int diagnosis; /* netlink of the world's network: which unix sockets it has */
-	int epoll;     /* the resolver, the host's addresses, and the waits */
-	int registry;  /* an epoll instance that knows every outside socket, and keeps none open */
+	int diagnosis;                         /* netlink of the world's network: which unix sockets it has */
+	int epoll;                             /* the resolver, the host's addresses, and the waits */
+	int registry; /* an epoll instance that knows every outside socket, and keeps none open */
 	uint64_t serial;
 	struct sg_net_outside *outside; /* what the registry's sockets are, by serial number */
 	size_t outside_count, outside_room;
@@ -159,28 +159,25 @@ int sg_net_policy_prepare(struct sg_network *network, struct sg_error *error);
  * Decides about a peer (CONNECT, SEND) or a local address (BIND); not about unix paths. `decision` gets rule
  * and reason; for REFUSED the error.
  */
-enum sg_net_where sg_net_decide(struct sg_network *network, const struct sg_address *address,
-				enum sg_address_use use, struct sg_decision *decision);
+enum sg_net_where sg_net_decide(struct sg_network *network, const struct sg_address *address, enum sg_address_use use,
+				struct sg_decision *decision);
 
 /*
  * True if a datagram socket may be connected to `address` only to ask for its own address there, though
  * `decision` refused it: no rule denies it, and another protocol, or port, is allowed with that peer. Where a rule
  * denies that other one, *decision says so then.
  */
-bool sg_net_may_ask_route(struct sg_network *network, const struct sg_address *address,
-			  struct sg_decision *decision);
+bool sg_net_may_ask_route(struct sg_network *network, const struct sg_address *address, struct sg_decision *decision);
 
 /* An outside socket that was granted could not be made (`error`, -errno): where the reason is known, it is told. */
 void sg_net_explain(struct sg_request *request, const struct sg_net_socket *socket, int error,
 		    const struct sg_address *address);
 
 /* Records what was decided about `address`, as used. Returns 0, or below 0: then nothing may be granted. */
-int sg_net_report(struct sg_request *request, const struct sg_decision *decision,
-		  const struct sg_address *address);
+int sg_net_report(struct sg_request *request, const struct sg_decision *decision, const struct sg_address *address);
 
 /* Records a refusal and answers it. */
-void sg_net_refuse(struct sg_request *request, const struct sg_decision *decision,
-		   const struct sg_address *address);
+void sg_net_refuse(struct sg_request *request, const struct sg_decision *decision, const struct sg_address *address);
 
 /* --- net_socket.c --- */
 
@@ -201,8 +198,8 @@ int sg_net_make_outside(const struct sg_net_socket *socket);
 int sg_net_put(struct sg_request *request, const struct sg_net_socket *socket, int fd);
 
 /* The same for a socket of the host's network, which is noted in the registry first. */
-int sg_net_swap(struct sg_request *request, const struct sg_net_socket *socket, int fd,
-		enum sg_net_origin origin, const struct sg_address *address);
+int sg_net_swap(struct sg_request *request, const struct sg_net_socket *socket, int fd, enum sg_net_origin origin,
+		const struct sg_address *address);
 
 /* The caller's SO_RCVTIMEO or SO_SNDTIMEO (`option`) as a moment: INT64_MAX if there is none. */
 int64_t sg_net_deadline(const struct sg_net_socket *socket, int option);
@@ -334,8 +331,8 @@ void sg_net_peer_done(struct sg_net_peer *peer);
  * used as it is (through our own descriptor of the pinned object); a negative errno value to answer; or 1: it
  * was refused and answered.
  */
-int sg_net_find_peer(struct sg_request *request, const struct sg_net_socket *socket,
-		     const struct sg_address *address, struct sg_net_peer *ret);
+int sg_net_find_peer(struct sg_request *request, const struct sg_net_socket *socket, const struct sg_address *address,
+		     struct sg_net_peer *ret);
 
 /*
  * net_absent.c: the path is not there for the caller (-ENOENT). Where that is because no rule allows a socket in a part of the
@@ -353,12 +350,11 @@ struct sg_net_bound {
 
 /* Visits them all: those that are bound, and those that such a listener accepted. Returns 0 or a negative
  * errno value: not all were visited. */
-int sg_net_each_bound(const struct sg_network *network,
-		      void (*visit)(void *data, const struct sg_net_bound *bound), void *data);
+int sg_net_each_bound(const struct sg_network *network, void (*visit)(void *data, const struct sg_net_bound *bound),
+		      void *data);
 
 /* bind to a unix path. Answers. */
-void sg_net_bind_path(struct sg_request *request, const struct sg_net_socket *socket,
-		      const struct sg_address *address);
+void sg_net_bind_path(struct sg_request *request, const struct sg_net_socket *socket, const struct sg_address *address);
 
 /* --- net_names.c --- */
 int sg_net_names_start(struct sg_network *network, struct sg_error *error);

@@ -33,9 +33,9 @@ struct opening {
 	uint64_t path;
 	unsigned int flags; /* of open(2), 32 bits as the kernel takes them */
 	unsigned int mode;
-	uint64_t resolve;   /* of openat2(2) */
+	uint64_t resolve; /* of openat2(2) */
 	char named[PATH_MAX];
-	bool recorded;      /* the grant is on the record already */
+	bool recorded; /* the grant is on the record already */
 };
 
 /* The arguments, copied once. Returns 0 or the error (positive) of the call. */
@@ -85,7 +85,7 @@ static int read_arguments(struct sg_request *request, struct opening *opening)
 		return ENOSYS;
 	}
 	if ((opening->flags & (O_CREAT | __O_TMPFILE)) != 0 && (opening->mode & 06000) != 0)
-		return EPERM; /* nosuid inside does not bind the host, where the file stays */
+		return EPERM;               /* nosuid inside does not bind the host, where the file stays */
 	if ((opening->flags & O_PATH) != 0) /* the kernel looks at no other flags then (build_open_how in fs/open.c) */
 		opening->flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 	length = sg_caller_read_string(&request->caller, opening->path, opening->named, sizeof(opening->named));
@@ -122,8 +122,7 @@ static int open_terminal(struct sg_request *request, int flags)
 		return -EIO;
 	if (number == 0 || major((dev_t)number) < 136 || major((dev_t)number) > 143)
 		return -ENXIO;
-	(void)snprintf(path, sizeof(path), "dev/pts/%u",
-		       (major((dev_t)number) - 136) * 256 + minor((dev_t)number));
+	(void)snprintf(path, sizeof(path), "dev/pts/%u", (major((dev_t)number) - 136) * 256 + minor((dev_t)number));
 	fd = openat(request->supervisor->view.root, path, flags | O_NOCTTY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
@@ -131,8 +130,9 @@ static int open_terminal(struct sg_request *request, int flags)
 /* What the kernel tells of a process to everybody. All else of one says what it holds or has in its memory. */
 static bool is_told_to_all(const char *last)
 {
-	static const char *const told[] = {"/stat", "/statm", "/status", "/comm", "/cmdline", "/limits", "/cgroup", "/oom_score",
-					   "/oom_score_adj", "/schedstat", "/children", "/task", "/loginuid", "/sessionid"};
+	static const char *const told[] = {"/stat",     "/statm",  "/status",    "/comm",          "/cmdline",
+					   "/limits",   "/cgroup", "/oom_score", "/oom_score_adj", "/schedstat",
+					   "/children", "/task",   "/loginuid",  "/sessionid"};
 
 	for (size_t i = 0; i < SG_ARRAY_SIZE(told); i++)
 		if (strcmp(last, told[i]) == 0)
@@ -167,7 +167,8 @@ static int check_proc(struct sg_request *request, const struct sg_resolved *obje
 	if (!sg_view_is_proc(&request->supervisor->view, object->fd, &object->status))
 		return 0;
 	copy_last(object, last, sizeof(last));
-	if (!is_told_to_all(last) && !sg_caller_may_examine(&request->caller, request->supervisor->view.root, object->name))
+	if (!is_told_to_all(last) &&
+	    !sg_caller_may_examine(&request->caller, request->supervisor->view.root, object->name))
 		return -EACCES;
 	if (S_ISDIR(object->status.st_mode))
 		return 0;
@@ -197,10 +198,10 @@ static bool may_open_unnamed(const struct sg_supervisor *supervisor, const struc
 
 	if (!object->magic || fstatfs(object->fd, &system) < 0)
 		return false;
-	return S_ISFIFO(object->status.st_mode) ? system.f_type == PIPEFS_MAGIC || sg_is_own(supervisor, &object->status)
-						: sg_is_own(supervisor, &object->status) ||
-						      (system.f_type == TMPFS_MAGIC &&
-						       strncmp(object->name, "/memfd:", 7) == 0);
+	return S_ISFIFO(object->status.st_mode)
+		       ? system.f_type == PIPEFS_MAGIC || sg_is_own(supervisor, &object->status)
+		       : sg_is_own(supervisor, &object->status) ||
+				 (system.f_type == TMPFS_MAGIC && strncmp(object->name, "/memfd:", 7) == 0);
 }
 
 /* A Hide rule takes the name away, whether or not there is something under it. */
@@ -209,8 +210,11 @@ static void decide_hidden(const struct sg_supervisor *supervisor, const struct s
 {
 	const struct sg_policy *policy = supervisor->policy;
 
-	*decision = (struct sg_decision){.verdict = SG_VERDICT_HIDE, .error = error, .reason = "it is hidden",
-					 .rule = object->hiding < policy->rule_count ? &policy->rules[object->hiding] : NULL,
+	*decision = (struct sg_decision){.verdict = SG_VERDICT_HIDE,
+					 .error = error,
+					 .reason = "it is hidden",
+					 .rule = object->hiding < policy->rule_count ? &policy->rules[object->hiding]
+										     : NULL,
 					 .access = error == EACCES ? SG_ACCESS_CHANGE : SG_ACCESS_READ};
 }
 
@@ -224,10 +228,11 @@ static void decide_object(struct sg_request *request, const struct sg_resolved *
 		return;
 	}
 	if (object->unnamed) {
-		*decision = (struct sg_decision){.verdict = SG_VERDICT_DENY, .error = EACCES,
-						 .reason = "it has no name in the world"};
+		*decision = (struct sg_decision){
+			.verdict = SG_VERDICT_DENY, .error = EACCES, .reason = "it has no name in the world"};
 		if (may_open_unnamed(supervisor, object))
-			*decision = (struct sg_decision){.verdict = SG_VERDICT_ALLOW, .reason = "it is the world's own"};
+			*decision =
+				(struct sg_decision){.verdict = SG_VERDICT_ALLOW, .reason = "it is the world's own"};
 		return;
 	}
 	sg_decide(supervisor->policy, supervisor->names, object->name, object->length, access,
@@ -327,7 +332,9 @@ static void *wait_for_peer(void *data)
 	const bool timed = interrupt_regularly(&timer);
 	SG_AUTO_FD int opened = timed ? open_while_wanted(waiter) : -EAGAIN;
 	struct seccomp_notif_resp answer = {.id = waiter->id, .error = opened};
-	struct seccomp_notif_addfd give = {.id = waiter->id, .flags = SECCOMP_ADDFD_FLAG_SEND, .srcfd = (uint32_t)opened,
+	struct seccomp_notif_addfd give = {.id = waiter->id,
+					   .flags = SECCOMP_ADDFD_FLAG_SEND,
+					   .srcfd = (uint32_t)opened,
 					   .newfd_flags = waiter->close_on_exec ? O_CLOEXEC : 0};
 
 	if (timed)
@@ -389,9 +396,13 @@ static void open_later(struct sg_request *request, const struct opening *opening
 		sg_answer_error(request, EAGAIN);
 		return;
 	}
-	*waiter = (struct waiter){.view = request->supervisor->view, .listener = request->caller.listener,
-				  .fd = sg_fd_take(&object->fd), .flags = flags, .id = request->notification.id,
-				  .generation = &request->supervisor->generation, .received = request->generation,
+	*waiter = (struct waiter){.view = request->supervisor->view,
+				  .listener = request->caller.listener,
+				  .fd = sg_fd_take(&object->fd),
+				  .flags = flags,
+				  .id = request->notification.id,
+				  .generation = &request->supervisor->generation,
+				  .received = request->generation,
 				  .close_on_exec = (opening->flags & O_CLOEXEC) != 0};
 	(void)pthread_attr_init(&attributes);
 	(void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
@@ -409,8 +420,8 @@ static void open_later(struct sg_request *request, const struct opening *opening
 
 static void open_existing(struct sg_request *request, struct opening *opening, struct sg_resolved *object)
 {
-	const unsigned int kept = O_ACCMODE | O_APPEND | O_NONBLOCK | O_DIRECTORY | O_TRUNC | O_NOATIME | O_SYNC | O_DSYNC |
-				  O_DIRECT | O_ASYNC | O_LARGEFILE | O_NOFOLLOW;
+	const unsigned int kept = O_ACCMODE | O_APPEND | O_NONBLOCK | O_DIRECTORY | O_TRUNC | O_NOATIME | O_SYNC |
+				  O_DSYNC | O_DIRECT | O_ASYNC | O_LARGEFILE | O_NOFOLLOW;
 	const int flags = (int)(opening->flags & kept & ~(unsigned int)O_NOFOLLOW) | O_NOCTTY;
 	struct sg_decision decision;
 	int fd;
@@ -424,7 +435,8 @@ static void open_existing(struct sg_request *request, struct opening *opening, s
 		int status = check_proc(request, object, access_of(opening->flags));
 
 		if (status < 0)
-			decision = (struct sg_decision){.verdict = SG_VERDICT_DENY, .error = -status,
+			decision = (struct sg_decision){.verdict = SG_VERDICT_DENY,
+							.error = -status,
 							.reason = "it says or changes something of another process"};
 	}
 	if (!sg_caller_valid(&request->caller))
@@ -454,7 +466,8 @@ static void open_existing(struct sg_request *request, struct opening *opening, s
 /* Makes the file in its pinned folder. Returns 1 if somebody else made one meanwhile. */
 static int open_new(struct sg_request *request, struct opening *opening, const struct sg_resolved *place)
 {
-	const unsigned int kept = O_ACCMODE | O_APPEND | O_NONBLOCK | O_SYNC | O_DSYNC | O_DIRECT | O_NOATIME | O_LARGEFILE;
+	const unsigned int kept =
+		O_ACCMODE | O_APPEND | O_NONBLOCK | O_SYNC | O_DSYNC | O_DIRECT | O_NOATIME | O_LARGEFILE;
 	struct sg_supervisor *supervisor = request->supervisor;
 	struct sg_decision decision;
 	struct stat folder;
@@ -480,7 +493,8 @@ static int open_new(struct sg_request *request, struct opening *opening, const s
 	if (!record_first(request, opening, &decision, place->name))
 		return 0;
 	umask_before = umask(request->caller.umask);
-	fd = openat(place->fd, place->last, (int)(opening->flags & kept) | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC,
+	fd = openat(place->fd, place->last,
+		    (int)(opening->flags & kept) | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC,
 		    opening->mode & 01777);
 	status = fd < 0 ? -errno : 0;
 	(void)umask(umask_before);
@@ -505,15 +519,16 @@ static void open_unnamed(struct sg_request *request, const struct opening *openi
 		status = -ENOENT;
 	else if (!S_ISDIR(folder->status.st_mode))
 		status = -ENOTDIR;
-	else if (status == 0 && ((below.may & SG_NAMES_REFUSE) != 0 ||
-				 (!own && (below.all & SG_NAME_BIT(SG_RULE_WRITE)) == 0)))
+	else if (status == 0 &&
+		 ((below.may & SG_NAMES_REFUSE) != 0 || (!own && (below.all & SG_NAME_BIT(SG_RULE_WRITE)) == 0)))
 		status = -EOPNOTSUPP; /* programs make a named file then */
 	if (status < 0) {
 		sg_answer_error(request, -status);
 		return;
 	}
 	before = umask(request->caller.umask);
-	fd = sg_reopen(&supervisor->view, folder->fd, (int)(opening->flags & (O_ACCMODE | O_EXCL | O_APPEND)) | O_TMPFILE);
+	fd = sg_reopen(&supervisor->view, folder->fd,
+		       (int)(opening->flags & (O_ACCMODE | O_EXCL | O_APPEND)) | O_TMPFILE);
 	status = fd < 0 ? fd : 0;
 	(void)umask(before);
 	if (status == 0 && fchmod(fd, opening->mode & 01777 & ~request->caller.umask) < 0)
@@ -527,8 +542,11 @@ static void open_unnamed(struct sg_request *request, const struct opening *openi
  */
 static void open_place(struct sg_request *request, struct opening *opening, struct sg_resolved *object)
 {
-	struct sg_decision decision = {.verdict = SG_VERDICT_DENY, .error = EACCES, .access = SG_ACCESS_READ,
-				       .reason = "a rule hides names, and a descriptor of a bare place (O_PATH) cannot be handed over: only folders and files that may be read are opened"};
+	struct sg_decision decision = {.verdict = SG_VERDICT_DENY,
+				       .error = EACCES,
+				       .access = SG_ACCESS_READ,
+				       .reason = "a rule hides names, and a descriptor of a bare place (O_PATH) cannot "
+						 "be handed over: only folders and files that may be read are opened"};
 
 	if (object->hidden || S_ISDIR(object->status.st_mode) || S_ISREG(object->status.st_mode)) {
 		opening->flags = (opening->flags & ~(unsigned int)O_PATH) | O_RDONLY | O_NONBLOCK;
@@ -559,7 +577,8 @@ void sg_handle_open(struct sg_request *request)
 		opening.recorded = false;
 		if ((opening.flags & O_NOFOLLOW) != 0 || exclusive)
 			flags |= SG_RESOLVE_NO_FOLLOW;
-		status = sg_resolve(&request->supervisor->view, &request->caller, opening.dirfd, opening.named, flags, &object);
+		status = sg_resolve(&request->supervisor->view, &request->caller, opening.dirfd, opening.named, flags,
+				    &object);
 		/* What is hidden is made, or not, as if it were not there. */
 		if (status == 0 && object.hidden && (opening.flags & O_CREAT) != 0) {
 			sg_resolved_done(&object);

@@ -127,7 +127,7 @@ static void read_parents(int proc, struct sg_process *process, pid_t pid, pid_t 
 			return;
 		(void)snprintf(kept, SG_PROCESS_NAME_MAX, "%s", ancestor->program);
 		process->parents[process->parent_count++] =
-		    (struct sg_record_ancestor){.pid = (uint64_t)pid, .program = sg_record_text(kept)};
+			(struct sg_record_ancestor){.pid = (uint64_t)pid, .program = sg_record_text(kept)};
 		pid = ancestor->parent;
 	}
 }

@@ -24,8 +24,7 @@ void sg_notice(int control, const char *text, size_t size)
 		size = SG_CONTROL_TEXT_MAX;
 	message.text_size = (uint32_t)size;
 	memcpy(message.text, text, size);
-	(void)send(control, &message, offsetof(struct sg_control_message, text) + size,
-		   MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)send(control, &message, offsetof(struct sg_control_message, text) + size, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 static void fill_rule(struct sg_record *record, const struct sg_rule *rule)
@@ -119,7 +118,8 @@ static int notice_unrecorded(struct sg_supervisor *supervisor, int status)
 
 	if (status >= 0)
 		return status;
-	size = snprintf(line, sizeof(line), "the record cannot be written (%s): nothing is granted", sg_audit_words(status));
+	size = snprintf(line, sizeof(line), "the record cannot be written (%s): nothing is granted",
+			sg_audit_words(status));
 	if (!is_repeated(line, (size_t)size))
 		sg_notice(supervisor->control, line, (size_t)size);
 	return status;
@@ -136,17 +136,17 @@ int sg_report(struct sg_request *request, const struct sg_decision *decision, co
 	const bool granted = decision->verdict == SG_VERDICT_ALLOW;
 	const struct sg_process *process;
 	struct sg_record record = {
-	    .kind = granted ? SG_RECORD_GRANT : SG_RECORD_REFUSAL,
-	    .world = 1,
-	    .audience = sg_record_text("owner"),
-	    .operation = sg_record_text(request->operation),
-	    .object = sg_record_text(object),
-	    .named = sg_record_text(named),
-	    .verdict = granted ? SG_RECORD_VERDICT_ALLOW : SG_RECORD_VERDICT_DENY,
-	    .error = granted ? 0 : decision->error,
-	    .reason = sg_record_text(decision->reason),
-	    .needs = sg_record_text(decision->needs),
-	    .tid = (uint64_t)request->caller.tid,
+		.kind = granted ? SG_RECORD_GRANT : SG_RECORD_REFUSAL,
+		.world = 1,
+		.audience = sg_record_text("owner"),
+		.operation = sg_record_text(request->operation),
+		.object = sg_record_text(object),
+		.named = sg_record_text(named),
+		.verdict = granted ? SG_RECORD_VERDICT_ALLOW : SG_RECORD_VERDICT_DENY,
+		.error = granted ? 0 : decision->error,
+		.reason = sg_record_text(decision->reason),
+		.needs = sg_record_text(decision->needs),
+		.tid = (uint64_t)request->caller.tid,
 	};
 	int status;
 
@@ -218,7 +218,8 @@ static int read_stack(pid_t tid, char **ret_text, size_t *ret_size)
 	const size_t to_page = 4096 - (size_t)(at % 4096);
 	const size_t near = to_page < sizeof(words) ? to_page : sizeof(words);
 	struct iovec local = {words, sizeof(words)},
-		     remote[2] = {{(void *)(uintptr_t)at, near}, {(void *)(uintptr_t)(at + near), sizeof(words) - near}};
+		     remote[2] = {{(void *)(uintptr_t)at, near},
+				  {(void *)(uintptr_t)(at + near), sizeof(words) - near}};
 	ssize_t count = at == 0 ? 0 : process_vm_readv(tid, &local, 1, remote, near < sizeof(words) ? 2 : 1, 0);
 
 	if (count < (ssize_t)(4 * sizeof(words[0])) || words[0] == 0 ||
@@ -266,8 +267,11 @@ int sg_report_exec(struct sg_supervisor *supervisor, pid_t tid, const char *prog
 {
 	SG_AUTO_FREE struct sg_record_text *items = NULL;
 	SG_AUTO_FREE char *text = NULL;
-	struct sg_record record = {.kind = SG_RECORD_EXEC, .world = 1, .audience = sg_record_text("owner"),
-				   .operation = sg_record_text("exec"), .tid = (uint64_t)tid};
+	struct sg_record record = {.kind = SG_RECORD_EXEC,
+				   .world = 1,
+				   .audience = sg_record_text("owner"),
+				   .operation = sg_record_text("exec"),
+				   .tid = (uint64_t)tid};
 	char cwd[4096];
 	const struct sg_process *process;
 	size_t count = 0;

@@ -72,7 +72,8 @@ int sg_request_identify(const struct sg_request *request)
 	if (supervisor->ids_fixed)
 		return 0;
 	if (supervisor->ids_length == 0) {
-		length = read_ids(supervisor->view.proc, supervisor->view.self, supervisor->ids, sizeof(supervisor->ids));
+		length = read_ids(supervisor->view.proc, supervisor->view.self, supervisor->ids,
+				  sizeof(supervisor->ids));
 		if (length < 0)
 			return length;
 		supervisor->ids_length = (size_t)length;
@@ -80,13 +81,14 @@ int sg_request_identify(const struct sg_request *request)
 	length = read_ids(request->caller.proc, request->caller.tid, ids, sizeof(ids));
 	if (length < 0)
 		return length;
-	return (size_t)length == supervisor->ids_length && memcmp(ids, supervisor->ids, (size_t)length) == 0 ? 0 : -EPERM;
+	return (size_t)length == supervisor->ids_length && memcmp(ids, supervisor->ids, (size_t)length) == 0 ? 0
+													     : -EPERM;
 }
 
 static void send_answer(struct sg_request *request, int64_t value, int error, uint32_t flags)
 {
 	struct seccomp_notif_resp answer = {
-	    .id = request->notification.id, .val = value, .error = -error, .flags = flags};
+		.id = request->notification.id, .val = value, .error = -error, .flags = flags};
 
 	if (request->answered)
 		return;
@@ -118,10 +120,10 @@ void sg_answer_continue(struct sg_request *request)
 void sg_give_descriptor(struct sg_request *request, int fd, bool close_on_exec)
 {
 	struct seccomp_notif_addfd give = {
-	    .id = request->notification.id,
-	    .flags = SECCOMP_ADDFD_FLAG_SEND,
-	    .srcfd = (uint32_t)fd,
-	    .newfd_flags = close_on_exec ? O_CLOEXEC : 0,
+		.id = request->notification.id,
+		.flags = SECCOMP_ADDFD_FLAG_SEND,
+		.srcfd = (uint32_t)fd,
+		.newfd_flags = close_on_exec ? O_CLOEXEC : 0,
 	};
 
 	/* What was decided before a cut is not given after it. */
@@ -142,11 +144,11 @@ void sg_give_descriptor(struct sg_request *request, int fd, bool close_on_exec)
 int sg_replace_descriptor(struct sg_request *request, int number, int fd, bool close_on_exec)
 {
 	struct seccomp_notif_addfd give = {
-	    .id = request->notification.id,
-	    .flags = SECCOMP_ADDFD_FLAG_SETFD,
-	    .srcfd = (uint32_t)fd,
-	    .newfd = (uint32_t)number,
-	    .newfd_flags = close_on_exec ? O_CLOEXEC : 0,
+		.id = request->notification.id,
+		.flags = SECCOMP_ADDFD_FLAG_SETFD,
+		.srcfd = (uint32_t)fd,
+		.newfd = (uint32_t)number,
+		.newfd_flags = close_on_exec ? O_CLOEXEC : 0,
 	};
 
 	if (!is_current(request))

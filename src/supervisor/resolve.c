@@ -61,7 +61,7 @@ static int open_start(const struct sg_view *view, const struct sg_caller *caller
 struct walk {
 	const struct sg_view *view;
 	struct sg_caller *caller;
-	int here;  /* owned */
+	int here; /* owned */
 	int links;
 	bool magic;
 	char rest[2 * PATH_MAX];

@@ -19,33 +19,33 @@
 
 enum sg_resolve_flag {
 	SG_RESOLVE_NO_FOLLOW = 1U << 0, /* a symbolic link as last component is itself the object */
-	SG_RESOLVE_PARENT = 1U << 1,    /* pin the folder and keep the last component as text: for making and removing */
-	SG_RESOLVE_EMPTY = 1U << 2,     /* "" is the start itself (AT_EMPTY_PATH) */
-	SG_RESOLVE_NO_MAGIC = 1U << 3,  /* the caller asked that magic links are not followed */
+	SG_RESOLVE_PARENT = 1U << 1,   /* pin the folder and keep the last component as text: for making and removing */
+	SG_RESOLVE_EMPTY = 1U << 2,    /* "" is the start itself (AT_EMPTY_PATH) */
+	SG_RESOLVE_NO_MAGIC = 1U << 3, /* the caller asked that magic links are not followed */
 };
 
 struct sg_resolved {
-	int fd;              /* O_PATH: the object, or with SG_RESOLVE_PARENT its folder; owned */
-	bool exists;         /* the object was found */
-	bool magic;          /* it was reached through /proc/PID/fd or its like: opening must not be by name */
+	int fd;                  /* O_PATH: the object, or with SG_RESOLVE_PARENT its folder; owned */
+	bool exists;             /* the object was found */
+	bool magic;              /* it was reached through /proc/PID/fd or its like: opening must not be by name */
 	char last[NAME_MAX + 1]; /* with SG_RESOLVE_PARENT: the last component */
-	bool slash;          /* with SG_RESOLVE_PARENT: the text ended in a slash: it must be a directory */
-	struct stat status;  /* of the object, if it exists */
+	bool slash;              /* with SG_RESOLVE_PARENT: the text ended in a slash: it must be a directory */
+	struct stat status;      /* of the object, if it exists */
 	char name[PATH_MAX + NAME_MAX + 2]; /* canonical, as a glob sees it: a directory's ends in '/' */
 	size_t length;
-	bool named, stated;  /* name, and status, are filled in already */
-	bool hidden;         /* with view->hides: a Hide rule takes the name away, whether or not there is something under it */
-	uint32_t hiding;     /* the index of that rule, or UINT32_MAX */
-	bool unnamed;        /* no name in the world's tree: a memfd, a pipe, an unlinked file */
+	bool named, stated; /* name, and status, are filled in already */
+	bool hidden; /* with view->hides: a Hide rule takes the name away, whether or not there is something under it */
+	uint32_t hiding; /* the index of that rule, or UINT32_MAX */
+	bool unnamed;    /* no name in the world's tree: a memfd, a pipe, an unlinked file */
 };
 
 #define SG_RESOLVED_INIT ((struct sg_resolved){.fd = -1})
 
 /* The world as the supervisor sees it. */
 struct sg_view {
-	int root;       /* O_PATH of the world's root folder */
-	int proc;       /* /proc of the supervisor's own PID namespace */
-	pid_t self;     /* the supervisor's pid there */
+	int root;   /* O_PATH of the world's root folder */
+	int proc;   /* /proc of the supervisor's own PID namespace */
+	pid_t self; /* the supervisor's pid there */
 	/*
 	 * Where a Hide rule must be held by looks (plan->decide_looks): the names, for the main thread; else NULL. Then each
 	 * component on the way is asked about, since walking through a folder tells as much as looking at it.

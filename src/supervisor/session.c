@@ -187,10 +187,12 @@ static int record_start(const struct sg_session_spec *spec, struct sg_audit *aud
 {
 	char hash[2 * SG_POLICY_HASH_SIZE + 1];
 	struct sg_record_text argv[256], missing[SG_FEATURES_], files[PROFILES_MAX],
-	    profile = sg_record_text(spec->policy->name);
+		profile = sg_record_text(spec->policy->name);
 	struct utsname host;
-	struct sg_record record = {.kind = SG_RECORD_SESSION_START, .audience = sg_record_text("owner"),
-				   .policy_profiles = {&profile, 1}, .user_name = sg_record_text(spec->user),
+	struct sg_record record = {.kind = SG_RECORD_SESSION_START,
+				   .audience = sg_record_text("owner"),
+				   .policy_profiles = {&profile, 1},
+				   .user_name = sg_record_text(spec->user),
 				   .user_uid = spec->identity->uid};
 	size_t count = 0;
 
@@ -259,7 +261,7 @@ static int start(struct sg_session_spec *spec, struct sg_supervisor *supervisor,
 {
 	char hash[2 * SG_POLICY_HASH_SIZE + 1];
 	const struct sg_audit_options audit = {
-	    .session = spec->session, .log = spec->log, .policy = hash, .no_wait = true, .early_end = true};
+		.session = spec->session, .log = spec->log, .policy = hash, .no_wait = true, .early_end = true};
 	int status = leave_streams(error);
 
 	sg_policy_hash_text(spec->policy, hash);
@@ -316,8 +318,8 @@ static int start(struct sg_session_spec *spec, struct sg_supervisor *supervisor,
  */
 static int end_record(struct sg_supervisor *supervisor, int exit_status)
 {
-	const struct sg_record record = {.kind = SG_RECORD_SESSION_END, .audience = sg_record_text("owner"),
-					 .exit_status = exit_status};
+	const struct sg_record record = {
+		.kind = SG_RECORD_SESSION_END, .audience = sg_record_text("owner"), .exit_status = exit_status};
 	SG_AUTO_FD int auditor = fcntl(sg_audit_pidfd(supervisor->audit), F_DUPFD_CLOEXEC, 3);
 	int status;
 
@@ -337,7 +339,8 @@ static void describe_not_started(const char *name, int status, char *text, size_
 	else if (strchr(name, '/') == NULL)
 		(void)snprintf(text, size, "%s: not found in this world, in no folder of its PATH", name);
 	else
-		(void)snprintf(text, size, "%s: not found in this world (or it is a script whose interpreter is not there)", name);
+		(void)snprintf(text, size,
+			       "%s: not found in this world (or it is a script whose interpreter is not there)", name);
 }
 
 static void end(struct sg_session_spec *spec, struct sg_supervisor *supervisor, int status)
@@ -350,7 +353,8 @@ static void end(struct sg_session_spec *spec, struct sg_supervisor *supervisor, 
 	sg_entry_end_all(supervisor);
 	recorded = end_record(supervisor, status);
 	if (recorded < 0) {
-		(void)snprintf(text, sizeof(text), "the record %s is not complete: %s", spec->log_path, sg_audit_words(recorded));
+		(void)snprintf(text, sizeof(text), "the record %s is not complete: %s", spec->log_path,
+			       sg_audit_words(recorded));
 		send_control(spec->control, SG_CONTROL_FAILED, 125, text, -1);
 	} else if (!started && (status == 126 || status == 127)) {
 		describe_not_started(spec->world.argv[0], status, text, sizeof(text));
@@ -379,7 +383,8 @@ void sg_session_run(struct sg_session_spec *spec)
 	supervisor.description = spec->description;
 	supervisor.owner = spec->user;
 	supervisor.owner_uid = spec->owner;
-	supervisor.ids_fixed = (spec->world.capabilities & (UINT64_C(1) << CAP_SETUID | UINT64_C(1) << CAP_SETGID)) == 0;
+	supervisor.ids_fixed =
+		(spec->world.capabilities & (UINT64_C(1) << CAP_SETUID | UINT64_C(1) << CAP_SETGID)) == 0;
 	if (start(spec, &supervisor, &error) < 0) {
 		sg_world_done(&supervisor.world);
 		fail(spec, &error);

@@ -14,16 +14,16 @@ struct sg_session_spec {
 	const struct sg_policy *policy;
 	const struct sg_plan *plan;
 	const struct sg_identity *identity;
-	struct sg_world_spec world;   /* complete but for the mounts, which are the plan's */
-	const char *session;          /* session id */
-	int log;                      /* open for appending */
-	const char *log_path;         /* its name, for messages */
-	const char *user;             /* the caller's name, for the record; NULL: not known */
-	uid_t owner;                  /* the caller's id, as the host counts: who may enter */
-	int control;                  /* our end of the socket to the front end */
-	int parent;                   /* -1, or as root a socket: the parent sends the mounts once it has written the maps */
-	int door;                     /* the listening end of the session's door, or -1 */
-	const char *description;      /* what the door answers: one line of JSON */
+	struct sg_world_spec world; /* complete but for the mounts, which are the plan's */
+	const char *session;        /* session id */
+	int log;                    /* open for appending */
+	const char *log_path;       /* its name, for messages */
+	const char *user;           /* the caller's name, for the record; NULL: not known */
+	uid_t owner;                /* the caller's id, as the host counts: who may enter */
+	int control;                /* our end of the socket to the front end */
+	int parent;              /* -1, or as root a socket: the parent sends the mounts once it has written the maps */
+	int door;                /* the listening end of the session's door, or -1 */
+	const char *description; /* what the door answers: one line of JSON */
 	const enum sg_feature *missing; /* what this kernel lacks of what the policy uses, and the policy accepts */
 	size_t missing_count;           /* less than SG_FEATURES_ */
 };

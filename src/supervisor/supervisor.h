@@ -29,17 +29,17 @@ enum { SG_OWN_DEVICES_MAX = 64, SG_TRACED_MAX = 256, SG_NOTICES_MAX = 64, SG_IDS
 
 /* A thread on its way through execve (supervisor/exec.c). */
 struct sg_traced {
-	pid_t tid;              /* 0: free */
-	int program;            /* O_PATH of what must have been executed; owned */
+	pid_t tid;   /* 0: free */
+	int program; /* O_PATH of what must have been executed; owned */
 	dev_t device;
 	ino_t inode;
-	int64_t deadline_ms;    /* when to look whether the call failed */
-	bool seized;            /* for certain: its end is told by waitpid(2) */
-	bool interrupted;       /* PTRACE_INTERRUPT was sent: the next stop that is no exec ends the watch */
+	int64_t deadline_ms; /* when to look whether the call failed */
+	bool seized;         /* for certain: its end is told by waitpid(2) */
+	bool interrupted;    /* PTRACE_INTERRUPT was sent: the next stop that is no exec ends the watch */
 	struct sg_decision decision;
-	char *name;             /* the program's canonical name; owned */
-	char *loader;           /* that of its loader (loader.h), or empty; owned */
-	bool must_execute;      /* a stop that is no exec ends the process: the call's failure would tell what is hidden */
+	char *name;        /* the program's canonical name; owned */
+	char *loader;      /* that of its loader (loader.h), or empty; owned */
+	bool must_execute; /* a stop that is no exec ends the process: the call's failure would tell what is hidden */
 };
 
 struct sg_network;
@@ -47,34 +47,34 @@ struct sg_network;
 struct sg_supervisor {
 	const struct sg_policy *policy;
 	const struct sg_plan *plan;
-	struct sg_matcher *names;      /* of the main thread */
+	struct sg_matcher *names; /* of the main thread */
 	struct sg_world world;
 	struct sg_view view;
-	struct sg_denied denied;       /* files that are refused under every name */
+	struct sg_denied denied; /* files that are refused under every name */
 	struct sg_audit *audit;
-	int control;                   /* to the front end */
-	int door;                      /* where the session's owner asks (supervisor/door.h), or -1 */
-	const char *description;       /* what it answers: one line of JSON */
-	const char *owner;             /* the name of whoever started the session, or NULL */
-	uid_t owner_uid;               /* as the host counts */
-	uid_t owner_seen;              /* the same id as we see it in the credentials of a socket's peer */
+	int control;             /* to the front end */
+	int door;                /* where the session's owner asks (supervisor/door.h), or -1 */
+	const char *description; /* what it answers: one line of JSON */
+	const char *owner;       /* the name of whoever started the session, or NULL */
+	uid_t owner_uid;         /* as the host counts */
+	uid_t owner_seen;        /* the same id as we see it in the credentials of a socket's peer */
 	struct sg_entry entries[SG_WORLD_ENTRIES_MAX];
-	size_t entry_limit;            /* those from here on were never used */
+	size_t entry_limit; /* those from here on were never used */
 	int epoll;
-	int signals;                   /* signalfd of SIGCHLD */
-	bool ids_fixed;                /* no process of the world can change its ids */
-	char ids[SG_IDS_MAX];          /* all ids and groups that the main thread acts with, as its status file has them (request.c) */
-	size_t ids_length;             /* 0: not read yet */
+	int signals;          /* signalfd of SIGCHLD */
+	bool ids_fixed;       /* no process of the world can change its ids */
+	char ids[SG_IDS_MAX]; /* all ids and groups that the main thread acts with, as its status file has them (request.c) */
+	size_t ids_length;                     /* 0: not read yet */
 	dev_t own_devices[SG_OWN_DEVICES_MAX]; /* file systems of the world's own */
 	size_t own_device_count;
 	struct sg_traced traced[SG_TRACED_MAX];
 	size_t traced_count;
-	struct sg_network *network;    /* network.h */
+	struct sg_network *network;  /* network.h */
 	int freezer, freezer_events; /* cgroup.freeze and cgroup.events of the world's control group, or -1 */
-	atomic_uint generation;        /* bumped to make a cut: what was decided before is not given any more */
-	bool command_started;          /* the command's first execve was seen through */
-	bool announced;                /* and the front end was told */
-	bool sealed;                   /* the first process has sealed itself */
+	atomic_uint generation;      /* bumped to make a cut: what was decided before is not given any more */
+	bool command_started;        /* the command's first execve was seen through */
+	bool announced;              /* and the front end was told */
+	bool sealed;                 /* the first process has sealed itself */
 	bool ended;
 	int exit_status;
 };
@@ -84,8 +84,8 @@ struct sg_request {
 	struct sg_supervisor *supervisor;
 	struct seccomp_notif notification;
 	struct sg_caller caller;
-	unsigned int generation;       /* of the world when the call was received */
-	const char *operation;         /* "open", "exec": for the record */
+	unsigned int generation; /* of the world when the call was received */
+	const char *operation;   /* "open", "exec": for the record */
 	bool answered;
 };
 
@@ -153,8 +153,8 @@ void sg_handle_network(struct sg_request *request);
 int sg_network_prepare(struct sg_supervisor *supervisor, struct sg_error *error);
 /* Takes the sockets of the started world, and starts the resolver. Called in the world's mount tree. Returns 0 or -errno. */
 int sg_network_start(struct sg_supervisor *supervisor, struct sg_error *error);
-int sg_network_fd(const struct sg_supervisor *supervisor);      /* readable when sg_network_run has work */
-int sg_network_timeout(const struct sg_supervisor *supervisor); /* ms until sg_network_run must run; -1: none */
+int sg_network_fd(const struct sg_supervisor *supervisor);         /* readable when sg_network_run has work */
+int sg_network_timeout(const struct sg_supervisor *supervisor);    /* ms until sg_network_run must run; -1: none */
 void sg_network_run(struct sg_supervisor *supervisor, bool ready); /* `ready`: its descriptor is; never blocks */
 
 struct sg_addressset;
@@ -179,11 +179,13 @@ int sg_network_cut_but(struct sg_supervisor *supervisor, const char *patterns);
  * not); or -errno.
  */
 int sg_exec_seize(pid_t tid, unsigned long options);
-void sg_exec_forget(struct sg_supervisor *supervisor, pid_t tid); /* the thread is in another call than execve: its watch ends */
-bool sg_exec_watches(struct sg_supervisor *supervisor, pid_t tid); /* it is seized still, since its last execve failed */
-void sg_exec_collect(struct sg_supervisor *supervisor);           /* stops of traced threads */
-int sg_exec_timeout(const struct sg_supervisor *supervisor);      /* ms until sg_exec_expire must run; -1: none */
-void sg_exec_expire(struct sg_supervisor *supervisor);            /* looks after calls that seem to have failed */
+void sg_exec_forget(struct sg_supervisor *supervisor,
+		    pid_t tid); /* the thread is in another call than execve: its watch ends */
+bool sg_exec_watches(struct sg_supervisor *supervisor,
+		     pid_t tid);                             /* it is seized still, since its last execve failed */
+void sg_exec_collect(struct sg_supervisor *supervisor);      /* stops of traced threads */
+int sg_exec_timeout(const struct sg_supervisor *supervisor); /* ms until sg_exec_expire must run; -1: none */
+void sg_exec_expire(struct sg_supervisor *supervisor);       /* looks after calls that seem to have failed */
 
 /* loop.c: receives one call of a listener, and has it handled. Does not wait for anything but the handler. */
 void sg_receive_call(struct sg_supervisor *supervisor, int listener);

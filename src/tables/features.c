@@ -3,7 +3,7 @@
 #include <string.h>
 
 const struct sg_feature_info sg_feature_infos[SG_FEATURES_] = {
-#define SG_FEATURE(id, name, since, needs, effect, probe, what, without, remedy)                             \
+#define SG_FEATURE(id, name, since, needs, effect, probe, what, without, remedy)                                       \
 	[SG_FEATURE_##id] = {name, since, SG_FEATURE_##needs, SG_EFFECT_##effect, what, without, remedy},
 #include "tables/features.def"
 #undef SG_FEATURE
@@ -26,9 +26,8 @@ enum sg_feature sg_feature_find(const char *name)
 const char *sg_feature_effect_name(enum sg_feature_effect effect)
 {
 	static const char *const names[] = {
-		[SG_EFFECT_NEEDED] = "needed", [SG_EFFECT_RULE] = "rule",
-		[SG_EFFECT_SLOWER] = "slower", [SG_EFFECT_OTHERWISE] = "otherwise",
-		[SG_EFFECT_UNUSED] = "unused",
+		[SG_EFFECT_NEEDED] = "needed",       [SG_EFFECT_RULE] = "rule",     [SG_EFFECT_SLOWER] = "slower",
+		[SG_EFFECT_OTHERWISE] = "otherwise", [SG_EFFECT_UNUSED] = "unused",
 	};
 
 	return names[effect];

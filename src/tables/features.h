@@ -13,13 +13,7 @@ enum sg_feature {
 };
 
 /* What the absence of a feature means. */
-enum sg_feature_effect {
-	SG_EFFECT_NEEDED,
-	SG_EFFECT_RULE,
-	SG_EFFECT_SLOWER,
-	SG_EFFECT_OTHERWISE,
-	SG_EFFECT_UNUSED
-};
+enum sg_feature_effect { SG_EFFECT_NEEDED, SG_EFFECT_RULE, SG_EFFECT_SLOWER, SG_EFFECT_OTHERWISE, SG_EFFECT_UNUSED };
 
 struct sg_feature_info {
 	const char *name, *since;

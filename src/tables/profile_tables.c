@@ -11,8 +11,8 @@ const struct sg_rule_info sg_rule_infos[SG_RULE_KINDS] = {
 };
 
 const struct sg_section_info sg_section_infos[SG_SECTIONS] = {
-    [SG_SECTION_ROOT] = {"", SG_SECTION_IS_TABLE},
-    [SG_SECTION_ACTION] = {"Privileged.Action", SG_SECTION_IS_ARRAY},
+	[SG_SECTION_ROOT] = {"", SG_SECTION_IS_TABLE},
+	[SG_SECTION_ACTION] = {"Privileged.Action", SG_SECTION_IS_ARRAY},
 #define SG_SECTION(id, name, form) [SG_SECTION_##id] = {name, SG_SECTION_IS_##form},
 #include "tables/sections.def"
 #undef SG_SECTION

@@ -12,8 +12,15 @@ enum sg_rule_kind {
 	SG_RULE_KINDS
 };
 
-enum sg_rule_what { SG_WHAT_GLOB, SG_WHAT_ADDRESS, SG_WHAT_FLAG, SG_WHAT_SYSCALL, SG_WHAT_CAPABILITY, SG_WHAT_TEXT,
-		    SG_WHAT_FEATURE };
+enum sg_rule_what {
+	SG_WHAT_GLOB,
+	SG_WHAT_ADDRESS,
+	SG_WHAT_FLAG,
+	SG_WHAT_SYSCALL,
+	SG_WHAT_CAPABILITY,
+	SG_WHAT_TEXT,
+	SG_WHAT_FEATURE
+};
 
 struct sg_rule_info {
 	const char *name;        /* the key: "ReadOnly" */

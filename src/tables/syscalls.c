@@ -16,9 +16,9 @@
 #define SG_R6(a, b, c, d, e, f) (SG_R5(a, b, c, d, e) | SG_ROLE(5, f))
 
 static const struct sg_syscall syscalls[SG_SYSCALL_LIMIT] = {
-#define SG_SYSCALL(number, name, class, roles, purpose)                                                      \
+#define SG_SYSCALL(number, name, class, roles, purpose)                                                                \
 	[number] = {number, SG_CLASS_##class, 0, roles, #name, purpose, NULL},
-#define SG_NEVER(number, name, error, roles, purpose, reason)                                                \
+#define SG_NEVER(number, name, error, roles, purpose, reason)                                                          \
 	[number] = {number, SG_CLASS_NEVER, error, roles, #name, purpose, reason},
 #include "tables/syscalls.def"
 #undef SG_SYSCALL
@@ -29,16 +29,16 @@ static const struct sg_syscall syscalls[SG_SYSCALL_LIMIT] = {
  * What names authority must not be read twice: a call that takes a pointer to a name, or a number that a
  * sibling thread can point elsewhere, is never answered with CONTINUE (seccomp_unotify(2), "Caveats").
  */
-#define NAMES_AUTHORITY(roles)                                                                               \
+#define NAMES_AUTHORITY(roles)                                                                                         \
 	(((roles)&UINT64_C(0x010101010101) * (SG_ARG_NAMES_BY_POINTER | SG_ARG_NAMES_BY_NUMBER)) != 0)
-#define SG_SYSCALL(number, name, class, roles, purpose)                                                      \
-	_Static_assert((number) < SG_SYSCALL_LIMIT, #name ": beyond the limit");                             \
-	_Static_assert(!(NAMES_AUTHORITY(roles) && SG_ANSWER_OF_##class == SG_ANSWER_CONTINUE),              \
-		       #name ": names authority, so it cannot be continued");                                \
+#define SG_SYSCALL(number, name, class, roles, purpose)                                                                \
+	_Static_assert((number) < SG_SYSCALL_LIMIT, #name ": beyond the limit");                                       \
+	_Static_assert(!(NAMES_AUTHORITY(roles) && SG_ANSWER_OF_##class == SG_ANSWER_CONTINUE),                        \
+		       #name ": names authority, so it cannot be continued");                                          \
 	_Static_assert(sizeof(purpose) > 1, #name ": no purpose");
-#define SG_NEVER(number, name, error, roles, purpose, reason)                                                \
-	_Static_assert((number) < SG_SYSCALL_LIMIT, #name ": beyond the limit");                             \
-	_Static_assert((error) == EPERM || (error) == ENOSYS, #name ": never given is EPERM or ENOSYS");     \
+#define SG_NEVER(number, name, error, roles, purpose, reason)                                                          \
+	_Static_assert((number) < SG_SYSCALL_LIMIT, #name ": beyond the limit");                                       \
+	_Static_assert((error) == EPERM || (error) == ENOSYS, #name ": never given is EPERM or ENOSYS");               \
 	_Static_assert(sizeof(purpose) > 1 && sizeof(reason) > 1, #name ": no purpose, or no reason");
 #include "tables/syscalls.def"
 #undef SG_SYSCALL
@@ -84,8 +84,7 @@ static void fill_index(void)
 const struct sg_syscall *sg_syscall_by_name(const char *name, size_t length)
 {
 	pthread_once(&index_once, fill_index);
-	for (unsigned int slot = hash_name(name, length); name_index[slot] != 0;
-	     slot = (slot + 1) % INDEX_SLOTS) {
+	for (unsigned int slot = hash_name(name, length); name_index[slot] != 0; slot = (slot + 1) % INDEX_SLOTS) {
 		const struct sg_syscall *row = &syscalls[name_index[slot] - 1];
 
 		if (strlen(row->name) == length && memcmp(row->name, name, length) == 0)

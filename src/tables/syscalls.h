@@ -15,20 +15,20 @@ enum { SG_SYSCALL_LIMIT = 512 };
 
 /* How a call is bound once it is given. A flag never changes it. */
 enum sg_syscall_class {
-	SG_CLASS_UNKNOWN,   /* no row: ENOSYS */
-	SG_CLASS_NATIVE,    /* nothing to decide: kernel bounds (mounts, namespaces, Landlock, ids) hold it */
-	SG_CLASS_CHECKED,   /* the filter looks at its arguments (checks.def, or an allow-list), then it is
+	SG_CLASS_UNKNOWN,     /* no row: ENOSYS */
+	SG_CLASS_NATIVE,      /* nothing to decide: kernel bounds (mounts, namespaces, Landlock, ids) hold it */
+	SG_CLASS_CHECKED,     /* the filter looks at its arguments (checks.def, or an allow-list), then it is
 			       native */
-	SG_CLASS_FILE_LOOK, /* looks at a name, its attributes or a link's target */
-	SG_CLASS_FD_LOOK,   /* lists an open directory, or tells the working directory's name */
-	SG_CLASS_FILE_ENTER, /* makes a folder the working directory, by name */
-	SG_CLASS_FILE_OPEN, /* gives a descriptor for a file by name */
+	SG_CLASS_FILE_LOOK,   /* looks at a name, its attributes or a link's target */
+	SG_CLASS_FD_LOOK,     /* lists an open directory, or tells the working directory's name */
+	SG_CLASS_FILE_ENTER,  /* makes a folder the working directory, by name */
+	SG_CLASS_FILE_OPEN,   /* gives a descriptor for a file by name */
 	SG_CLASS_FILE_CHANGE, /* changes the tree of names or attributes, by name */
-	SG_CLASS_FD_CHANGE, /* changes attributes through a descriptor, even one that is open only for reading
+	SG_CLASS_FD_CHANGE,   /* changes attributes through a descriptor, even one that is open only for reading
 			     */
-	SG_CLASS_EXEC,      /* executes a program */
-	SG_CLASS_NET_NAME,  /* gives a socket an address, or data to an address */
-	SG_CLASS_NEVER,     /* no flag gives it: `reason` says why */
+	SG_CLASS_EXEC,        /* executes a program */
+	SG_CLASS_NET_NAME,    /* gives a socket an address, or data to an address */
+	SG_CLASS_NEVER,       /* no flag gives it: `reason` says why */
 	SG_CLASSES_
 };
 
@@ -36,9 +36,9 @@ enum sg_syscall_class {
 enum sg_syscall_answer {
 	SG_ANSWER_NONE,      /* it is never notified, or only so that its refusal is recorded */
 	SG_ANSWER_ON_BEHALF, /* refused, or carried out by the supervisor on pinned objects; never CONTINUE */
-	SG_ANSWER_VERIFIED, /* CONTINUE under a trace, then what was executed (or entered) is verified before
+	SG_ANSWER_VERIFIED,  /* CONTINUE under a trace, then what was executed (or entered) is verified before
 			       the program goes on */
-	SG_ANSWER_CONTINUE, /* allowed to go on as it is: the kernel reads every argument again */
+	SG_ANSWER_CONTINUE,  /* allowed to go on as it is: the kernel reads every argument again */
 
 	SG_ANSWER_OF_UNKNOWN = SG_ANSWER_NONE,
 	SG_ANSWER_OF_NATIVE = SG_ANSWER_NONE,

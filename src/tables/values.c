@@ -13,7 +13,7 @@
 #define SG_VALUE_LATER(name, value, flag) SG_ROW(#name, value, UINT32_MAX, SG_FLAG_##flag, false, NULL)
 #define SG_VALUE_CHANGE(name, value, flag) SG_ROW(#name, value, UINT32_MAX, SG_FLAG_##flag, true, NULL)
 #define SG_VALUE_NEVER(name, value, why) SG_ROW(#name, value, UINT32_MAX, SG_FLAG_NONE_, false, why)
-#define SG_VALUE_TYPE(words, type, flag)                                                                     \
+#define SG_VALUE_TYPE(words, type, flag)                                                                               \
 	SG_ROW(words, (uint32_t)(type) << 8, SG_VALUE_TYPE_MASK, SG_FLAG_##flag, false, NULL)
 
 static const struct sg_value ioctls[] = {
@@ -77,11 +77,9 @@ const struct sg_socket_kind *sg_socket_kinds(size_t *ret_count)
 }
 
 static const struct sg_socket_option options[] = {
-#define SG_OPTION(level_name, name, level, option, flag)                                                     \
-	{level, option, SG_FLAG_##flag, #level_name " " #name, NULL},
-#define SG_OPTION_LATER(level_name, name, level, option, flag)                                               \
-	SG_OPTION(level_name, name, level, option, flag)
-#define SG_OPTION_NEVER(level_name, name, level, option, why)                                                \
+#define SG_OPTION(level_name, name, level, option, flag) {level, option, SG_FLAG_##flag, #level_name " " #name, NULL},
+#define SG_OPTION_LATER(level_name, name, level, option, flag) SG_OPTION(level_name, name, level, option, flag)
+#define SG_OPTION_NEVER(level_name, name, level, option, why)                                                          \
 	{level, option, SG_FLAG_NONE_, #level_name " " #name, why},
 #include "tables/sockopt.def"
 #undef SG_OPTION

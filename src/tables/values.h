@@ -84,7 +84,7 @@ const struct sg_socket_option *sg_socket_options(size_t *ret_count);
 struct sg_openbsd_call {
 	const char *name;
 	const char *linux_name; /* its counterpart, a name of syscalls.def, or NULL for none */
-	const char *note; /* how it differs, or why there is none; may be "" where there is a counterpart */
+	const char *note;       /* how it differs, or why there is none; may be "" where there is a counterpart */
 };
 
 /* Finds one by the `length` bytes of its name; static, or NULL when it is not listed. Allocates nothing. */

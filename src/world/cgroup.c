@@ -62,8 +62,7 @@ static int find_own(char *path, size_t size, size_t *ret_mount)
 		if (statfs(mounts[i], &status) < 0 || status.f_type != CGROUP2_SUPER_MAGIC)
 			continue;
 		*ret_mount = strlen(mounts[i]);
-		if ((size_t)snprintf(path, size, "%s%s", mounts[i], strcmp(line, "/") == 0 ? "" : line) >=
-		    size)
+		if ((size_t)snprintf(path, size, "%s%s", mounts[i], strcmp(line, "/") == 0 ? "" : line) >= size)
 			return -ENAMETOOLONG;
 		return strstr(path, "/..") != NULL ? -EXDEV : 0; /* out of the namespace: not ours to name */
 	}
@@ -75,8 +74,7 @@ static bool has_word(const char *text, const char *word)
 	const size_t length = strlen(word);
 
 	for (const char *at = text; (at = strstr(at, word)) != NULL; at += length)
-		if ((at == text || at[-1] == ' ') &&
-		    (at[length] == ' ' || at[length] == '\n' || at[length] == '\0'))
+		if ((at == text || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\n' || at[length] == '\0'))
 			return true;
 	return false;
 }
@@ -221,8 +219,7 @@ static void set_limits(struct sg_cgroup *group, const struct sg_cgroup_limits *l
 }
 
 /* The place for what is wanted, or for as much of it as there is one for. */
-static int choose_place(struct sg_cgroup *group, struct sg_cgroup_limits *limits, bool *ret_memory,
-			bool *ret_processes)
+static int choose_place(struct sg_cgroup *group, struct sg_cgroup_limits *limits, bool *ret_memory, bool *ret_processes)
 {
 	const struct {
 		bool memory, processes;
@@ -261,8 +258,7 @@ int sg_cgroup_make(const char *name, const struct sg_cgroup_limits *wanted, stru
 	(void)snprintf(group.name, sizeof(group.name), "%s%s", prefix, name);
 	status = choose_place(&group, &limits, &memory, &processes);
 	if (status < 0)
-		return sg_error_set_errno(error, status,
-					  "there is no control group (v2) here that we may divide");
+		return sg_error_set_errno(error, status, "there is no control group (v2) here that we may divide");
 	parent = open(group.parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (parent < 0)
 		return sg_error_set_errno(error, -errno, "cannot open %s", group.parent);

@@ -48,8 +48,9 @@ static int confine(uint64_t kept, uint64_t held, struct sg_error *error)
 	const uint32_t low = (uint32_t)held, high = (uint32_t)(held >> 32);
 	struct __user_cap_data_struct data[2] = {{low, low, (uint32_t)kept}, {high, high, (uint32_t)(kept >> 32)}};
 	/* Where capabilities are kept, a process that stops being uid 0 loses them, as daemons expect (capabilities(7)). */
-	const unsigned long none = SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
-				   SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED | SECBIT_KEEP_CAPS_LOCKED;
+	const unsigned long none = SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED |
+				   SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED |
+				   SECBIT_KEEP_CAPS_LOCKED;
 	const unsigned long bits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | (kept == 0 ? none : 0);
 	int status = drop_bounding(kept, error);
 
@@ -137,14 +138,10 @@ int sg_confine_scopes(struct sg_error *error)
 
 /* What each kind of mount gives. A tree and a tmpfs are written as their flags say. */
 static const uint64_t mount_access[SG_MOUNT_KINDS_] = {
-    [SG_MOUNT_TREE] = READING,
-    [SG_MOUNT_PRIVATE] = READING,
-    [SG_MOUNT_TEXT] = READING,
-    [SG_MOUNT_DEVICE] = READING | WRITING,
-    [SG_MOUNT_PROC] = READING | WRITING,
-    [SG_MOUNT_PROC_SYSTEM] = READING | WRITING,
-    [SG_MOUNT_PTS] = READING | WRITING,
-    [SG_MOUNT_SYSFS] = READING,
+	[SG_MOUNT_TREE] = READING,           [SG_MOUNT_PRIVATE] = READING,
+	[SG_MOUNT_TEXT] = READING,           [SG_MOUNT_DEVICE] = READING | WRITING,
+	[SG_MOUNT_PROC] = READING | WRITING, [SG_MOUNT_PROC_SYSTEM] = READING | WRITING,
+	[SG_MOUNT_PTS] = READING | WRITING,  [SG_MOUNT_SYSFS] = READING,
 };
 
 static uint64_t access_of_version(int version)
@@ -180,12 +177,14 @@ static int allow_below(int ruleset, const char *name, uint64_t access)
 int sg_confine_files(const struct sg_mount *mounts, size_t count, struct sg_error *error)
 {
 	const int version = sg_confine_landlock_version();
-	struct ruleset attributes = {.handled_access_fs = access_of_version(version), .scoped = scopes_of_version(version)};
+	struct ruleset attributes = {.handled_access_fs = access_of_version(version),
+				     .scoped = scopes_of_version(version)};
 	SG_AUTO_FD int ruleset = -1;
 	int status;
 
 	if (version < SG_CONFINE_FILES_ABI)
-		return sg_error_set(error, -EOPNOTSUPP, "this kernel's Landlock has no part for files that we could use");
+		return sg_error_set(error, -EOPNOTSUPP,
+				    "this kernel's Landlock has no part for files that we could use");
 	ruleset = (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof(attributes), 0);
 	if (ruleset < 0)
 		return sg_error_set_errno(error, -errno, "cannot make a Landlock ruleset");
@@ -213,5 +212,6 @@ int sg_confine_filter(const struct sock_filter *filter, unsigned short length, s
 	const unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
 	long listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
 
-	return listener < 0 ? sg_error_set_errno(error, -errno, "cannot install the system call filter") : (int)listener;
+	return listener < 0 ? sg_error_set_errno(error, -errno, "cannot install the system call filter")
+			    : (int)listener;
 }

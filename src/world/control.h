@@ -9,12 +9,13 @@
 #include <stdint.h>
 
 enum sg_control_kind {
-	SG_CONTROL_STARTED = 1, /* supervisor → front end: the command was executed; carries the pty's master if there is one */
-	SG_CONTROL_NOTICE,      /* supervisor → front end: one line for the person at the terminal, in `text`, escaped */
-	SG_CONTROL_FAILED,      /* supervisor → front end: we could not start it: `value` is 125, 126 or 127, `text` says why */
-	SG_CONTROL_STOPPED,     /* supervisor → front end: the command was stopped by signal `value` (job control) */
-	SG_CONTROL_ENDED,       /* supervisor → front end: the world is gone; `value` is the exit status of `run` (128+n) */
-	SG_CONTROL_SIGNAL,      /* front end → supervisor: deliver signal `value` to the command (SIGCONT: continue it) */
+	SG_CONTROL_STARTED =
+		1, /* supervisor → front end: the command was executed; carries the pty's master if there is one */
+	SG_CONTROL_NOTICE, /* supervisor → front end: one line for the person at the terminal, in `text`, escaped */
+	SG_CONTROL_FAILED, /* supervisor → front end: we could not start it: `value` is 125, 126 or 127, `text` says why */
+	SG_CONTROL_STOPPED, /* supervisor → front end: the command was stopped by signal `value` (job control) */
+	SG_CONTROL_ENDED, /* supervisor → front end: the world is gone; `value` is the exit status of `run` (128+n) */
+	SG_CONTROL_SIGNAL, /* front end → supervisor: deliver signal `value` to the command (SIGCONT: continue it) */
 	SG_CONTROL_KINDS_
 };
 

@@ -94,8 +94,7 @@ int sg_enter_check(const struct sg_enter_request *request, size_t size, size_t d
 	if (request->pty > 1 || request->background > 1 || !is_text(request->term, sizeof(request->term)))
 		return -EPROTO;
 	for (int i = 0; i < 3; i++) {
-		if (request->given[i] > 1 || request->closed[i] > 1 ||
-		    (request->given[i] & request->closed[i]) != 0)
+		if (request->given[i] > 1 || request->closed[i] > 1 || (request->given[i] & request->closed[i]) != 0)
 			return -EPROTO;
 		wanted += request->given[i];
 	}
@@ -115,8 +114,7 @@ static int keep_only(int *fds, size_t count, struct sg_error *error)
 	for (size_t i = 0; i < count; i++) {
 		fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, PLACE + (int)i);
 		if (fds[i] != PLACE + (int)i)
-			return sg_error_set_errno(error, fds[i] < 0 ? -errno : -EBUSY,
-						  "cannot keep descriptors");
+			return sg_error_set_errno(error, fds[i] < 0 ? -errno : -EBUSY, "cannot keep descriptors");
 	}
 	if (close_range(0, PLACE - 1, 0) < 0 || close_range(PLACE + (unsigned int)count, ~0U, 0) < 0)
 		return sg_error_set_errno(error, -errno, "cannot close descriptors");
@@ -219,8 +217,7 @@ static SG_NORETURN void watch(pid_t command, int report, int terminal)
 			if (terminal >= 0 && (info.si_status == SIGTTIN || info.si_status == SIGTTOU))
 				(void)ioctl(terminal, TIOCSPGRP, &command);
 			sg_init_tell(report, SG_WORLD_REPORT_STOPPED, info.si_status);
-		} else if (info.si_code == CLD_EXITED || info.si_code == CLD_KILLED ||
-			   info.si_code == CLD_DUMPED) {
+		} else if (info.si_code == CLD_EXITED || info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED) {
 			sg_init_tell(report, SG_WORLD_REPORT_ENDED,
 				     info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status);
 			_exit(0);
@@ -229,8 +226,8 @@ static SG_NORETURN void watch(pid_t command, int report, int terminal)
 }
 
 /* Everything but the fork: the entry is in the world, leads a session, and has the terminal. */
-static int prepare(const struct sg_enter_request *request, struct sg_world_spec *world, const int *spaces,
-		   int *fds, size_t count, int *ret_slave, struct sg_error *error)
+static int prepare(const struct sg_enter_request *request, struct sg_world_spec *world, const int *spaces, int *fds,
+		   size_t count, int *ret_slave, struct sg_error *error)
 {
 	size_t next = 1;
 	int status;
@@ -255,8 +252,7 @@ static int prepare(const struct sg_enter_request *request, struct sg_world_spec 
 		status = sg_init_pty(world, fds[0], ret_slave, error);
 	if (status == 0 && *ret_slave >= 0) {
 		*ret_slave = sg_fd_move_above(*ret_slave, PLACE);
-		status = *ret_slave < 0 ? sg_error_set_errno(error, *ret_slave, "cannot keep the terminal")
-					: 0;
+		status = *ret_slave < 0 ? sg_error_set_errno(error, *ret_slave, "cannot keep the terminal") : 0;
 	}
 	if (status == 0)
 		status = sg_init_session(*ret_slave, error);

@@ -17,9 +17,9 @@ struct sg_enter_request {
 	uint8_t given[3], closed[3];
 	struct termios termios; /* of the pty */
 	struct winsize window;
-	char term[SG_ENTER_TERM_MAX]; /* TERM of the command where there is a pty; empty: the session's */
-	uint32_t count;               /* words of the command; 0: the session's shell */
-	uint32_t size;                /* bytes of `words`, which alone are sent */
+	char term[SG_ENTER_TERM_MAX];       /* TERM of the command where there is a pty; empty: the session's */
+	uint32_t count;                     /* words of the command; 0: the session's shell */
+	uint32_t size;                      /* bytes of `words`, which alone are sent */
 	char words[SG_ENTER_ARGUMENTS_MAX]; /* each ends with a NUL */
 };
 

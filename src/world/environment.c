@@ -5,8 +5,9 @@
 #include <string.h>
 
 /* What tells a program about the person's screen and language, and nothing else about the host. */
-const char *const sg_environment_passed[] = {"TERM",    "COLORTERM", "LANG",  "LANGUAGE", "LC_*",   "TZ",     "NO_COLOR",
-					     "COLUMNS", "LINES",     "EDITOR", "VISUAL",  "PAGER",  "SSH_TTY", "SHELL", NULL};
+const char *const sg_environment_passed[] = {"TERM",   "COLORTERM", "LANG",    "LANGUAGE", "LC_*",
+					     "TZ",     "NO_COLOR",  "COLUMNS", "LINES",    "EDITOR",
+					     "VISUAL", "PAGER",     "SSH_TTY", "SHELL",    NULL};
 
 /*
  * The mark of the prompt. PS1 is what shells without settings of their own show (dash, ksh, bash, zsh); bash puts the mark
@@ -14,8 +15,8 @@ const char *const sg_environment_passed[] = {"TERM",    "COLORTERM", "LANG",  "L
  * it, a prompt that shows the host's name shows the world's.
  */
 static const char *const prompt[] = {
-    "PS1=(guarded) $ ",
-    "PROMPT_COMMAND=PS1=\"(guarded) ${PS1#\"(guarded) \"}\"",
+	"PS1=(guarded) $ ",
+	"PROMPT_COMMAND=PS1=\"(guarded) ${PS1#\"(guarded) \"}\"",
 };
 
 enum { VARIABLES_MAX = 512 };
@@ -95,7 +96,8 @@ int sg_environment_make(const struct sg_policy *policy, char *const *outer, cons
 	const struct sg_rule *rules;
 	size_t count;
 
-	(void)snprintf(texts[0], sizeof(texts[0]), "PATH=%s", "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin");
+	(void)snprintf(texts[0], sizeof(texts[0]), "PATH=%s",
+		       "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin");
 	(void)snprintf(texts[1], sizeof(texts[1]), "HOME=%s", home);
 	(void)snprintf(texts[2], sizeof(texts[2]), "USER=%s", user);
 	(void)snprintf(texts[3], sizeof(texts[3]), "LOGNAME=%s", user);

@@ -16,10 +16,9 @@
 #include "base/error.h"
 
 enum {
-	LEAF_RETURN = -1, /* the interval's action */
-	LEAF_LEAVE = -2,  /* to whatever stands after the search */
-	INTERVALS =
-		3 * SG_FILTER_ROWS + 2, /* values to look for, and behind them the intervals made of them */
+	LEAF_RETURN = -1,                   /* the interval's action */
+	LEAF_LEAVE = -2,                    /* to whatever stands after the search */
+	INTERVALS = 3 * SG_FILTER_ROWS + 2, /* values to look for, and behind them the intervals made of them */
 	JUMP_MAX = 255,
 	NO_JUMP = 0, /* ends a chain of jumps: no JA that waits stands at 0 */
 };
@@ -102,8 +101,7 @@ static void emit_forbid(struct generator *generator, uint16_t comparison, uint32
 	emit_jump(generator, chain);
 }
 
-static void emit_condition_32(struct generator *generator, const struct sg_filter_condition *condition,
-			      uint32_t *chain)
+static void emit_condition_32(struct generator *generator, const struct sg_filter_condition *condition, uint32_t *chain)
 {
 	uint32_t offset = offset_of_half(condition->argument, false);
 	uint32_t mask = (uint32_t)condition->mask;
@@ -152,8 +150,7 @@ static void emit_bound_64(struct generator *generator, unsigned int argument, ui
 	resolve(generator, decided);
 }
 
-static void emit_condition_64(struct generator *generator, const struct sg_filter_condition *condition,
-			      uint32_t *chain)
+static void emit_condition_64(struct generator *generator, const struct sg_filter_condition *condition, uint32_t *chain)
 {
 	uint32_t high_mask = (uint32_t)(condition->mask >> 32);
 	uint32_t high = (uint32_t)(condition->value >> 32);
@@ -175,8 +172,7 @@ static void emit_condition_64(struct generator *generator, const struct sg_filte
 }
 
 /* Goes on when the condition holds, else by the chain. */
-static void emit_condition(struct generator *generator, const struct sg_filter_condition *condition,
-			   uint32_t *chain)
+static void emit_condition(struct generator *generator, const struct sg_filter_condition *condition, uint32_t *chain)
 {
 	if (condition->width == 32)
 		emit_condition_32(generator, condition, chain);
@@ -198,8 +194,7 @@ static void emit_leaf(struct generator *generator, const struct interval *interv
  * A binary search of A over `count` intervals. Recursion halves: at most log2(INTERVALS) deep. A subtree of n
  * leaves has n-1 nodes of at most two instructions, so n leaves fit into 3n.
  */
-static void emit_search(struct generator *generator, const struct interval *intervals, uint32_t count,
-			uint32_t *leave)
+static void emit_search(struct generator *generator, const struct interval *intervals, uint32_t count, uint32_t *leave)
 {
 	uint32_t half = count / 2;
 	uint32_t node, wide = NO_JUMP;
@@ -223,8 +218,8 @@ static void emit_search(struct generator *generator, const struct interval *inte
 
 static bool same_condition(const struct sg_filter_condition *a, const struct sg_filter_condition *b)
 {
-	return a->argument == b->argument && a->width == b->width && a->compare == b->compare &&
-	       a->mask == b->mask && a->value == b->value && a->last == b->last;
+	return a->argument == b->argument && a->width == b->width && a->compare == b->compare && a->mask == b->mask &&
+	       a->value == b->value && a->last == b->last;
 }
 
 /* Can the rows `a` and `b`, decided by their condition at `depth` alone, be found by one search over a value?
@@ -234,8 +229,8 @@ static bool same_search(const struct sg_filter_row *a, const struct sg_filter_ro
 	const struct sg_filter_condition *ca = &a->conditions[depth], *cb = &b->conditions[depth];
 
 	return a->count == depth + 1 && b->count == depth + 1 && ca->width == 32 && cb->width == 32 &&
-	       ca->compare == SG_FILTER_EQUAL && cb->compare == SG_FILTER_EQUAL &&
-	       ca->argument == cb->argument && ca->mask == cb->mask;
+	       ca->compare == SG_FILTER_EQUAL && cb->compare == SG_FILTER_EQUAL && ca->argument == cb->argument &&
+	       ca->mask == cb->mask;
 }
 
 /* By value; rows of one value in their own order, so that the first of them comes first. */
@@ -258,8 +253,8 @@ static uint32_t append_interval(struct interval *intervals, uint32_t count, stru
 }
 
 /* Rows that each ask one argument for one value: one load, one search. */
-static void emit_values(struct generator *generator, const struct sg_filter_row *rows, uint32_t count,
-			uint32_t depth, uint32_t *leave)
+static void emit_values(struct generator *generator, const struct sg_filter_row *rows, uint32_t count, uint32_t depth,
+			uint32_t *leave)
 {
 	struct interval *wanted = generator->intervals;
 	struct interval *intervals = wanted + count;
@@ -267,8 +262,7 @@ static void emit_values(struct generator *generator, const struct sg_filter_row 
 	uint32_t used = 0;
 
 	for (uint32_t i = 0; i < count; i++)
-		wanted[i] = (struct interval){(uint32_t)rows[i].conditions[depth].value, rows[i].action,
-					      (int32_t)i};
+		wanted[i] = (struct interval){(uint32_t)rows[i].conditions[depth].value, rows[i].action, (int32_t)i};
 	qsort(wanted, count, sizeof(*wanted), compare_intervals);
 	/*
 	 * In place: the search's intervals are built behind the sorted values, in a part of the array that is
@@ -300,8 +294,7 @@ static void emit_values(struct generator *generator, const struct sg_filter_row 
  * Rows in their order, each looked at from its condition `depth` on; goes on to what follows when none
  * matches. Recursion is bounded by SG_FILTER_CONDITIONS.
  */
-static void emit_rows(struct generator *generator, const struct sg_filter_row *rows, uint32_t count,
-		      uint32_t depth)
+static void emit_rows(struct generator *generator, const struct sg_filter_row *rows, uint32_t count, uint32_t depth)
 {
 	for (uint32_t i = 0, run; i < count; i += run) {
 		const struct sg_filter_condition *condition = &rows[i].conditions[depth];
@@ -330,9 +323,8 @@ static bool condition_is_sound(const struct sg_filter_condition *condition)
 {
 	uint64_t all = condition->width == 32 ? UINT32_MAX : UINT64_MAX;
 
-	if (condition->argument >= SG_SYSCALL_ARGUMENTS ||
-	    (condition->width != 32 && condition->width != 64) || condition->compare > SG_FILTER_IN_RANGE ||
-	    (condition->mask & ~all) != 0)
+	if (condition->argument >= SG_SYSCALL_ARGUMENTS || (condition->width != 32 && condition->width != 64) ||
+	    condition->compare > SG_FILTER_IN_RANGE || (condition->mask & ~all) != 0)
 		return false;
 	if (condition->compare == SG_FILTER_IN_RANGE)
 		return condition->value <= condition->last && condition->last <= all;
@@ -366,8 +358,7 @@ static void emit_numbers(struct generator *generator)
 
 	for (unsigned int number = 0; number < SG_SYSCALL_LIMIT; number++) {
 		const struct sg_filter_rule *rule = &generator->spec->rules[number];
-		struct interval next = {number, rule->action,
-					rule->count > 0 ? (int32_t)number : LEAF_RETURN};
+		struct interval next = {number, rule->action, rule->count > 0 ? (int32_t)number : LEAF_RETURN};
 
 		used = append_interval(intervals, used, next);
 	}
@@ -421,12 +412,10 @@ int sg_filter_build(const struct sg_filter_grants *grants, const struct sg_filte
 
 	ret_program->count = 0;
 	if (spec == NULL)
-		return sg_error_set_errno(error, -ENOMEM,
-					  "no memory for the rules of the system call filter");
+		return sg_error_set_errno(error, -ENOMEM, "no memory for the rules of the system call filter");
 	r = sg_filter_spec_fill(grants, plan, spec);
 	if (r < 0)
-		return sg_error_set_errno(error, r,
-					  "the tables have more rows than a system call filter can hold");
+		return sg_error_set_errno(error, r, "the tables have more rows than a system call filter can hold");
 	r = sg_filter_generate(spec, ret_program);
 	if (r < 0)
 		return sg_error_set_errno(error, r, "cannot compile the system call filter");

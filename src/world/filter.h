@@ -31,7 +31,7 @@ struct sg_error;
  */
 struct sg_filter_grants {
 	struct sg_syscall_set calls; /* numbers given; those of class NEVER are refused all the same */
-	struct sg_flag_set flags; /* decides checked values (ioctl.def ...) and lifted checks (checks.def) */
+	struct sg_flag_set flags;    /* decides checked values (ioctl.def ...) and lifted checks (checks.def) */
 };
 
 enum sg_filter_mode {
@@ -52,15 +52,15 @@ enum sg_filter_opens {
  */
 struct sg_filter_plan {
 	enum sg_filter_opens opens;
-	enum sg_filter_mode looks;      /* FILE_LOOK, FD_LOOK, FILE_ENTER: names, attributes, link targets, listings, working directories */
+	enum sg_filter_mode
+		looks; /* FILE_LOOK, FD_LOOK, FILE_ENTER: names, attributes, link targets, listings, working directories */
 	enum sg_filter_mode changes;    /* FILE_CHANGE */
 	enum sg_filter_mode fd_changes; /* FD_CHANGE, calls of FILE_CHANGE that can act by descriptor, ioctls
 					   that set a file's flags */
-	enum sg_filter_mode
-		messages; /* sendmsg, sendmmsg; NATIVE only without outside UDP and AF_UNIX datagrams */
+	enum sg_filter_mode messages;   /* sendmsg, sendmmsg; NATIVE only without outside UDP and AF_UNIX datagrams */
 	enum sg_filter_mode listens;    /* listen; NATIVE only where no outside socket can be held */
 	enum sg_filter_mode accepts;    /* accept, accept4; NATIVE only where no outside socket can listen */
-	bool notify_refusals; /* ask the supervisor (which must refuse) instead of EPERM, to have it recorded
+	bool notify_refusals;           /* ask the supervisor (which must refuse) instead of EPERM, to have it recorded
 			       */
 	bool first_exec; /* execve and execveat are notified though not given, for the world's first program
 			  */

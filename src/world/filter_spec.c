@@ -46,21 +46,20 @@ enum verdict {
 
 /* CLONE_NEWTIME is not among them: its bit belongs to the exit signal in clone (clone(2)); it needs unshare
  * or clone3. */
-#define NAMESPACES                                                                                           \
-	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |        \
-	 CLONE_NEWNET)
+#define NAMESPACES                                                                                                     \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
 #define SET_ID_BITS (S_ISUID | S_ISGID)
 #define TMPFILE_BIT (O_TMPFILE & ~O_DIRECTORY)
 /* O_ACCMODE whole: 3 is an access mode of its own (open for ioctl alone) that is no plain read. */
 #define WRITING_OPEN_BITS (O_ACCMODE | O_CREAT | O_TRUNC | TMPFILE_BIT)
-#define SECCOMP_HARMLESS_FLAGS                                                                               \
-	(SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW |              \
+#define SECCOMP_HARMLESS_FLAGS                                                                                         \
+	(SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW |                        \
 	 SECCOMP_FILTER_FLAG_TSYNC_ESRCH)
 
-#define SG_LOW(position, comparison, bits, wanted)                                                           \
-	{                                                                                                    \
-		.argument = (position), .width = 32, .compare = (comparison), .mask = (uint32_t)(bits),      \
-		.value = (uint32_t)(wanted)                                                                  \
+#define SG_LOW(position, comparison, bits, wanted)                                                                     \
+	{                                                                                                              \
+		.argument = (position), .width = 32, .compare = (comparison), .mask = (uint32_t)(bits),                \
+		.value = (uint32_t)(wanted)                                                                            \
 	}
 #define SG_IS(argument, value) SG_LOW(argument, SG_FILTER_EQUAL, UINT32_MAX, value)
 #define SG_IS_NOT(argument, value) SG_LOW(argument, SG_FILTER_NOT_EQUAL, UINT32_MAX, value)
@@ -68,10 +67,9 @@ enum verdict {
 #define SG_ALL(argument, bits) SG_LOW(argument, SG_FILTER_EQUAL, bits, bits)
 #define SG_NO(argument, bits) SG_LOW(argument, SG_FILTER_EQUAL, bits, 0)
 #define SG_FIELD(argument, mask, value) SG_LOW(argument, SG_FILTER_EQUAL, mask, value)
-#define SG_IS_64(position, wanted)                                                                           \
-	{                                                                                                    \
-		.argument = (position), .width = 64, .compare = SG_FILTER_EQUAL, .mask = UINT64_MAX,         \
-		.value = (wanted)                                                                            \
+#define SG_IS_64(position, wanted)                                                                                     \
+	{                                                                                                              \
+		.argument = (position), .width = 64, .compare = SG_FILTER_EQUAL, .mask = UINT64_MAX, .value = (wanted) \
 	}
 
 struct check {
@@ -82,11 +80,10 @@ struct check {
 	struct sg_filter_condition conditions[SG_FILTER_CONDITIONS];
 };
 
-#define CONDITION_COUNT(...)                                                                                 \
-	(sizeof((struct sg_filter_condition[]){__VA_ARGS__}) / sizeof(struct sg_filter_condition))
+#define CONDITION_COUNT(...) (sizeof((struct sg_filter_condition[]){__VA_ARGS__}) / sizeof(struct sg_filter_condition))
 
 static const struct check checks[] = {
-#define SG_CHECK(call, unless, verdict, ...)                                                                 \
+#define SG_CHECK(call, unless, verdict, ...)                                                                           \
 	{SYS_##call, SG_FLAG_##unless, VERDICT_##verdict, CONDITION_COUNT(__VA_ARGS__), {__VA_ARGS__}},
 #include "tables/checks.def"
 #undef SG_CHECK
@@ -254,8 +251,7 @@ static void add_sockets(struct filler *filler, struct sg_filter_rule *rule)
 			uint32_t action = action_of_flag(filler, kinds[i].flag);
 
 			if ((action != SECCOMP_RET_ALLOW) == refused)
-				add_row(filler, rule, action, conditions,
-					kinds[i].protocol == SG_SOCKET_ANY ? 2 : 3);
+				add_row(filler, rule, action, conditions, kinds[i].protocol == SG_SOCKET_ANY ? 2 : 3);
 		}
 	rule->action = action_errno(SG_SOCKET_UNKNOWN_ERRNO);
 }
@@ -266,8 +262,7 @@ static void add_options(struct filler *filler, struct sg_filter_rule *rule)
 	const struct sg_socket_option *options = sg_socket_options(&count);
 
 	for (size_t i = 0; i < count; i++) {
-		struct sg_filter_condition conditions[] = {SG_IS(1, options[i].level),
-							   SG_IS(2, options[i].option)};
+		struct sg_filter_condition conditions[] = {SG_IS(1, options[i].level), SG_IS(2, options[i].option)};
 
 		add_row(filler, rule, action_of_flag(filler, options[i].flag), conditions, 2);
 	}

@@ -30,9 +30,9 @@ void sg_grants_find(const struct sg_policy *policy, struct sg_filter_grants *ret
 
 /* Which kinds of sockets of the host's network a world of this policy can hold. */
 struct outside {
-	bool any;       /* one that could be made to listen */
+	bool any; /* one that could be made to listen */
 	bool listeners;
-	bool messages;  /* one whose messages carry addresses: datagrams, unix sockets */
+	bool messages; /* one whose messages carry addresses: datagrams, unix sockets */
 };
 
 static struct outside find_outside(const struct sg_policy *policy)
@@ -60,15 +60,15 @@ void sg_grants_plan(const struct sg_plan *plan, struct sg_filter_plan *ret)
 	const struct outside outside = find_outside(plan->policy);
 
 	*ret = (struct sg_filter_plan){
-	    .opens = plan->decide_reads ? SG_FILTER_OPENS_ALL : SG_FILTER_OPENS_WRITING,
-	    .looks = plan->decide_looks ? SG_FILTER_NOTIFIED : SG_FILTER_NATIVE,
-	    .changes = plan->decide_changes ? SG_FILTER_NOTIFIED : SG_FILTER_NATIVE,
-	    .fd_changes = plan->decide_changes ? SG_FILTER_NOTIFIED : SG_FILTER_NATIVE,
-	    .messages = outside.messages ? SG_FILTER_NOTIFIED : SG_FILTER_NATIVE,
-	    .listens = outside.any ? SG_FILTER_NOTIFIED : SG_FILTER_NATIVE,
-	    .accepts = outside.listeners ? SG_FILTER_NOTIFIED : SG_FILTER_NATIVE,
-	    .notify_refusals = true,
-	    .first_exec = true,
+		.opens = plan->decide_reads ? SG_FILTER_OPENS_ALL : SG_FILTER_OPENS_WRITING,
+		.looks = plan->decide_looks ? SG_FILTER_NOTIFIED : SG_FILTER_NATIVE,
+		.changes = plan->decide_changes ? SG_FILTER_NOTIFIED : SG_FILTER_NATIVE,
+		.fd_changes = plan->decide_changes ? SG_FILTER_NOTIFIED : SG_FILTER_NATIVE,
+		.messages = outside.messages ? SG_FILTER_NOTIFIED : SG_FILTER_NATIVE,
+		.listens = outside.any ? SG_FILTER_NOTIFIED : SG_FILTER_NATIVE,
+		.accepts = outside.listeners ? SG_FILTER_NOTIFIED : SG_FILTER_NATIVE,
+		.notify_refusals = true,
+		.first_exec = true,
 	};
 }
 

@@ -12,4 +12,3 @@ void sg_grants_plan(const struct sg_plan *plan, struct sg_filter_plan *ret);
 
 /* The capabilities over the world's own user namespace, as a bit mask. */
 uint64_t sg_grants_capabilities(const struct sg_policy *policy);
-

@@ -119,7 +119,8 @@ static int find_ordinary(const struct sg_user *as, struct sg_identity *identity,
 
 static int find_groups(const struct sg_user *as, struct sg_identity *identity, struct sg_error *error)
 {
-	int status = sg_user_groups(as->name, as->gid, identity->groups, SG_IDENTITY_GROUPS_MAX, &identity->group_count);
+	int status =
+		sg_user_groups(as->name, as->gid, identity->groups, SG_IDENTITY_GROUPS_MAX, &identity->group_count);
 
 	identity->uid = as->uid;
 	identity->gid = as->gid;

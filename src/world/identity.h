@@ -20,13 +20,13 @@ enum { SG_IDENTITY_GROUPS_MAX = 64, SG_IDENTITY_MAP_MAX = 1024 };
 enum { SG_IDENTITY_ZERO_BASE = 0x7f000000 };
 
 struct sg_identity {
-	bool mapped;        /* the maps are written by the (root) parent; false: the process maps just itself */
-	uid_t uid;          /* the world's user, as seen inside */
-	gid_t gid;          /* its group, as seen inside */
+	bool mapped; /* the maps are written by the (root) parent; false: the process maps just itself */
+	uid_t uid;   /* the world's user, as seen inside */
+	gid_t gid;   /* its group, as seen inside */
 	gid_t groups[SG_IDENTITY_GROUPS_MAX]; /* supplementary groups, inside; only if mapped */
 	size_t group_count;
-	uid_t zero;         /* if mapped: the host id that 0 stands for */
-	char uid_map[SG_IDENTITY_MAP_MAX], gid_map[SG_IDENTITY_MAP_MAX];             /* of the session's namespace */
+	uid_t zero;                                                      /* if mapped: the host id that 0 stands for */
+	char uid_map[SG_IDENTITY_MAP_MAX], gid_map[SG_IDENTITY_MAP_MAX]; /* of the session's namespace */
 	char inner_uid_map[SG_IDENTITY_MAP_MAX], inner_gid_map[SG_IDENTITY_MAP_MAX]; /* of a world's namespace */
 };
 

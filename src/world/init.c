@@ -35,7 +35,8 @@
 
 enum { EXIT_FAILED = 125, EXIT_REFUSED = 126, EXIT_NOT_FOUND = 127 };
 
-static void send_report(int report, enum sg_world_report_kind kind, int number, const char *text, const int *fds, size_t count)
+static void send_report(int report, enum sg_world_report_kind kind, int number, const char *text, const int *fds,
+			size_t count)
 {
 	struct sg_world_report message = {.kind = (int)kind, .number = number};
 
@@ -241,9 +242,9 @@ void sg_init_command(const struct sg_world_spec *spec, int slave, int report)
 	int status;
 
 	reset_signals();
-	if (take_group(spec, slave, &error) == 0 && place_streams(spec, slave, &error) == 0 && set_limits(spec, &error) == 0 &&
-	    give_up_capabilities(spec, &error) == 0 &&
-	    chdir(spec->directory) < 0 && spec->directory_named)
+	if (take_group(spec, slave, &error) == 0 && place_streams(spec, slave, &error) == 0 &&
+	    set_limits(spec, &error) == 0 && give_up_capabilities(spec, &error) == 0 && chdir(spec->directory) < 0 &&
+	    spec->directory_named)
 		(void)sg_error_set_errno(&error, -errno, "cannot enter the working directory %s in this world",
 					 spec->directory);
 	if (error.code != 0)
@@ -266,32 +267,32 @@ void sg_init_command(const struct sg_world_spec *spec, int slave, int report)
 #define FOR_CALL(number, action) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1), ANSWER(action)
 
 static const struct sock_filter first_filter[] = {
-    LOAD(arch),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0),
-    ANSWER(SECCOMP_RET_KILL_PROCESS),
-    LOAD(nr),
-    FOR_CALL(SG_WORLD_CALL, SECCOMP_RET_USER_NOTIF),
-    FOR_CALL(SYS_waitid, SECCOMP_RET_ALLOW),
+	LOAD(arch),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0),
+	ANSWER(SECCOMP_RET_KILL_PROCESS),
+	LOAD(nr),
+	FOR_CALL(SG_WORLD_CALL, SECCOMP_RET_USER_NOTIF),
+	FOR_CALL(SYS_waitid, SECCOMP_RET_ALLOW),
 #ifdef __SANITIZE_ADDRESS__ /* what its runtime calls before a function that does not return, and to report */
-    FOR_CALL(SYS_sigaltstack, SECCOMP_RET_ALLOW),
-    FOR_CALL(SYS_gettid, SECCOMP_RET_ALLOW),
-    FOR_CALL(SYS_mmap, SECCOMP_RET_ALLOW),
-    FOR_CALL(SYS_munmap, SECCOMP_RET_ALLOW),
+	FOR_CALL(SYS_sigaltstack, SECCOMP_RET_ALLOW),
+	FOR_CALL(SYS_gettid, SECCOMP_RET_ALLOW),
+	FOR_CALL(SYS_mmap, SECCOMP_RET_ALLOW),
+	FOR_CALL(SYS_munmap, SECCOMP_RET_ALLOW),
 #endif
-    FOR_CALL(SYS_close, SECCOMP_RET_ALLOW),
-    FOR_CALL(SYS_rt_sigreturn, SECCOMP_RET_ALLOW),
-    FOR_CALL(SYS_restart_syscall, SECCOMP_RET_ALLOW),
-    FOR_CALL(SYS_exit_group, SECCOMP_RET_ALLOW),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 4),
-    LOAD(args[1]),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TIOCSPGRP, 0, 1),
-    ANSWER(SECCOMP_RET_ALLOW),
-    ANSWER(SECCOMP_RET_ERRNO | EPERM),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 3),
-    LOAD(args[0]),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_DUMPABLE, 0, 1),
-    ANSWER(SECCOMP_RET_ALLOW),
-    ANSWER(SECCOMP_RET_ERRNO | EPERM),
+	FOR_CALL(SYS_close, SECCOMP_RET_ALLOW),
+	FOR_CALL(SYS_rt_sigreturn, SECCOMP_RET_ALLOW),
+	FOR_CALL(SYS_restart_syscall, SECCOMP_RET_ALLOW),
+	FOR_CALL(SYS_exit_group, SECCOMP_RET_ALLOW),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 4),
+	LOAD(args[1]),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TIOCSPGRP, 0, 1),
+	ANSWER(SECCOMP_RET_ALLOW),
+	ANSWER(SECCOMP_RET_ERRNO | EPERM),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 3),
+	LOAD(args[0]),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_DUMPABLE, 0, 1),
+	ANSWER(SECCOMP_RET_ALLOW),
+	ANSWER(SECCOMP_RET_ERRNO | EPERM),
 };
 
 /*

@@ -8,10 +8,10 @@ enum sg_world_report_kind {
 	SG_WORLD_REPORT_FAILED = 1, /* `text`: why; the sender exits */
 	SG_WORLD_REPORT_PTY,        /* carries the pty's master */
 	SG_WORLD_REPORT_SOCKET,     /* carries a socket of the world; `number`: enum sg_loopback_socket */
-	SG_WORLD_REPORT_FIRST,      /* the first process is about to install its filter; the listener will be `number` */
-	SG_WORLD_REPORT_COMMAND,    /* the same for the command */
-	SG_WORLD_REPORT_STOPPED,    /* of a command that was started later: it was stopped by signal `number` */
-	SG_WORLD_REPORT_ENDED,      /* likewise: it has ended; `number` is its exit status, 128+n for a signal */
+	SG_WORLD_REPORT_FIRST,   /* the first process is about to install its filter; the listener will be `number` */
+	SG_WORLD_REPORT_COMMAND, /* the same for the command */
+	SG_WORLD_REPORT_STOPPED, /* of a command that was started later: it was stopped by signal `number` */
+	SG_WORLD_REPORT_ENDED,   /* likewise: it has ended; `number` is its exit status, 128+n for a signal */
 };
 
 struct sg_world_report {

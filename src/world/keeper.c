@@ -37,12 +37,7 @@
 #endif
 
 /* Listeners: the command's, the first process's, and those of what was started later. */
-enum {
-	ENTRIES_MAX = SG_WORLD_ENTRIES_MAX,
-	HELD_MAX = 2 + SG_WORLD_ENTRIES_MAX,
-	LOWEST_OWN = 900,
-	GROUP_LOST = -2
-};
+enum { ENTRIES_MAX = SG_WORLD_ENTRIES_MAX, HELD_MAX = 2 + SG_WORLD_ENTRIES_MAX, LOWEST_OWN = 900, GROUP_LOST = -2 };
 
 struct keeper {
 	const struct sg_world_spec *spec;
@@ -88,8 +83,7 @@ static pid_t clone_with(uint64_t flags, int group, int *ret_pidfd)
 static pid_t clone_first(struct keeper *keeper)
 {
 	const struct sg_world_spec *spec = keeper->spec;
-	const int all =
-		CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
+	const int all = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
 	int timed = sg_feature_hidden(SG_FEATURE_TIME_NAMESPACES) ? 0 : CLONE_NEWTIME;
 	pid_t pid;
 
@@ -122,8 +116,7 @@ static int leave_keyring(struct sg_error *error)
  * Makes the process that enters the world. It is made in the world's control group, never moved there: what
  * cannot be is not started. That it fails is told on descriptors[0].
  */
-static void enter(struct keeper *keeper, const struct sg_enter_request *request, const int *descriptors,
-		  size_t count)
+static void enter(struct keeper *keeper, const struct sg_enter_request *request, const int *descriptors, size_t count)
 {
 	struct sg_error error = SG_ERROR_INIT;
 	int pidfd = -1;
@@ -202,17 +195,15 @@ static void drop_held(struct keeper *keeper, const struct pollfd *polls, size_t 
 static void wait_for_the_end(struct keeper *keeper)
 {
 	for (;;) {
-		struct pollfd polls[3 + HELD_MAX + ENTRIES_MAX] = {
-			{.fd = keeper->supervisor, .events = POLLIN},
-			{.fd = keeper->first_pidfd, .events = POLLIN},
-			{.fd = keeper->socket, .events = POLLIN}};
+		struct pollfd polls[3 + HELD_MAX + ENTRIES_MAX] = {{.fd = keeper->supervisor, .events = POLLIN},
+								   {.fd = keeper->first_pidfd, .events = POLLIN},
+								   {.fd = keeper->socket, .events = POLLIN}};
 		const size_t held = keeper->held_count, entries = keeper->entry_count;
 
 		for (size_t i = 0; i < held; i++)
 			polls[3 + i] = (struct pollfd){.fd = keeper->held[i]};
 		for (size_t i = 0; i < entries; i++)
-			polls[3 + held + i] =
-				(struct pollfd){.fd = keeper->entries[i].pidfd, .events = POLLIN};
+			polls[3 + held + i] = (struct pollfd){.fd = keeper->entries[i].pidfd, .events = POLLIN};
 		if (poll(polls, (nfds_t)(3 + held + entries), -1) < 0) {
 			if (errno == EINTR)
 				continue;
@@ -295,7 +286,8 @@ void sg_keeper_run(const struct sg_world_spec *spec, int supervisor, int socket,
 	if (pipe2(go, O_CLOEXEC) < 0)
 		(void)sg_error_set_errno(&error, -errno, "pipe");
 	if (error.code != 0 || leave_keyring(&error) < 0 ||
-	    (!spec->landlock && sg_confine_scopes(&error) < 0)) /* then the first process takes them, in one layer with files */
+	    (!spec->landlock &&
+	     sg_confine_scopes(&error) < 0)) /* then the first process takes them, in one layer with files */
 		sg_init_fail(report, &error);
 	keeper.first = clone_first(&keeper);
 	if (keeper.first < 0) {
@@ -321,7 +313,8 @@ void sg_keeper_run(const struct sg_world_spec *spec, int supervisor, int socket,
 		keeper.group = keep_group(keeper.group);
 	(void)close_range(0, LOWEST_OWN - 1, 0);
 	/* Without these nobody can enter, or ends would not be seen: the world is not started, rather than found out later. */
-	if (keeper.supervisor < 0 || keeper.socket < 0 || keeper.first_pidfd < 0 || open_spaces(&keeper) < 0 || sg_fd_send(keeper.socket, "", 1, NULL, 0) < 0) {
+	if (keeper.supervisor < 0 || keeper.socket < 0 || keeper.first_pidfd < 0 || open_spaces(&keeper) < 0 ||
+	    sg_fd_send(keeper.socket, "", 1, NULL, 0) < 0) {
 		(void)kill(keeper.first, SIGKILL);
 		_exit(125);
 	}

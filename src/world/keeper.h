@@ -13,7 +13,7 @@ enum sg_keeper_request {
 	SG_KEEPER_ENTER = 1, /* struct sg_enter_request (world/enter.h) */
 	SG_KEEPER_START,     /* the listeners of the command and of the first process, and the world's cgroup
 				namespace */
-	SG_KEEPER_HOLD, /* listeners, which the keeper holds as long as a process has one of their filters */
+	SG_KEEPER_HOLD,      /* listeners, which the keeper holds as long as a process has one of their filters */
 };
 
 /*

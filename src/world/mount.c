@@ -20,16 +20,18 @@
 #include "tables/features.h"
 
 #define SG_MOUNT_NOT_MAPPED                                                                                            \
-	"a profile that writes to %s as root needs the feature idmapped-mounts, which is missing there (%s): run as an " \
-	"ordinary user, or accept with Misc.AcceptMissing = [\"idmapped-mounts\"] that the world's uid 0 owns nothing there"
+	"a profile that writes to %s as root needs the feature idmapped-mounts, which is missing there (%s): run as "  \
+	"an "                                                                                                          \
+	"ordinary user, or accept with Misc.AcceptMissing = [\"idmapped-mounts\"] that the world's uid 0 owns "        \
+	"nothing there"
 
 /*
  * What programs ask of the machine and what holds nothing of the host's users: the processor, memory, load, versions.
  * "sys" is read-only; its files that could be written are root's on the host, and the world's 0 is not.
  */
-const char *const sg_mount_proc_kept[] = {"cpuinfo", "meminfo", "stat",  "uptime",    "loadavg",     "version", "filesystems",
-					  "self",    "mounts",  "net",   "sysvipc",   "thread-self", "sys",     "vmstat",
-					  "cgroups", NULL};
+const char *const sg_mount_proc_kept[] = {"cpuinfo",     "meminfo", "stat",    "uptime", "loadavg", "version",
+					  "filesystems", "self",    "mounts",  "net",    "sysvipc", "thread-self",
+					  "sys",         "vmstat",  "cgroups", NULL};
 
 static bool proc_keeps(const char *name)
 {
@@ -55,7 +57,8 @@ static const char *below_root(const char *target)
  */
 static int open_name(int root, const char *name)
 {
-	const struct open_how how = {.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
+	const struct open_how how = {.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
+				     .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
 	long fd = syscall(SYS_openat2, root, name, &how, sizeof(how));
 
 	return fd < 0 ? -errno : (int)fd;
@@ -199,7 +202,7 @@ int sg_mount_prepare(struct sg_mount *mounts, size_t count, int user_namespace, 
 
 /* Which operation each descriptor of a message belongs to. */
 struct batch {
-	uint32_t last;  /* no message follows */
+	uint32_t last; /* no message follows */
 	uint32_t count;
 	uint32_t index[SG_FD_PASS_MAX];
 };
@@ -285,8 +288,8 @@ static int make_filesystem(const char *type, const struct option *options, size_
 	if (context < 0)
 		return sg_error_set_errno(error, -errno, "cannot make a %s", type);
 	for (size_t i = 0; i < count; i++)
-		if (fsconfig(context, options[i].value == NULL ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING, options[i].key,
-			     options[i].value, 0) < 0)
+		if (fsconfig(context, options[i].value == NULL ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING,
+			     options[i].key, options[i].value, 0) < 0)
 			return sg_error_set_errno(error, -errno, "%s refuses the option %s", type, options[i].key);
 	if (fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return sg_error_set_errno(error, -errno, "cannot make a %s of the world's own", type);
@@ -320,8 +323,8 @@ static int make_cover(int layer, const struct sg_mount_cover *cover)
 
 		if (folder < 0)
 			return -errno;
-		if (!sg_feature_hidden(SG_FEATURE_TMPFS_XATTR) && fsetxattr(folder, "user.overlay.opaque", "y", 1, 0) < 0 &&
-		    errno != EOPNOTSUPP)
+		if (!sg_feature_hidden(SG_FEATURE_TMPFS_XATTR) &&
+		    fsetxattr(folder, "user.overlay.opaque", "y", 1, 0) < 0 && errno != EOPNOTSUPP)
 			return -errno;
 	}
 	return status;
@@ -334,13 +337,15 @@ static int build_covers(int root, const struct sg_mount *mount, struct sg_error 
 	int status = 0;
 
 	lower = open_name(root, below_root(mount->target));
-	layer = make_filesystem("tmpfs", &(struct option){"mode", "0755"}, 1, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, error);
+	layer = make_filesystem("tmpfs", &(struct option){"mode", "0755"}, 1, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+				error);
 	if (lower < 0 || layer < 0)
 		return sg_error_set_errno(error, lower < 0 ? lower : layer, "cannot cover names in %s", mount->target);
 	for (size_t i = 0; i < mount->cover_count && status == 0; i++) {
 		status = make_cover(layer, &mount->covers[i]);
 		if (status < 0)
-			return sg_error_set_errno(error, status, "cannot cover %s in %s", mount->covers[i].name, mount->target);
+			return sg_error_set_errno(error, status, "cannot cover %s in %s", mount->covers[i].name,
+						  mount->target);
 	}
 	/* A layer must be a mount of this namespace: it lies on the tree for a moment, and below the overlay for good. */
 	status = attach_to(root, layer, below_root(mount->target));
@@ -419,16 +424,17 @@ static int build_proc(int root, struct sg_mount *mount, struct sg_error *error)
 {
 	static const struct option options[] = {{"subset", "pid"}};
 
-	return attach_made(root,
-			   make_filesystem("proc", options, 1, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, error),
-			   mount, error);
+	return attach_made(
+		root,
+		make_filesystem("proc", options, 1, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, error),
+		mount, error);
 }
 
 /* Covers one name of /proc with a clone of the empty folder or the empty, unreadable file. */
 static int cover(int proc, const char *name, bool folder, int empty_folder, int empty_file, struct sg_error *error)
 {
-	SG_AUTO_FD int tree = open_tree(folder ? empty_folder : empty_file, "",
-					OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	SG_AUTO_FD int tree =
+		open_tree(folder ? empty_folder : empty_file, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
 
 	if (tree < 0 || move_mount(tree, "", proc, name, MOVE_MOUNT_F_EMPTY_PATH) < 0) {
 		if (errno == ENOENT)
@@ -488,7 +494,8 @@ static int build_sysfs(int root, struct sg_mount *mount, struct sg_error *error)
 {
 	return attach_made(root,
 			   make_filesystem("sysfs", NULL, 0,
-					   MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, error),
+					   MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+					   error),
 			   mount, error);
 }
 
@@ -601,10 +608,11 @@ static int build_text(int root, struct sg_mount *mount, struct sg_error *error)
 }
 
 static int (*const builders[SG_MOUNT_KINDS_])(int root, struct sg_mount *mount, struct sg_error *error) = {
-    [SG_MOUNT_FOLDER] = build_folder,   [SG_MOUNT_TREE] = build_tree,     [SG_MOUNT_PRIVATE] = build_private,
-    [SG_MOUNT_SYMLINK] = build_symlink, [SG_MOUNT_TEXT] = build_text,     [SG_MOUNT_DEVICE] = build_tree,
-    [SG_MOUNT_PROC] = build_proc,       [SG_MOUNT_PROC_SYSTEM] = build_proc_system,
-    [SG_MOUNT_PTS] = build_pts,         [SG_MOUNT_SYSFS] = build_sysfs,
+	[SG_MOUNT_FOLDER] = build_folder,   [SG_MOUNT_TREE] = build_tree,
+	[SG_MOUNT_PRIVATE] = build_private, [SG_MOUNT_SYMLINK] = build_symlink,
+	[SG_MOUNT_TEXT] = build_text,       [SG_MOUNT_DEVICE] = build_tree,
+	[SG_MOUNT_PROC] = build_proc,       [SG_MOUNT_PROC_SYSTEM] = build_proc_system,
+	[SG_MOUNT_PTS] = build_pts,         [SG_MOUNT_SYSFS] = build_sysfs,
 };
 
 /* A tmpfs stacked on "/": the steps reach it by its descriptor, the host's tree by name, until pivot_root. */

@@ -28,8 +28,8 @@ enum sg_mount_kind {
 	SG_MOUNT_DEVICE,  /* the host's device node `source` */
 	SG_MOUNT_PROC,    /* a proc of the world's own PID namespace, processes only */
 	SG_MOUNT_PROC_SYSTEM, /* the same with the files about the machine that sg_mount_proc_kept lists */
-	SG_MOUNT_PTS,     /* a devpts instance of the world's own */
-	SG_MOUNT_SYSFS,   /* a read-only sysfs of the world's own network namespace */
+	SG_MOUNT_PTS,         /* a devpts instance of the world's own */
+	SG_MOUNT_SYSFS,       /* a read-only sysfs of the world's own network namespace */
 	SG_MOUNT_KINDS_
 };
 
@@ -49,13 +49,13 @@ struct sg_mount_cover {
 
 struct sg_mount {
 	enum sg_mount_kind kind;
-	unsigned int flags;  /* enum sg_mount_flag */
-	unsigned int mode;   /* of FOLDER, PRIVATE and TEXT; 0: 0755 (TEXT: 0444) */
-	const char *target;  /* absolute name in the world, normalised, without symbolic links */
-	const char *source;  /* see the kinds; NULL where there is none */
+	unsigned int flags;                  /* enum sg_mount_flag */
+	unsigned int mode;                   /* of FOLDER, PRIVATE and TEXT; 0: 0755 (TEXT: 0444) */
+	const char *target;                  /* absolute name in the world, normalised, without symbolic links */
+	const char *source;                  /* see the kinds; NULL where there is none */
 	const struct sg_mount_cover *covers; /* over a TREE: names in it that the world may not reach; or NULL */
 	size_t cover_count;
-	int tree;            /* -1, or a detached clone of the source made by sg_mount_prepare (owned by the list) */
+	int tree; /* -1, or a detached clone of the source made by sg_mount_prepare (owned by the list) */
 };
 
 /* The files of a full /proc that stay visible (all else that is not a process is covered); ends with NULL. */

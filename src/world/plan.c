@@ -209,15 +209,15 @@ int sg_plan_granted(struct sg_planner *planner, const char *path, const char **r
 }
 
 static const enum sg_placement default_placements[SG_RULE_KINDS] = {
-    [SG_RULE_EXECUTE] = SG_PLACED_EXEC,       [SG_RULE_DENY_EXECUTE] = SG_PLACED_EXEC,
-    [SG_RULE_FLAG] = SG_PLACED_FILTER,        [SG_RULE_DENY_FLAG] = SG_PLACED_FILTER,
-    [SG_RULE_SYSCALL] = SG_PLACED_FILTER,     [SG_RULE_DENY_SYSCALL] = SG_PLACED_FILTER,
-    [SG_RULE_ALLOW] = SG_PLACED_NETWORK,      [SG_RULE_DENY_ADDRESS] = SG_PLACED_NETWORK,
-    [SG_RULE_LISTEN] = SG_PLACED_NETWORK,     [SG_RULE_LIMIT] = SG_PLACED_PROCESS,
-    [SG_RULE_CAPABILITY] = SG_PLACED_PROCESS, [SG_RULE_DENY_CAPABILITY] = SG_PLACED_PROCESS,
-    [SG_RULE_ENVIRONMENT] = SG_PLACED_PROCESS, [SG_RULE_DIRECTORY] = SG_PLACED_PROCESS,
-    [SG_RULE_BOUND] = SG_PLACED_LANDLOCK,
-    [SG_RULE_USER] = SG_PLACED_PROCESS,       [SG_RULE_PRIVATE] = SG_PLACED_MOUNT,
+	[SG_RULE_EXECUTE] = SG_PLACED_EXEC,        [SG_RULE_DENY_EXECUTE] = SG_PLACED_EXEC,
+	[SG_RULE_FLAG] = SG_PLACED_FILTER,         [SG_RULE_DENY_FLAG] = SG_PLACED_FILTER,
+	[SG_RULE_SYSCALL] = SG_PLACED_FILTER,      [SG_RULE_DENY_SYSCALL] = SG_PLACED_FILTER,
+	[SG_RULE_ALLOW] = SG_PLACED_NETWORK,       [SG_RULE_DENY_ADDRESS] = SG_PLACED_NETWORK,
+	[SG_RULE_LISTEN] = SG_PLACED_NETWORK,      [SG_RULE_LIMIT] = SG_PLACED_PROCESS,
+	[SG_RULE_CAPABILITY] = SG_PLACED_PROCESS,  [SG_RULE_DENY_CAPABILITY] = SG_PLACED_PROCESS,
+	[SG_RULE_ENVIRONMENT] = SG_PLACED_PROCESS, [SG_RULE_DIRECTORY] = SG_PLACED_PROCESS,
+	[SG_RULE_BOUND] = SG_PLACED_LANDLOCK,      [SG_RULE_USER] = SG_PLACED_PROCESS,
+	[SG_RULE_PRIVATE] = SG_PLACED_MOUNT,
 };
 
 /* A label, a wall or a privileged action is never ignored: without the machinery for it, the profile does not run. */
@@ -232,7 +232,8 @@ static int refuse_unheld(const struct sg_policy *policy, struct sg_error *error)
 		if (count == 0)
 			continue;
 		(void)sg_error_set(error, -EOPNOTSUPP,
-				   "%s:%zu: this profile uses [%s], which this version checks but cannot hold yet; it does not run rather than run without it",
+				   "%s:%zu: this profile uses [%s], which this version checks but cannot hold yet; it "
+				   "does not run rather than run without it",
 				   rule->source->name, sg_source_line(rule->source, rule->span.offset),
 				   unheld[i] == SG_RULE_LABEL  ? "Label"
 				   : unheld[i] == SG_RULE_WALL ? "Walls"
@@ -263,19 +264,19 @@ static const struct {
 	const char *capability, *call, *why;
 } undoing[] = {
 #define MOUNTS "a world could undo the mounts that hold its own rules for files"
-    {"CAP_SYS_ADMIN", "mount", MOUNTS},
-    {"CAP_SYS_ADMIN", "umount2", MOUNTS},
-    {"CAP_SYS_ADMIN", "pivot_root", MOUNTS},
-    {"CAP_SYS_ADMIN", "move_mount", MOUNTS},
-    {"CAP_SYS_ADMIN", "open_tree", MOUNTS},
-    {"CAP_SYS_ADMIN", "open_tree_attr", MOUNTS},
-    {"CAP_SYS_ADMIN", "fsmount", MOUNTS},
-    {"CAP_SYS_ADMIN", "fspick", MOUNTS},
-    {"CAP_SYS_ADMIN", "fsconfig", MOUNTS},
-    {"CAP_SYS_ADMIN", "mount_setattr", MOUNTS},
+	{"CAP_SYS_ADMIN", "mount", MOUNTS},
+	{"CAP_SYS_ADMIN", "umount2", MOUNTS},
+	{"CAP_SYS_ADMIN", "pivot_root", MOUNTS},
+	{"CAP_SYS_ADMIN", "move_mount", MOUNTS},
+	{"CAP_SYS_ADMIN", "open_tree", MOUNTS},
+	{"CAP_SYS_ADMIN", "open_tree_attr", MOUNTS},
+	{"CAP_SYS_ADMIN", "fsmount", MOUNTS},
+	{"CAP_SYS_ADMIN", "fspick", MOUNTS},
+	{"CAP_SYS_ADMIN", "fsconfig", MOUNTS},
+	{"CAP_SYS_ADMIN", "mount_setattr", MOUNTS},
 #undef MOUNTS
-    /* Names are resolved from the world's root: after chroot they would mean one file to the caller and another to us. */
-    {"CAP_SYS_CHROOT", "chroot", "a name would mean another file to the program than to what decides about it"},
+	/* Names are resolved from the world's root: after chroot they would mean one file to the caller and another to us. */
+	{"CAP_SYS_CHROOT", "chroot", "a name would mean another file to the program than to what decides about it"},
 };
 
 static int refuse_undoing(const struct sg_policy *policy, struct sg_error *error)
@@ -287,9 +288,11 @@ static int refuse_undoing(const struct sg_policy *policy, struct sg_error *error
 		    sg_policy_find(policy, SG_RULE_CAPABILITY, undoing[i].capability) == NULL ||
 		    sg_policy_find(policy, SG_RULE_DENY_CAPABILITY, undoing[i].capability) != NULL)
 			continue;
-		(void)sg_error_set(error, -EOPNOTSUPP, "%s:%zu: this profile gives %s together with %s: with them %s, so this version does not run it",
-				   rule->source->name, sg_source_line(rule->source, rule->span.offset), undoing[i].call,
-				   undoing[i].capability, undoing[i].why);
+		(void)sg_error_set(
+			error, -EOPNOTSUPP,
+			"%s:%zu: this profile gives %s together with %s: with them %s, so this version does not run it",
+			rule->source->name, sg_source_line(rule->source, rule->span.offset), undoing[i].call,
+			undoing[i].capability, undoing[i].why);
 		return SG_PLAN_REFUSED;
 	}
 	return 0;
@@ -317,15 +320,19 @@ static void refuse_peeping(struct sg_planner *planner)
 
 	for (unsigned int i = 0; hiding != NULL && i < SG_SYSCALL_LIMIT; i++) {
 		const struct sg_syscall *call = sg_syscall_by_number(i);
-		const struct sg_rule *rule = call != NULL && is_peeping(call) ? sg_policy_find(policy, SG_RULE_SYSCALL, call->name) : NULL;
+		const struct sg_rule *rule =
+			call != NULL && is_peeping(call) ? sg_policy_find(policy, SG_RULE_SYSCALL, call->name) : NULL;
 
 		if (rule == NULL || sg_policy_find(policy, SG_RULE_DENY_SYSCALL, call->name) != NULL)
 			continue;
-		(void)sg_error_set(planner->error, -EOPNOTSUPP,
-				   "%s:%zu: Hide \"%s\" cannot be held together with the call %s (%s:%zu%s%s), which would tell whether there is something under a hidden name. Take that away (DenyFlags, DenySyscalls), or use Deny, which shows the name and refuses what is in it",
-				   hiding->source->name, sg_source_line(hiding->source, hiding->span.offset), hiding->written, call->name,
-				   rule->source->name, sg_source_line(rule->source, rule->span.offset),
-				   rule->flag != NULL ? ", the flag " : "", rule->flag != NULL ? rule->flag : "");
+		(void)sg_error_set(
+			planner->error, -EOPNOTSUPP,
+			"%s:%zu: Hide \"%s\" cannot be held together with the call %s (%s:%zu%s%s), which would tell "
+			"whether there is something under a hidden name. Take that away (DenyFlags, DenySyscalls), or "
+			"use Deny, which shows the name and refuses what is in it",
+			hiding->source->name, sg_source_line(hiding->source, hiding->span.offset), hiding->written,
+			call->name, rule->source->name, sg_source_line(rule->source, rule->span.offset),
+			rule->flag != NULL ? ", the flag " : "", rule->flag != NULL ? rule->flag : "");
 		planner->status = SG_PLAN_REFUSED;
 		return;
 	}
@@ -338,12 +345,14 @@ static void decide_placements(struct sg_plan *plan)
 
 		if (plan->placements[i] == SG_PLACED_NOWHERE)
 			plan->placements[i] = default_placements[kind];
-		if (kind == SG_RULE_LOG_READ || kind == SG_RULE_DENY_READ || kind == SG_RULE_DENY || kind == SG_RULE_HIDE)
+		if (kind == SG_RULE_LOG_READ || kind == SG_RULE_DENY_READ || kind == SG_RULE_DENY ||
+		    kind == SG_RULE_HIDE)
 			if (plan->placements[i] == SG_PLACED_NOWHERE)
 				plan->placements[i] = kind == SG_RULE_HIDE && plan->decide_looks ? SG_PLACED_LOOKS
 						      : plan->decide_reads                       ? SG_PLACED_OPENS
 												 : SG_PLACED_ABSENT;
-		if ((kind == SG_RULE_LOG_WRITE || kind == SG_RULE_DENY_WRITE) && plan->placements[i] == SG_PLACED_NOWHERE)
+		if ((kind == SG_RULE_LOG_WRITE || kind == SG_RULE_DENY_WRITE) &&
+		    plan->placements[i] == SG_PLACED_NOWHERE)
 			plan->placements[i] = SG_PLACED_WRITES;
 	}
 }
@@ -410,8 +419,9 @@ static const struct sg_mount *find_tree(const struct sg_plan *plan, const char *
 		const struct sg_mount *mount = &plan->mounts[i];
 		size_t length = strlen(mount->target);
 
-		if ((mount->kind == SG_MOUNT_TREE || mount->kind == SG_MOUNT_PRIVATE) && strncmp(path, mount->target, length) == 0 &&
-		    (path[length] == '/' || path[length] == '\0') && (found == NULL || length > strlen(found->target)))
+		if ((mount->kind == SG_MOUNT_TREE || mount->kind == SG_MOUNT_PRIVATE) &&
+		    strncmp(path, mount->target, length) == 0 && (path[length] == '/' || path[length] == '\0') &&
+		    (found == NULL || length > strlen(found->target)))
 			found = mount;
 	}
 	return found != NULL && found->kind == SG_MOUNT_TREE ? found : NULL;
@@ -457,7 +467,7 @@ int sg_plan_withhold(struct sg_plan *plan, const char *folder)
 		return -ENOMEM;
 	plan->strings[plan->string_count++] = name;
 	plan->mounts[plan->mount_count++] =
-	    (struct sg_mount){.kind = SG_MOUNT_PRIVATE, .mode = 0555, .target = name, .tree = -1};
+		(struct sg_mount){.kind = SG_MOUNT_PRIVATE, .mode = 0555, .target = name, .tree = -1};
 	return 0;
 }
 

@@ -31,34 +31,34 @@ struct sg_plan {
 	const struct sg_policy *policy; /* borrowed */
 	struct sg_mount *mounts;
 	size_t mount_count;
-	struct sg_globset *names;       /* rule numbers are indices into policy->rules */
-	bool decide_reads;              /* every opening is notified */
-	bool decide_looks;              /* looks at names, listings and working directories are notified: Hide rules need it */
-	const struct sg_rule *hiding;   /* with decide_looks: the first of those rules */
-	bool decide_changes;            /* openings that write, changes of the tree and of attributes are notified */
-	bool mixed_code;                /* some files on mounts that allow code may not be executed by their names */
-	enum sg_placement *placements;  /* one for each rule of the policy */
-	char **strings;                 /* owned: names that the mounts point to */
+	struct sg_globset *names; /* rule numbers are indices into policy->rules */
+	bool decide_reads;        /* every opening is notified */
+	bool decide_looks; /* looks at names, listings and working directories are notified: Hide rules need it */
+	const struct sg_rule *hiding;  /* with decide_looks: the first of those rules */
+	bool decide_changes;           /* openings that write, changes of the tree and of attributes are notified */
+	bool mixed_code;               /* some files on mounts that allow code may not be executed by their names */
+	enum sg_placement *placements; /* one for each rule of the policy */
+	char **strings;                /* owned: names that the mounts point to */
 	size_t string_count;
-	bool system_proc;               /* /proc shows the machine too */
+	bool system_proc; /* /proc shows the machine too */
 };
 
 /* The policy cannot be held on this host: the error says which rule, and what is missing. */
 enum { SG_PLAN_REFUSED = 1 };
 
 struct sg_plan_options {
-	bool pty;         /* the world needs a devpts */
-	bool owned;       /* as root: writable trees are idmapped (SG_MOUNT_OWNED) */
-	uid_t user;       /* of the world's processes: its symbolic links are followed, as root's and the caller's own are */
-	const char *cwd;  /* the command's working directory, canonical: it must lie in the world */
+	bool pty;   /* the world needs a devpts */
+	bool owned; /* as root: writable trees are idmapped (SG_MOUNT_OWNED) */
+	uid_t user; /* of the world's processes: its symbolic links are followed, as root's and the caller's own are */
+	const char *cwd; /* the command's working directory, canonical: it must lie in the world */
 };
 
 /*
  * Makes the plan. Reads the host's file system (symbolic links, kinds of files) and nothing else. Returns 0 with *ret
  * (sg_plan_free); SG_PLAN_REFUSED with context; or a negative errno value with context.
  */
-SG_MUST_USE int sg_plan_make(const struct sg_policy *policy, const struct sg_plan_options *options, struct sg_plan **ret,
-			     struct sg_error *error);
+SG_MUST_USE int sg_plan_make(const struct sg_policy *policy, const struct sg_plan_options *options,
+			     struct sg_plan **ret, struct sg_error *error);
 
 /*
  * Stands an empty, read-only folder over the host's folder `folder` (canonical, existing) if that lies in what the world

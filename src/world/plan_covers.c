@@ -63,7 +63,8 @@ static bool bears_other_names(const char *place)
 	return lstat(place, &status) == 0 && !S_ISDIR(status.st_mode) && status.st_nlink > 1;
 }
 
-static void add_cover(struct sg_planner *planner, struct sg_plan_root *root, const struct sg_rule *rule, const char *place)
+static void add_cover(struct sg_planner *planner, struct sg_plan_root *root, const struct sg_rule *rule,
+		      const char *place)
 {
 	struct stat status;
 	bool exists = lstat(place, &status) == 0;
@@ -78,9 +79,9 @@ static void add_cover(struct sg_planner *planner, struct sg_plan_root *root, con
 		return;
 	/* What is not there now must not come into being readable: a whiteout holds for a later file too. */
 	root->covers[root->cover_count++] = (struct sg_mount_cover){
-	    .name = place + strlen(root->path) + 1,
-	    .hide = rule->kind == SG_RULE_HIDE || !exists,
-	    .folder = exists && S_ISDIR(status.st_mode),
+		.name = place + strlen(root->path) + 1,
+		.hide = rule->kind == SG_RULE_HIDE || !exists,
+		.folder = exists && S_ISDIR(status.st_mode),
 	};
 	for (size_t i = 0; i < planner->root_count; i++) {
 		size_t length = strlen(place);
@@ -117,7 +118,8 @@ static void unescape_octal(char *text)
 	char *to = text;
 
 	for (const char *at = text; *at != '\0'; to++) {
-		if (at[0] == '\\' && at[1] >= '0' && at[1] <= '3' && at[2] >= '0' && at[2] <= '7' && at[3] >= '0' && at[3] <= '7') {
+		if (at[0] == '\\' && at[1] >= '0' && at[1] <= '3' && at[2] >= '0' && at[2] <= '7' && at[3] >= '0' &&
+		    at[3] <= '7') {
 			*to = (char)((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0'));
 			at += 4;
 		} else {
@@ -157,7 +159,8 @@ static void mark_mounted(struct sg_planner *planner)
 		for (size_t i = 0; i < planner->root_count; i++) {
 			size_t length = strlen(planner->roots[i].path);
 
-			planner->roots[i].mounted |= strncmp(target, planner->roots[i].path, length) == 0 && target[length] == '/';
+			planner->roots[i].mounted |=
+				strncmp(target, planner->roots[i].path, length) == 0 && target[length] == '/';
 		}
 	}
 }
@@ -183,7 +186,8 @@ void sg_plan_find_covers(struct sg_planner *planner)
 		/* A root that is refused as a whole, and one that may be written, are decided at each opening. */
 		if (bears_other_names(place))
 			continue;
-		if (root == NULL || root->write || root->private || root->mounted || !root->folder || strlen(place) <= strlen(root->path))
+		if (root == NULL || root->write || root->private || root->mounted || !root->folder ||
+		    strlen(place) <= strlen(root->path))
 			continue;
 		if (planner->no_overlays)
 			continue;

@@ -119,7 +119,8 @@ void sg_plan_refuse_folding(struct sg_planner *planner)
 		if (rule == NULL)
 			continue;
 		(void)sg_error_set(planner->error, -EOPNOTSUPP,
-				   "%s:%zu: %s \"%s\" cannot be held in %s: upper and lower case are the same to its file system, and another spelling of a name would not be the rule's",
+				   "%s:%zu: %s \"%s\" cannot be held in %s: upper and lower case are the same to its "
+				   "file system, and another spelling of a name would not be the rule's",
 				   rule->source->name, sg_source_line(rule->source, rule->span.offset),
 				   sg_rule_infos[rule->kind].name, rule->written, root->path);
 		planner->status = SG_PLAN_REFUSED;

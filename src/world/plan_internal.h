@@ -5,15 +5,15 @@
 
 /* A folder or file of the host that gets a mount of its own in the world. */
 struct sg_plan_root {
-	const char *path;   /* canonical, no '/' at the end; the same name in the world */
+	const char *path;           /* canonical, no '/' at the end; the same name in the world */
 	const struct sg_rule *rule; /* the first that asked for it */
 	bool folder;
 	struct sg_match_below names; /* what the rules say about names in it */
-	bool private;       /* an empty tmpfs instead of the host's */
+	bool private;                /* an empty tmpfs instead of the host's */
 	bool write, execute;
-	bool mounted;       /* something is mounted below it */
-	bool covered;       /* lies under a cover: a refusal holds for all of it */
-	bool skip;          /* lies in another root that does the same, or under a cover */
+	bool mounted;                  /* something is mounted below it */
+	bool covered;                  /* lies under a cover: a refusal holds for all of it */
+	bool skip;                     /* lies in another root that does the same, or under a cover */
 	struct sg_mount_cover *covers; /* owned until the mounts are made */
 	size_t cover_count, cover_capacity;
 };
@@ -22,12 +22,17 @@ enum { SG_PLAN_SEEN = 1024 };
 
 struct sg_planner {
 	/* Host names that were looked at, by hash of the name: the same ones come again with every rule. */
-	struct { const char *name, *canonical; bool absent, planted; } seen[SG_PLAN_SEEN];
+	struct {
+		const char *name, *canonical;
+		bool absent, planted;
+	} seen[SG_PLAN_SEEN];
 	struct sg_plan *plan;
 	const struct sg_plan_options *options;
 	struct sg_plan_root *roots;
 	size_t root_count, root_capacity;
-	struct { const char *target, *text; } *links; /* symbolic links of the skeleton */
+	struct {
+		const char *target, *text;
+	} * links; /* symbolic links of the skeleton */
 	size_t link_count, link_capacity;
 	size_t mount_capacity, string_capacity;
 	struct sg_matcher *matcher;

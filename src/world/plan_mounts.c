@@ -15,17 +15,20 @@ static void add_mount(struct sg_planner *planner, enum sg_mount_kind kind, unsig
 	if (!sg_plan_grow(planner, &plan->mounts, plan->mount_count, &planner->mount_capacity, sizeof(*plan->mounts)))
 		return;
 	plan->mounts[plan->mount_count++] = (struct sg_mount){
-	    .kind = kind, .flags = flags, .mode = mode, .target = target, .source = source, .tree = -1};
+		.kind = kind, .flags = flags, .mode = mode, .target = target, .source = source, .tree = -1};
 }
 
 /* Every program expects these, and they hold nothing: no host data comes out of them, none stays in them. */
 static void add_devices(struct sg_planner *planner)
 {
-	static const char *const nodes[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"};
+	static const char *const nodes[] = {"/dev/null",   "/dev/zero",    "/dev/full",
+					    "/dev/random", "/dev/urandom", "/dev/tty"};
 	static const struct {
 		const char *target, *text;
-	} links[] = {{"/dev/fd", "/proc/self/fd"},         {"/dev/stdin", "/proc/self/fd/0"},
-		     {"/dev/stdout", "/proc/self/fd/1"},   {"/dev/stderr", "/proc/self/fd/2"},
+	} links[] = {{"/dev/fd", "/proc/self/fd"},
+		     {"/dev/stdin", "/proc/self/fd/0"},
+		     {"/dev/stdout", "/proc/self/fd/1"},
+		     {"/dev/stderr", "/proc/self/fd/2"},
 		     {"/dev/ptmx", "pts/ptmx"}};
 
 	add_mount(planner, SG_MOUNT_FOLDER, 0, 0755, "/dev", NULL);
@@ -52,12 +55,15 @@ static void add_named_devices(struct sg_planner *planner)
 		size_t length;
 		const char *name;
 
-		if (rule->glob == NULL || (SG_NAME_BIT(rule->kind) & SG_NAMES_ALLOW) == 0 || !sg_glob_is_literal(rule->glob))
+		if (rule->glob == NULL || (SG_NAME_BIT(rule->kind) & SG_NAMES_ALLOW) == 0 ||
+		    !sg_glob_is_literal(rule->glob))
 			continue;
 		name = sg_glob_prefix(rule->glob, &length);
 		if (strncmp(name, "/dev/", 5) == 0 && name[length - 1] != '/' && strncmp(name, "/dev/pts/", 9) != 0 &&
-		    strcmp(name, "/dev/ptmx") != 0 && /* the host's makes terminals of the host's devpts: a link stands there */
-		    lstat(name, &status) == 0 && (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)))
+		    strcmp(name, "/dev/ptmx") !=
+			    0 && /* the host's makes terminals of the host's devpts: a link stands there */
+		    lstat(name, &status) == 0 &&
+		    (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)))
 			add_mount(planner, SG_MOUNT_DEVICE, SG_MOUNT_OPTIONAL, 0, name, name);
 	}
 }
@@ -82,7 +88,7 @@ static void add_usual_links(struct sg_planner *planner)
 {
 	static const struct {
 		const char *name, *into;
-	} usual[] = {{"/bin", NULL},   {"/sbin", NULL},   {"/lib", NULL},	{"/lib32", NULL},
+	} usual[] = {{"/bin", NULL},   {"/sbin", NULL},   {"/lib", NULL},      {"/lib32", NULL},
 		     {"/lib64", NULL}, {"/libx32", NULL}, {"/var/run", "/run"}};
 
 	for (size_t i = 0; i < SG_ARRAY_SIZE(usual); i++) {
@@ -102,7 +108,8 @@ static bool links_into(const struct sg_planner *planner, const char *target)
 	for (size_t i = 0; i < planner->root_count; i++) {
 		size_t length = strlen(planner->roots[i].path);
 
-		if (!planner->roots[i].private && strncmp(target, planner->roots[i].path, length) == 0 && target[length] == '/')
+		if (!planner->roots[i].private && strncmp(target, planner->roots[i].path, length) == 0 &&
+		    target[length] == '/')
 			return true;
 	}
 	return false;
@@ -114,8 +121,8 @@ static void add_root_mount(struct sg_planner *planner, struct sg_plan_root *root
 
 	if (root->private) {
 		add_mount(planner, SG_MOUNT_PRIVATE, flags | SG_MOUNT_WRITE,
-			  strcmp(root->path, "/tmp") == 0 || strcmp(root->path, "/var/tmp") == 0 ? 01777 : 0700, root->path,
-			  NULL);
+			  strcmp(root->path, "/tmp") == 0 || strcmp(root->path, "/var/tmp") == 0 ? 01777 : 0700,
+			  root->path, NULL);
 		return;
 	}
 	/*
@@ -142,20 +149,22 @@ static void add_root_mount(struct sg_planner *planner, struct sg_plan_root *root
 static const struct {
 	const char *name, *why;
 } explained[] = {
-#define NO_ROOT "nothing here can become another user; leave the session for it, or run with a profile that grants what you need"
-    {"sudo", NO_ROOT},
-    {"su", NO_ROOT},
-    {"doas", NO_ROOT},
-    {"pkexec", NO_ROOT},
-    {"runuser", NO_ROOT},
-    {"run0", NO_ROOT},
-    {"newgrp", NO_ROOT},
+#define NO_ROOT                                                                                                        \
+	"nothing here can become another user; leave the session for it, or run with a profile that grants what you "  \
+	"need"
+	{"sudo", NO_ROOT},
+	{"su", NO_ROOT},
+	{"doas", NO_ROOT},
+	{"pkexec", NO_ROOT},
+	{"runuser", NO_ROOT},
+	{"run0", NO_ROOT},
+	{"newgrp", NO_ROOT},
 #undef NO_ROOT
-    {"docker", "who may speak to the Docker daemon is root on the host; leave the session for it"},
-    {"podman", "containers need namespaces that a session cannot make; leave the session for it"},
-    {"systemctl", "the host's services are not in reach; leave the session for it"},
-    {"crontab", "a session leaves nothing behind that the host would run later; leave the session for it"},
-    {"at", "a session leaves nothing behind that the host would run later; leave the session for it"},
+	{"docker", "who may speak to the Docker daemon is root on the host; leave the session for it"},
+	{"podman", "containers need namespaces that a session cannot make; leave the session for it"},
+	{"systemctl", "the host's services are not in reach; leave the session for it"},
+	{"crontab", "a session leaves nothing behind that the host would run later; leave the session for it"},
+	{"at", "a session leaves nothing behind that the host would run later; leave the session for it"},
 };
 
 static void add_explained(struct sg_planner *planner)
@@ -180,8 +189,8 @@ static void add_explained(struct sg_planner *planner)
 		    (match.mask & SG_NAMES_REFUSE) != 0)
 			continue;
 		buffer.size = 0;
-		sg_buffer_printf(&buffer, "#!/bin/sh\necho \"%s: not inside a ShellGuard session: %s\" >&2\nexit 126\n", program,
-				 explained[i / SG_ARRAY_SIZE(folders)].why);
+		sg_buffer_printf(&buffer, "#!/bin/sh\necho \"%s: not inside a ShellGuard session: %s\" >&2\nexit 126\n",
+				 program, explained[i / SG_ARRAY_SIZE(folders)].why);
 		text = sg_buffer_status(&buffer) < 0 ? NULL : sg_plan_keep(planner, buffer.data, buffer.size);
 		if (text != NULL)
 			add_mount(planner, SG_MOUNT_TEXT, SG_MOUNT_EXECUTE, 0555, path, text);

@@ -96,7 +96,8 @@ static void add_shown(struct sg_planner *planner, const struct sg_glob *glob, si
 /* A refusal holds wherever links lead; a grant follows only those that may be trusted. */
 static int find_target(struct sg_planner *planner, const char *name, uint64_t mask, const char **ret)
 {
-	return (mask & SG_NAMES_ALLOW) != 0 ? sg_plan_granted(planner, name, ret) : sg_plan_canonical(planner, name, ret);
+	return (mask & SG_NAMES_ALLOW) != 0 ? sg_plan_granted(planner, name, ret)
+					    : sg_plan_canonical(planner, name, ret);
 }
 
 static void add_alias(struct sg_planner *planner, const struct sg_rule *rule, size_t index, uint64_t mask)

@@ -34,15 +34,15 @@ static const char *make_text(struct sg_planner *planner)
 	struct sg_resolvconf host;
 
 	read_host(&host);
-	sg_buffer_append_text(
-		&text, "# The names that the profile allows are looked up by the session's own resolver.\n"
-		       "nameserver " SG_LOOPBACK_NAMESERVER "\n");
+	sg_buffer_append_text(&text,
+			      "# The names that the profile allows are looked up by the session's own resolver.\n"
+			      "nameserver " SG_LOOPBACK_NAMESERVER "\n");
 	for (size_t i = 0; i < host.search_count; i++)
 		sg_buffer_printf(&text, "%s%s", i == 0 ? "search " : " ", host.search[i].text);
 	if (host.search_count > 0)
 		sg_buffer_append_byte(&text, '\n');
-	sg_buffer_printf(&text, "options edns0 trust-ad ndots:%u timeout:%u attempts:%u\n", host.ndots,
-			 host.timeout, host.attempts);
+	sg_buffer_printf(&text, "options edns0 trust-ad ndots:%u timeout:%u attempts:%u\n", host.ndots, host.timeout,
+			 host.attempts);
 	if (sg_buffer_status(&text) < 0) {
 		planner->status = sg_buffer_status(&text);
 		return NULL;

@@ -41,7 +41,7 @@ static void add_root(struct sg_planner *planner, const struct sg_rule *rule, con
 			  sizeof(*planner->roots)))
 		return;
 	planner->roots[planner->root_count++] = (struct sg_plan_root){
-	    .path = canonical, .rule = rule, .folder = private || S_ISDIR(status.st_mode), .private = private};
+		.path = canonical, .rule = rule, .folder = private || S_ISDIR(status.st_mode), .private = private};
 }
 
 /* The root of the file system is not mounted as a whole: the world has a skeleton there. Each folder in it is. */
@@ -100,7 +100,8 @@ static bool add_name(struct sg_planner *planner, const struct sg_rule *rule, con
 	if (kept == NULL)
 		return false;
 	if (sg_plan_granted(planner, kept, &canonical) != 0)
-		return !folder && sg_plan_canonical(planner, kept, &canonical) != 0 && add_folder_of(planner, rule, kept);
+		return !folder && sg_plan_canonical(planner, kept, &canonical) != 0 &&
+		       add_folder_of(planner, rule, kept);
 	add_root(planner, rule, canonical, false);
 	return true;
 }
@@ -214,7 +215,8 @@ static const struct sg_plan_root *find_above(const struct sg_planner *planner, s
 }
 
 /* The first refusal of those kinds that no cover holds and that could speak of a name in the root, by its literal prefix; or NULL. */
-static const struct sg_rule *find_uncovered(const struct sg_planner *planner, const struct sg_plan_root *root, uint64_t kinds)
+static const struct sg_rule *find_uncovered(const struct sg_planner *planner, const struct sg_plan_root *root,
+					    uint64_t kinds)
 {
 	const struct sg_policy *policy = planner->plan->policy;
 
@@ -234,10 +236,13 @@ static const struct sg_rule *find_uncovered(const struct sg_planner *planner, co
 }
 
 /* What of the rules below a root its mount does not hold by itself. */
-static void settle_decisions(struct sg_planner *planner, const struct sg_plan_root *root, const struct sg_match_below *names)
+static void settle_decisions(struct sg_planner *planner, const struct sg_plan_root *root,
+			     const struct sg_match_below *names)
 {
-	const uint64_t refuse_read = SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_READ) | SG_NAME_BIT(SG_RULE_HIDE);
-	const uint64_t refuse_write = SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_WRITE) | SG_NAME_BIT(SG_RULE_HIDE);
+	const uint64_t refuse_read =
+		SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_READ) | SG_NAME_BIT(SG_RULE_HIDE);
+	const uint64_t refuse_write =
+		SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_WRITE) | SG_NAME_BIT(SG_RULE_HIDE);
 	const uint64_t refuse_execute = SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_EXECUTE);
 	const uint64_t hide = SG_NAME_BIT(SG_RULE_HIDE);
 	const struct sg_rule *hiding;

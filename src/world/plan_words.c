@@ -15,14 +15,12 @@ static const struct {
 	const char *name, *cost;
 } places[] = {
 	[SG_PLACED_NOWHERE] = {"nothing to hold", "nothing"},
-	[SG_PLACED_MOUNT] =
-		{"the mount tree",
-		 "nothing: what is not mounted is not there, what is read-only is so for the kernel"},
+	[SG_PLACED_MOUNT] = {"the mount tree",
+			     "nothing: what is not mounted is not there, what is read-only is so for the kernel"},
 	[SG_PLACED_ABSENT] = {"nothing to hold here",
 			      "nothing: what it names is not on this host, or nothing grants it"},
-	[SG_PLACED_COVER] =
-		{"a cover over a read-only tree",
-		 "nothing elsewhere; an opening below the covered tree costs about two native ones"},
+	[SG_PLACED_COVER] = {"a cover over a read-only tree",
+			     "nothing elsewhere; an opening below the covered tree costs about two native ones"},
 	[SG_PLACED_WRITES] = {"decided at openings that write and at changes of names",
 			      "about 10 native opens each (some 6 µs; up to 90 µs when the supervisor must "
 			      "wake on another processor); "
@@ -38,16 +36,15 @@ static const struct {
 			     "name, or a whole folder (FOLDER/**), in a read-only tree costs neither"},
 	[SG_PLACED_EXEC] = {"decided when a program is started",
 			    "some 30 µs for each start, a twentieth of what a start costs anyway"},
-	[SG_PLACED_LANDLOCK] = {"Landlock's part for files, behind the mount tree",
-				"0.26 µs for each opening that runs natively, a third to a half of it; nothing for stat, "
-				"reading and writing"},
-	[SG_PLACED_FILTER] = {"the system call filter",
-			      "8 ns a call; 25 to 75 ns where it looks at arguments"},
+	[SG_PLACED_LANDLOCK] =
+		{"Landlock's part for files, behind the mount tree",
+		 "0.26 µs for each opening that runs natively, a third to a half of it; nothing for stat, "
+		 "reading and writing"},
+	[SG_PLACED_FILTER] = {"the system call filter", "8 ns a call; 25 to 75 ns where it looks at arguments"},
 	[SG_PLACED_NETWORK] = {"decided at connect, bind and the like",
 			       "as much again as a connection on the same machine costs (some 8 µs); sending "
 			       "and receiving cost nothing"},
-	[SG_PLACED_PROCESS] = {"the state of the process",
-			       "nothing: set once, before the first program runs"},
+	[SG_PLACED_PROCESS] = {"the state of the process", "nothing: set once, before the first program runs"},
 };
 
 const char *sg_placement_name(enum sg_placement placement)
@@ -118,16 +115,14 @@ void sg_plan_explain(const struct sg_plan *plan, struct sg_buffer *out)
 			 "may be loaded; all else is not there\n",
 			 count_mounts(plan, 0, 0), count_mounts(plan, SG_MOUNT_WRITE, SG_MOUNT_WRITE),
 			 count_mounts(plan, SG_MOUNT_EXECUTE, SG_MOUNT_EXECUTE));
-	sg_buffer_printf(out, "    system calls\t%zu are given, all others refused by the filter\n",
-			 count_calls(plan));
+	sg_buffer_printf(out, "    system calls\t%zu are given, all others refused by the filter\n", count_calls(plan));
 	sg_buffer_append_text(out, "    the rest\tprocesses, network, host name, users and IPC of its own; "
 				   "no capability over the host; no way to "
 				   "gain privileges\n");
 	sg_buffer_append_text(out, "  By the supervisor, which is asked each time:\n");
 	sg_buffer_append_text(
-		out, plan->decide_reads
-			     ? "    openings\tevery opening of a file: a rule needs it (--cost says which)\n"
-			     : "    openings\tthose that can write; reading runs natively\n");
+		out, plan->decide_reads ? "    openings\tevery opening of a file: a rule needs it (--cost says which)\n"
+					: "    openings\tthose that can write; reading runs natively\n");
 	if (!plan->decide_reads)
 		sg_buffer_append_text(out, "    \tso is that of a FIFO (a named pipe) of this host that lies where "
 					   "files may be read\n");
@@ -135,8 +130,7 @@ void sg_plan_explain(const struct sg_plan *plan, struct sg_buffer *out)
 		sg_buffer_append_text(out, "    looks	every look at a name and every listing: Hide takes names out "
 					   "of them (--cost says which)\n");
 	if (plan->decide_changes)
-		sg_buffer_append_text(out,
-				      "    changes\tmaking, removing, renaming, and changes of attributes\n");
+		sg_buffer_append_text(out, "    changes\tmaking, removing, renaming, and changes of attributes\n");
 	if (executable > 0)
 		sg_buffer_append_text(out, "    programs\teach start of a program, with its interpreters\n");
 	sg_buffer_append_text(out, "    addresses\teach address that is connected to, bound or sent to\n");
@@ -152,12 +146,10 @@ static bool is_refusal_of_reading(const struct sg_rule *rule)
 
 static bool is_allow(const struct sg_rule *rule)
 {
-	return rule->glob != NULL && rule->kind != SG_RULE_PRIVATE &&
-	       (SG_NAME_BIT(rule->kind) & SG_NAMES_ALLOW) != 0;
+	return rule->glob != NULL && rule->kind != SG_RULE_PRIVATE && (SG_NAME_BIT(rule->kind) & SG_NAMES_ALLOW) != 0;
 }
 
-static bool meets_an_allow(const struct sg_plan *plan, const struct sg_rule *rule,
-			   const struct sg_rule **ret_writable)
+static bool meets_an_allow(const struct sg_plan *plan, const struct sg_rule *rule, const struct sg_rule **ret_writable)
 {
 	bool meets = false;
 
@@ -186,8 +178,7 @@ static bool is_folder_granted(const struct sg_policy *policy, const char *folder
 	if (sg_buffer_status(&text) < 0 || sg_glob_parse(text.data, text.size, NULL, &whole) < 0)
 		return false;
 	for (size_t i = 0; i < policy->rule_count; i++)
-		if (is_allow(&policy->rules[i]) &&
-		    sg_glob_covers(policy->rules[i].glob, whole) == SG_GLOB_YES)
+		if (is_allow(&policy->rules[i]) && sg_glob_covers(policy->rules[i].glob, whole) == SG_GLOB_YES)
 			return true;
 	return false;
 }
@@ -214,7 +205,8 @@ bool sg_plan_forces_reads(const struct sg_plan *plan, const struct sg_rule *rule
 		return false;
 	if (is_allow(rule))
 		return picks_by_name(plan, rule);
-	return (placement == SG_PLACED_OPENS || placement == SG_PLACED_LOOKS) && rule->glob != NULL && meets_an_allow(plan, rule, &writable);
+	return (placement == SG_PLACED_OPENS || placement == SG_PLACED_LOOKS) && rule->glob != NULL &&
+	       meets_an_allow(plan, rule, &writable);
 }
 
 static void append_rule(const struct sg_rule *rule, struct sg_buffer *out)
@@ -274,14 +266,13 @@ static void append_advice(const struct sg_plan *plan, const struct sg_rule *rule
 		sg_buffer_append_text(out, " lets files be written, and what can be renamed is held by no "
 					   "mount. Make what is writable smaller, "
 					   "so that this lies outside of it.\n");
-	} else if (!sg_glob_is_literal(rule->glob) && !sg_glob_is_tree(rule->glob) &&
-		   is_refusal_of_reading(rule)) {
+	} else if (!sg_glob_is_literal(rule->glob) && !sg_glob_is_tree(rule->glob) && is_refusal_of_reading(rule)) {
 		sg_buffer_append_text(out, ": it has wildcards. One file, or a whole folder (FOLDER/**), in "
 					   "a read-only tree is held by a cover "
 					   "instead.\n");
 	} else {
-		sg_buffer_append_text(
-			out, ": it is what a rule grants by itself. Grant less instead of refusing it.\n");
+		sg_buffer_append_text(out,
+				      ": it is what a rule grants by itself. Grant less instead of refusing it.\n");
 	}
 }
 
@@ -293,8 +284,7 @@ void sg_plan_explain_cost(const struct sg_plan *plan, struct sg_buffer *out)
 	for (size_t i = SG_PLACED_MOUNT; i < SG_ARRAY_SIZE(places); i++)
 		append_place(plan, (enum sg_placement)i, out);
 	if (!plan->decide_reads) {
-		sg_buffer_append_text(
-			out, "  No rule makes reading dearer: only openings that write are decided.\n");
+		sg_buffer_append_text(out, "  No rule makes reading dearer: only openings that write are decided.\n");
 		return;
 	}
 	sg_buffer_append_text(out, "  Every opening is decided because of\n");
@@ -304,7 +294,6 @@ void sg_plan_explain_cost(const struct sg_plan *plan, struct sg_buffer *out)
 			told++;
 		}
 	if (told == 0)
-		sg_buffer_append_text(
-			out, "    (rules that together do not grant all of a folder that is mounted)\n");
+		sg_buffer_append_text(out, "    (rules that together do not grant all of a folder that is mounted)\n");
 	sg_buffer_printf(out, "  It costs %s.\n", places[SG_PLACED_OPENS].cost);
 }

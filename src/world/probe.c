@@ -109,8 +109,8 @@ void sg_trial_reap(int pid)
 		continue;
 }
 
-static SG_NORETURN void run_within(const struct sg_identity *identity, int go, int out,
-				   sg_trial_function function, const struct sg_trial *trial)
+static SG_NORETURN void run_within(const struct sg_identity *identity, int go, int out, sg_trial_function function,
+				   const struct sg_trial *trial)
 {
 	struct answer answer = {0};
 	struct sg_error error = SG_ERROR_INIT;
@@ -120,8 +120,7 @@ static SG_NORETURN void run_within(const struct sg_identity *identity, int go, i
 		_exit(1);
 	answer.status = sg_identity_take(identity, &error);
 	if (answer.status < 0) {
-		(void)snprintf(answer.detail, sizeof(answer.detail), "%.*s", SG_PROBE_DETAIL_MAX - 1,
-			       error.text);
+		(void)snprintf(answer.detail, sizeof(answer.detail), "%.*s", SG_PROBE_DETAIL_MAX - 1, error.text);
 		(void)sg_fd_write_full(out, &answer, sizeof(answer));
 		_exit(0);
 	}
@@ -187,8 +186,7 @@ void sg_probe(enum sg_feature feature, const char *folder, struct sg_probe_resul
 		answer_with(out[1], trials[feature], &trial);
 	}
 	sg_fd_close(out[1]);
-	status = pid < 0 ? sg_trial_fail(&trial, "fork")
-			 : take_answer(out[0], pid, SG_PROBE_TIMEOUT_MS, &trial);
+	status = pid < 0 ? sg_trial_fail(&trial, "fork") : take_answer(out[0], pid, SG_PROBE_TIMEOUT_MS, &trial);
 	sg_fd_close(out[0]);
 	ret->state = status == 0 ? SG_PROBE_PRESENT : status > 0 ? SG_PROBE_NOT_NEEDED : SG_PROBE_MISSING;
 	ret->error = status < 0 ? status : 0;

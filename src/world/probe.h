@@ -44,11 +44,10 @@ struct sg_surroundings {
 	const char *container; /* "docker", "podman", "kubernetes", "lxc", "systemd-nspawn", "container", or
 				  NULL */
 	bool wsl;              /* Windows Subsystem for Linux */
-	const char
-		*session; /* within a ShellGuard session: its id (borrowed from the environment), or NULL */
+	const char *session;   /* within a ShellGuard session: its id (borrowed from the environment), or NULL */
 	bool foreign_proc;     /* /proc shows the processes of another PID namespace than ours */
-	bool pings;       /* the host lets the group that a world's sockets would have send ICMP echo requests */
-	const char *ci;   /* "GitHub Actions", "GitLab CI", "CI", or NULL */
+	bool pings;            /* the host lets the group that a world's sockets would have send ICMP echo requests */
+	const char *ci;        /* "GitHub Actions", "GitLab CI", "CI", or NULL */
 };
 
 /* Looks at the environment and at a few files. */

@@ -15,8 +15,7 @@ struct sg_trial {
  * own. */
 typedef int (*sg_trial_function)(const struct sg_trial *trial);
 
-#define SG_FEATURE(id, name, since, needs, effect, probe, ...)                                               \
-	int sg_trial_##probe(const struct sg_trial *trial);
+#define SG_FEATURE(id, name, since, needs, effect, probe, ...) int sg_trial_##probe(const struct sg_trial *trial);
 #include "tables/features.def"
 #undef SG_FEATURE
 

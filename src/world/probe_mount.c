@@ -19,8 +19,7 @@
 #include "world/probe_internal.h"
 
 /* A file system of `type` as a detached mount, or a negative errno value with what failed said. */
-static int make(const struct sg_trial *trial, const char *type, const char *key, const char *value,
-		const char *flag)
+static int make(const struct sg_trial *trial, const char *type, const char *key, const char *value, const char *flag)
 {
 	SG_AUTO_FD int context = fsopen(type, FSOPEN_CLOEXEC);
 	int mount;
@@ -94,8 +93,7 @@ static int devpts_here(const struct sg_trial *trial)
 	scratch = make_scratch(trial);
 	if (scratch < 0)
 		return scratch;
-	if (mkdirat(scratch, "pts", 0755) < 0 ||
-	    move_mount(pts, "", scratch, "pts", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+	if (mkdirat(scratch, "pts", 0755) < 0 || move_mount(pts, "", scratch, "pts", MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return sg_trial_fail(trial, "mounting a devpts");
 	master = openat(scratch, "pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
 	return master < 0 ? sg_trial_fail(trial, "opening a terminal") : 0;
@@ -136,10 +134,10 @@ static int fuse_here(const struct sg_trial *trial)
 	return device < 0 ? sg_trial_fail(trial, "/dev/fuse") : 0;
 }
 
-#define MOUNT_TRIAL(name, flags)                                                                             \
-	int sg_trial_##name(const struct sg_trial *trial)                                                    \
-	{                                                                                                    \
-		return sg_trial_within(CLONE_NEWNS | (flags), false, name##_here, trial);                    \
+#define MOUNT_TRIAL(name, flags)                                                                                       \
+	int sg_trial_##name(const struct sg_trial *trial)                                                              \
+	{                                                                                                              \
+		return sg_trial_within(CLONE_NEWNS | (flags), false, name##_here, trial);                              \
 	}
 MOUNT_TRIAL(mount_api, 0)
 MOUNT_TRIAL(mount_setattr, 0)
@@ -191,7 +189,6 @@ int sg_trial_idmapped(const struct sg_trial *trial)
 	tree = open_tree(AT_FDCWD, trial->folder, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (tree < 0)
 		return sg_trial_fail(trial, "open_tree");
-	return mount_setattr(tree, "", AT_EMPTY_PATH, &map, sizeof(map)) < 0
-		       ? sg_trial_fail(trial, "mount_setattr")
-		       : 0;
+	return mount_setattr(tree, "", AT_EMPTY_PATH, &map, sizeof(map)) < 0 ? sg_trial_fail(trial, "mount_setattr")
+									     : 0;
 }

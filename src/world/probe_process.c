@@ -66,10 +66,10 @@ int sg_trial_nested(const struct sg_trial *trial)
 	return sg_trial_within(0, false, nest, trial);
 }
 
-#define NAMESPACE_TRIAL(name, flag)                                                                          \
-	int sg_trial_##name(const struct sg_trial *trial)                                                    \
-	{                                                                                                    \
-		return sg_trial_within(flag, false, nothing, trial);                                         \
+#define NAMESPACE_TRIAL(name, flag)                                                                                    \
+	int sg_trial_##name(const struct sg_trial *trial)                                                              \
+	{                                                                                                              \
+		return sg_trial_within(flag, false, nothing, trial);                                                   \
 	}
 NAMESPACE_TRIAL(mount_namespace, CLONE_NEWNS)
 NAMESPACE_TRIAL(pid_namespace, CLONE_NEWPID)
@@ -123,18 +123,18 @@ static int seize(const struct sg_trial *trial, int pid)
 	return 0;
 }
 
-#define PROCESS_TRIAL(name, act)                                                                             \
-	static int name##_here(const struct sg_trial *trial)                                                 \
-	{                                                                                                    \
-		return on_process(trial, act);                                                               \
-	}                                                                                                    \
-	int sg_trial_##name(const struct sg_trial *trial)                                                    \
-	{                                                                                                    \
-		const int status = sg_trial_within(0, false, name##_here, trial);                            \
-                                                                                                             \
-		if (status < 0 && sg_trial_number("/proc/sys/kernel/yama/ptrace_scope") == 3)                \
-			return sg_trial_say(trial, status, "kernel.yama.ptrace_scope is 3");                 \
-		return status;                                                                               \
+#define PROCESS_TRIAL(name, act)                                                                                       \
+	static int name##_here(const struct sg_trial *trial)                                                           \
+	{                                                                                                              \
+		return on_process(trial, act);                                                                         \
+	}                                                                                                              \
+	int sg_trial_##name(const struct sg_trial *trial)                                                              \
+	{                                                                                                              \
+		const int status = sg_trial_within(0, false, name##_here, trial);                                      \
+                                                                                                                       \
+		if (status < 0 && sg_trial_number("/proc/sys/kernel/yama/ptrace_scope") == 3)                          \
+			return sg_trial_say(trial, status, "kernel.yama.ptrace_scope is 3");                           \
+		return status;                                                                                         \
 	}
 PROCESS_TRIAL(pidfd_getfd, take_descriptor)
 PROCESS_TRIAL(read_memory, read_word)
@@ -169,8 +169,8 @@ int sg_trial_landlock_scopes(const struct sg_trial *trial)
 	const int version = sg_confine_landlock_version();
 
 	if (version < SG_CONFINE_SCOPES_ABI)
-		return sg_trial_say(trial, -EOPNOTSUPP, "Landlock's ABI is %d, and scopes came with %d",
-				    version, SG_CONFINE_SCOPES_ABI);
+		return sg_trial_say(trial, -EOPNOTSUPP, "Landlock's ABI is %d, and scopes came with %d", version,
+				    SG_CONFINE_SCOPES_ABI);
 	return sg_trial_within(0, false, enter_scopes, trial);
 }
 
@@ -233,9 +233,7 @@ int sg_trial_bpf_lsm(const struct sg_trial *trial)
 
 	if (status < 0)
 		return sg_trial_say(trial, status, "/sys/kernel/security/lsm cannot be read");
-	return strstr(text, "bpf") != NULL
-		       ? 0
-		       : sg_trial_say(trial, -EOPNOTSUPP, "the modules in use are %s", text);
+	return strstr(text, "bpf") != NULL ? 0 : sg_trial_say(trial, -EOPNOTSUPP, "the modules in use are %s", text);
 }
 
 int sg_trial_apparmor(const struct sg_trial *trial)

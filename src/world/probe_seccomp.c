@@ -36,8 +36,8 @@ static int install(unsigned long flags)
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
-	const long listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-				      SECCOMP_FILTER_FLAG_NEW_LISTENER | flags, &program);
+	const long listener =
+		syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER | flags, &program);
 	return listener < 0 ? -errno : (int)listener;
 }
 
@@ -52,8 +52,7 @@ static int serve(const struct sg_trial *trial, int listener, pid_t pid, bool add
 	if (add) {
 		/* As its descriptor number ANSWER, and as the answer of the call at once. */
 		struct seccomp_notif_addfd descriptor = {.id = call.id,
-							 .flags = SECCOMP_ADDFD_FLAG_SEND |
-								  SECCOMP_ADDFD_FLAG_SETFD,
+							 .flags = SECCOMP_ADDFD_FLAG_SEND | SECCOMP_ADDFD_FLAG_SETFD,
 							 .srcfd = (__u32)listener,
 							 .newfd = ANSWER};
 
@@ -77,8 +76,7 @@ static int notify(const struct sg_trial *trial, unsigned long flags, bool add)
 	pid_t pid;
 
 	if (listener < 0)
-		return sg_trial_say(trial, listener, "a filter with a listener: %s%s",
-				    strerrordesc_np(-listener),
+		return sg_trial_say(trial, listener, "a filter with a listener: %s%s", strerrordesc_np(-listener),
 				    listener == -EBUSY ? " (within another sandbox that has one)" : "");
 	pid = fork();
 	if (pid == 0) {
@@ -113,10 +111,8 @@ int sg_trial_seccomp_sync(const struct sg_trial *trial)
 	SG_AUTO_FD int listener = install(0);
 
 	if (listener < 0)
-		return sg_trial_say(trial, listener, "a filter with a listener: %s",
-				    strerrordesc_np(-listener));
-	return ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, (uint64_t)SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP) <
-			       0
+		return sg_trial_say(trial, listener, "a filter with a listener: %s", strerrordesc_np(-listener));
+	return ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, (uint64_t)SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP) < 0
 		       ? sg_trial_fail(trial, "SECCOMP_IOCTL_NOTIF_SET_FLAGS")
 		       : 0;
 }

@@ -72,7 +72,9 @@ int sg_init_receive(int socket, struct sg_world_report *ret, pid_t *ret_pid, int
 		char space[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int))];
 	} control = {0};
 	struct iovec vector = {.iov_base = ret, .iov_len = sizeof(*ret)};
-	struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = control.space,
+	struct msghdr message = {.msg_iov = &vector,
+				 .msg_iovlen = 1,
+				 .msg_control = control.space,
 				 .msg_controllen = sizeof(control.space)};
 	ssize_t size = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
 
@@ -133,8 +135,8 @@ static int open_namespaces(struct sg_world *world, pid_t pid, struct sg_error *e
 	return 0;
 }
 
-static int take_report(struct sg_world *world, const struct sg_world_report *report, pid_t pid, int fd, int64_t deadline,
-		       struct sg_error *error)
+static int take_report(struct sg_world *world, const struct sg_world_report *report, pid_t pid, int fd,
+		       int64_t deadline, struct sg_error *error)
 {
 	int *pidfd, *listener;
 
@@ -229,8 +231,8 @@ static int await_keeper(const struct sg_world *world, int64_t deadline, struct s
 int sg_world_enter(const struct sg_world *world, struct sg_enter_request *request, const int *descriptors, size_t count)
 {
 	request->request = SG_KEEPER_ENTER;
-	return sg_fd_send(world->keeper_socket, request, offsetof(struct sg_enter_request, words) + request->size, descriptors,
-			  count);
+	return sg_fd_send(world->keeper_socket, request, offsetof(struct sg_enter_request, words) + request->size,
+			  descriptors, count);
 }
 
 static int collect(struct sg_world *world, int report_socket, struct sg_error *error)
@@ -306,10 +308,9 @@ int sg_world_finish(struct sg_world *world, struct sg_error *error)
 
 void sg_world_done(struct sg_world *world)
 {
-	int *fds[] = {&world->first_pidfd,    &world->command_pidfd, &world->listener,
-		      &world->first_listener, &world->pty_master,    &world->mount_namespace,
-		      &world->group_namespace,
-		      &world->keeper_socket,  &world->reports};
+	int *fds[] = {&world->first_pidfd,     &world->command_pidfd, &world->listener,
+		      &world->first_listener,  &world->pty_master,    &world->mount_namespace,
+		      &world->group_namespace, &world->keeper_socket, &world->reports};
 
 	for (size_t i = 0; i < SG_LOOPBACK_SOCKETS; i++)
 		world->sockets[i] = sg_fd_close(world->sockets[i]);

@@ -67,8 +67,7 @@ void sg_surroundings_find(struct sg_surroundings *ret)
 {
 	struct utsname host;
 
-	*ret = (struct sg_surroundings){.container = find_container(),
-					.session = getenv("SHELLGUARD_SESSION")};
+	*ret = (struct sg_surroundings){.container = find_container(), .session = getenv("SHELLGUARD_SESSION")};
 	ret->foreign_proc = is_foreign_proc();
 	ret->pings = may_ping();
 	ret->wsl = uname(&host) == 0 &&

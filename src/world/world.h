@@ -40,42 +40,42 @@ struct sg_world_spec {
 	size_t limit_count;
 	uint64_t capabilities; /* over the world's own user namespace, as a bit mask; 0 nearly always */
 	const char *hostname;
-	int group;                /* folder of the control group that the world is made in (world/cgroup.h); 0, -1: none */
-	bool group_required;      /* the group holds a limit: without it there is no world */
-	char *const *argv;        /* the command; argv[0] without a slash is looked for in PATH of `environment` */
+	int group;           /* folder of the control group that the world is made in (world/cgroup.h); 0, -1: none */
+	bool group_required; /* the group holds a limit: without it there is no world */
+	char *const *argv;   /* the command; argv[0] without a slash is looked for in PATH of `environment` */
 	char *const *environment; /* the whole environment of the command */
 	const char *directory;    /* working directory, a name in the world */
 	bool directory_named;     /* the profile names it: it must be there; else "/" where it is not */
 	mode_t umask;
-	int stdio[3];             /* the world's ends of the relayed streams; -1: the pty if there is one, else /dev/null */
-	bool pty;                 /* make a pty inside the world for the streams that are -1 and not closed */
-	bool background;          /* the command starts in a background group of the pty; the first SIGTTIN or SIGTTOU that
+	int stdio[3];    /* the world's ends of the relayed streams; -1: the pty if there is one, else /dev/null */
+	bool pty;        /* make a pty inside the world for the streams that are -1 and not closed */
+	bool background; /* the command starts in a background group of the pty; the first SIGTTIN or SIGTTOU that
 				     stops it makes its group the foreground one, and SIGCONT lets it go on */
-	bool closed[3];           /* a stream that the caller did not have: /dev/null */
+	bool closed[3];  /* a stream that the caller did not have: /dev/null */
 	const struct termios *termios; /* initial state of the pty, or NULL */
 	const struct winsize *window;  /* initial size, or NULL */
-	bool landlock;            /* Landlock's part for files stands behind the mount tree (sg_confine_files) */
-	bool ping;                /* the world's group may make ICMP datagram sockets */
-	bool entering;            /* the world runs already: see world/enter.c */
-	bool resolver;            /* make the sockets of the session's resolver in the world's network */
-	bool open_mediation;      /* landlock inside would not bind what the supervisor opens: told to the filter's maker */
+	bool landlock;                 /* Landlock's part for files stands behind the mount tree (sg_confine_files) */
+	bool ping;                     /* the world's group may make ICMP datagram sockets */
+	bool entering;                 /* the world runs already: see world/enter.c */
+	bool resolver;                 /* make the sockets of the session's resolver in the world's network */
+	bool open_mediation; /* landlock inside would not bind what the supervisor opens: told to the filter's maker */
 };
 
 /* A started world, as the supervisor holds it. All descriptors are the holder's. */
 struct sg_world {
-	pid_t keeper;     /* a child of the supervisor */
-	pid_t first;      /* PID 1 of the world, seen from the supervisor's PID namespace */
-	pid_t command;    /* the command, likewise */
+	pid_t keeper;  /* a child of the supervisor */
+	pid_t first;   /* PID 1 of the world, seen from the supervisor's PID namespace */
+	pid_t command; /* the command, likewise */
 	int first_pidfd;
 	int command_pidfd;
-	int keeper_socket; /* the keeper sends the first process's wait status (int) here, and nothing else */
-	int listener;      /* of the command's filter; its first notification is the command's execve, held back */
+	int keeper_socket;  /* the keeper sends the first process's wait status (int) here, and nothing else */
+	int listener;       /* of the command's filter; its first notification is the command's execve, held back */
 	int first_listener; /* of the first process's filter: see SG_WORLD_CALL */
-	int pty_master;    /* or -1 */
+	int pty_master;     /* or -1 */
 	int sockets[SG_LOOPBACK_SOCKETS]; /* of the world's network; -1: not made */
-	int mount_namespace; /* for setns(2); taken before the first process seals itself */
-	int group_namespace; /* of control groups; the keeper's as soon as the world stands, then -1 */
-	int reports;       /* what the first processes report, until the world stands */
+	int mount_namespace;              /* for setns(2); taken before the first process seals itself */
+	int group_namespace;              /* of control groups; the keeper's as soon as the world stands, then -1 */
+	int reports;                      /* what the first processes report, until the world stands */
 };
 
 #define SG_WORLD_INIT                                                                                                  \
@@ -87,7 +87,7 @@ struct sg_world {
 			   .pty_master = -1,                                                                           \
 			   .sockets = {-1, -1, -1, -1},                                                                \
 			   .mount_namespace = -1,                                                                      \
-			   .group_namespace = -1,                                                                     \
+			   .group_namespace = -1,                                                                      \
 			   .reports = -1})
 
 /*
@@ -134,7 +134,8 @@ struct sg_enter_request;
  * Asks the keeper for one more command in the world (world/enter.h). descriptors[0] is where it is told what becomes of it (struct
  * sg_world_report); all stay the caller's. Returns 0 once asked, or a negative errno value.
  */
-int sg_world_enter(const struct sg_world *world, struct sg_enter_request *request, const int *descriptors, size_t count);
+int sg_world_enter(const struct sg_world *world, struct sg_enter_request *request, const int *descriptors,
+		   size_t count);
 
 /* Kills all that is left of the world and of the keeper, waits for both, and closes the descriptors. */
 void sg_world_done(struct sg_world *world);

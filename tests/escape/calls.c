@@ -40,10 +40,7 @@ static int i386_open(void *data)
 	if (low == MAP_FAILED)
 		return 9;
 	memcpy(low, path, sizeof(path));
-	__asm__ volatile("int $0x80"
-			 : "+a"(result)
-			 : "b"(low), "c"(0L), "d"(0L)
-			 : "memory", "r8", "r9", "r10", "r11");
+	__asm__ volatile("int $0x80" : "+a"(result) : "b"(low), "c"(0L), "d"(0L) : "memory", "r8", "r9", "r10", "r11");
 	return result >= 0 ? 1 : 0;
 }
 
@@ -55,7 +52,8 @@ static int abi(int argc, char **argv)
 	(void)argv;
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
 		refused("int80", ENOSYS);
-	else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV) /* the kernel has no such gate, or the filter is beside the point */
+	else if (WIFSIGNALED(status) &&
+		 WTERMSIG(status) == SIGSEGV) /* the kernel has no such gate, or the filter is beside the point */
 		refused("int80-fault", ENOSYS);
 	else if (WIFEXITED(status) && WEXITSTATUS(status) == 1)
 		escaped("int80");
@@ -64,8 +62,7 @@ static int abi(int argc, char **argv)
 	(void)must_fail("x32-openat", syscall(0x40000000L | SYS_openat, AT_FDCWD, "/etc/hostname", O_RDONLY));
 	(void)must_fail("x32-execve", syscall(0x40000000L | 520, "/bin/true", NULL, NULL));
 	(void)must_fail("x32-ptrace", syscall(0x40000000L | 521, 0, 0, 0, 0));
-	static const long beyond[] = {337, 380, 400,  423,  470,        471, 512,
-				      547, 600, 1000, 4000, 0x7fffffff, -1,  -2};
+	static const long beyond[] = {337, 380, 400, 423, 470, 471, 512, 547, 600, 1000, 4000, 0x7fffffff, -1, -2};
 	for (size_t i = 0; i < sizeof(beyond) / sizeof(beyond[0]); i++) {
 		char name[32];
 
@@ -136,8 +133,7 @@ static int never(int argc, char **argv)
 		{"kcmp", SYS_kcmp, 1, 1, 0, 0},
 		{"pidfd_getfd", 438, 0, 0, 0, 0},
 		{"process_madvise", 440, 0, ZEROS, 1, 4},
-		{"name_to_handle_at", SYS_name_to_handle_at, (unsigned long)AT_FDCWD, TEXT("/usr"), ZEROS,
-		 ZEROS},
+		{"name_to_handle_at", SYS_name_to_handle_at, (unsigned long)AT_FDCWD, TEXT("/usr"), ZEROS, ZEROS},
 		{"open_by_handle_at", SYS_open_by_handle_at, (unsigned long)AT_FDCWD, ZEROS, 0, 0},
 		{"memfd_secret", 447, 0, 0, 0, 0},
 		{"uselib", SYS_uselib, TEXT("/tmp/x"), 0, 0, 0},
@@ -204,16 +200,14 @@ static int filters(int argc, char **argv)
 
 	(void)argc;
 	(void)argv;
-	(void)must_fail("new-listener", syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-						SECCOMP_FILTER_FLAG_NEW_LISTENER, &program));
-	(void)must_fail("new-listener-tsync",
-			syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-				SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_TSYNC |
-					SECCOMP_FILTER_FLAG_TSYNC_ESRCH,
-				&program));
-	(void)must_fail("new-listener-garbage",
-			syscall(SYS_seccomp, GARBAGE | SECCOMP_SET_MODE_FILTER,
-				GARBAGE | SECCOMP_FILTER_FLAG_NEW_LISTENER, &program));
+	(void)must_fail("new-listener",
+			syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program));
+	(void)must_fail("new-listener-tsync", syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+						      SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_TSYNC |
+							      SECCOMP_FILTER_FLAG_TSYNC_ESRCH,
+						      &program));
+	(void)must_fail("new-listener-garbage", syscall(SYS_seccomp, GARBAGE | SECCOMP_SET_MODE_FILTER,
+							GARBAGE | SECCOMP_FILTER_FLAG_NEW_LISTENER, &program));
 	(void)must_fail("unknown-flag", syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 1UL << 20, &program));
 	(void)must_fail("unknown-operation", syscall(SYS_seccomp, 77, 0, &program));
 	(void)must_work("own-filter", syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program));
@@ -314,7 +308,6 @@ static int terminal(int argc, char **argv)
 }
 
 const struct probe probes[] = {
-	{"abi", abi},       {"never", never},           {"filters", filters},
-	{"memory", memory}, {"privileges", privileges}, {"terminal", terminal},
-	{NULL, NULL},
+	{"abi", abi},           {"never", never}, {"filters", filters}, {"memory", memory}, {"privileges", privileges},
+	{"terminal", terminal}, {NULL, NULL},
 };

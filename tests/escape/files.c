@@ -53,8 +53,7 @@ static int modes(int argc, char **argv)
 		} results[] = {
 			{"open", open(in(dir, "new1"), O_CREAT | O_RDWR, mode)},
 			{"open-exclusive", open(in(dir, "new2"), O_CREAT | O_EXCL | O_RDWR, mode)},
-			{"open-garbage",
-			 syscall(SYS_open, in(dir, "new3"), O_CREAT | O_RDWR, 0xffff00000000UL | mode)},
+			{"open-garbage", syscall(SYS_open, in(dir, "new3"), O_CREAT | O_RDWR, 0xffff00000000UL | mode)},
 			{"openat", openat(dirfd, "new4", O_CREAT | O_RDWR, mode)},
 			{"creat", creat(in(dir, "new5"), mode)},
 			{"openat2", syscall(SYS_openat2, dirfd, "new6", &how, sizeof(how))},
@@ -187,11 +186,11 @@ static int nodes(int argc, char **argv)
 	(void)must_fail("block", mknod(in(dir, "b"), S_IFBLK | 0666, makedev(8, 0)));
 	(void)must_fail("block-at", mknodat(dirfd, "b2", S_IFBLK | 0666, makedev(254, 0)));
 	(void)must_fail("whiteout", mknod(in(dir, "w"), S_IFCHR, 0));
-	(void)must_fail("character-garbage", syscall(SYS_mknod, in(dir, "c3"),
-						     0xffff0000UL << 16 | S_IFCHR | 0666, makedev(1, 1)));
+	(void)must_fail("character-garbage",
+			syscall(SYS_mknod, in(dir, "c3"), 0xffff0000UL << 16 | S_IFCHR | 0666, makedev(1, 1)));
 	(void)must_work("create", open(in(dir, "r"), O_CREAT | O_RDWR, 0600));
-	(void)must_fail("rename-whiteout", syscall(SYS_renameat2, AT_FDCWD, in(dir, "r"), AT_FDCWD,
-						   in(dir, "r2"), RENAME_WHITEOUT));
+	(void)must_fail("rename-whiteout",
+			syscall(SYS_renameat2, AT_FDCWD, in(dir, "r"), AT_FDCWD, in(dir, "r2"), RENAME_WHITEOUT));
 	(void)must_fail("rename-unknown",
 			syscall(SYS_renameat2, AT_FDCWD, in(dir, "r"), AT_FDCWD, in(dir, "r2"), 1U << 20));
 	(void)must_work("fifo", mknod(in(dir, "fifo"), S_IFIFO | 0600, 0));
@@ -233,13 +232,10 @@ static int moves(int argc, char **argv)
 	(void)must_fail("rename", rename(in(dir, "secret.key"), in(dir, "out1")));
 	(void)must_fail("renameat", renameat(dirfd, "secret.key", dirfd, "out2"));
 	(void)must_fail("renameat2", syscall(SYS_renameat2, dirfd, "sub/../secret.key", dirfd, "out3", 0));
-	(void)must_fail("exchange",
-			syscall(SYS_renameat2, dirfd, "secret.key", dirfd, "own", RENAME_EXCHANGE));
-	(void)must_fail("exchange-back",
-			syscall(SYS_renameat2, dirfd, "own", dirfd, "secret.key", RENAME_EXCHANGE));
+	(void)must_fail("exchange", syscall(SYS_renameat2, dirfd, "secret.key", dirfd, "own", RENAME_EXCHANGE));
+	(void)must_fail("exchange-back", syscall(SYS_renameat2, dirfd, "own", dirfd, "secret.key", RENAME_EXCHANGE));
 	(void)must_fail("rename-folder", rename(in(dir, "private"), in(dir, "out4")));
-	(void)must_fail("exchange-folder",
-			syscall(SYS_renameat2, dirfd, "private", dirfd, "sub", RENAME_EXCHANGE));
+	(void)must_fail("exchange-folder", syscall(SYS_renameat2, dirfd, "private", dirfd, "sub", RENAME_EXCHANGE));
 	(void)must_fail("rename-inner", rename(in(dir, "private/data"), in(dir, "out5")));
 	(void)must_fail("rename-into", rename(in(dir, "own"), in(dir, "private/own")));
 	(void)must_fail("rename-over", rename(in(dir, "own"), in(dir, "secret.key")));
@@ -265,8 +261,7 @@ static int moves(int argc, char **argv)
 		(void)snprintf(link_to, sizeof(link_to), "/proc/self/fd/%d", unnamed);
 		(void)must_fail("unnamed-to-denied",
 				linkat(AT_FDCWD, link_to, dirfd, "private/new2", AT_SYMLINK_FOLLOW));
-		(void)must_fail("unnamed-over-kept",
-				linkat(AT_FDCWD, link_to, dirfd, "keep.conf", AT_SYMLINK_FOLLOW));
+		(void)must_fail("unnamed-over-kept", linkat(AT_FDCWD, link_to, dirfd, "keep.conf", AT_SYMLINK_FOLLOW));
 	} else {
 		refused("unnamed", errno);
 	}

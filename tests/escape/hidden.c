@@ -46,72 +46,72 @@ static long call_unix(const char *path, int (*use)(int, const struct sockaddr *,
 }
 
 /* Each gets a name and does one call on it. */
-#define CALLS                                                                                                \
-	CALL(stat, syscall(SYS_stat, path, &status))                                                         \
-	CALL(lstat, syscall(SYS_lstat, path, &status))                                                       \
-	CALL(fstatat, syscall(SYS_newfstatat, AT_FDCWD, path, &status, 0))                                   \
-	CALL(fstatat_link, syscall(SYS_newfstatat, AT_FDCWD, path, &status, AT_SYMLINK_NOFOLLOW))            \
-	CALL(statx, statx(AT_FDCWD, path, 0, STATX_BASIC_STATS, (struct statx *)(void *)buffer))             \
-	CALL(stat_slash, stat(with(path, "/"), &status))                                                     \
-	CALL(stat_below, stat(with(path, "/x"), &status))                                                    \
-	CALL(stat_through, stat(with(path, "/../open.txt"), &status))                                        \
-	CALL(access, syscall(SYS_access, path, F_OK))                                                        \
-	CALL(faccessat, syscall(SYS_faccessat, AT_FDCWD, path, R_OK))                                        \
-	CALL(faccessat2, syscall(SYS_faccessat2, AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW))                 \
-	CALL(statfs, syscall(SYS_statfs, path, buffer))                                                      \
-	CALL(readlink, syscall(SYS_readlink, path, buffer, sizeof(buffer)))                                  \
-	CALL(readlinkat, readlinkat(AT_FDCWD, path, buffer, sizeof(buffer)))                                 \
-	CALL(getxattr, getxattr(path, "user.x", buffer, sizeof(buffer)))                                     \
-	CALL(lgetxattr, lgetxattr(path, "user.x", buffer, sizeof(buffer)))                                   \
-	CALL(listxattr, listxattr(path, buffer, sizeof(buffer)))                                             \
-	CALL(llistxattr, llistxattr(path, buffer, sizeof(buffer)))                                           \
-	CALL(open, open(path, O_RDONLY))                                                                     \
-	CALL(open_write, open(path, O_WRONLY))                                                               \
-	CALL(open_cut, open(path, O_RDWR | O_TRUNC))                                                         \
-	CALL(open_path, open(path, O_PATH))                                                                  \
-	CALL(open_path_link, open(path, O_PATH | O_NOFOLLOW))                                                \
-	CALL(open_folder, open(path, O_RDONLY | O_DIRECTORY))                                                \
-	CALL(open_place, open(path, O_PATH | O_DIRECTORY))                                                   \
-	CALL(open_make, open(path, O_CREAT | O_WRONLY, 0600))                                                \
-	CALL(open_new, open(path, O_CREAT | O_EXCL | O_WRONLY, 0600))                                        \
-	CALL(open_unnamed, open(path, O_TMPFILE | O_RDWR, 0600))                                             \
-	CALL(openat2, syscall(SYS_openat2, AT_FDCWD, path, &(struct open_how){.flags = O_RDONLY},            \
-			      sizeof(struct open_how)))                                                      \
-	CALL(creat, creat(path, 0600))                                                                       \
-	CALL(chdir, chdir(path))                                                                             \
-	CALL(mkdir, mkdir(path, 0700))                                                                       \
-	CALL(mkfifo, mkfifo(path, 0600))                                                                     \
-	CALL(symlink, symlink("x", path))                                                                    \
-	CALL(link_to, link("open.txt", path))                                                                \
-	CALL(link_from, link(path, "new.txt"))                                                               \
-	CALL(link_onto, link(path, "open.txt"))                                                              \
-	CALL(rename_to, rename("open.txt", path))                                                            \
-	CALL(rename_from, rename(path, "new.txt"))                                                           \
-	CALL(rename_keep, renameat2(AT_FDCWD, "open.txt", AT_FDCWD, path, RENAME_NOREPLACE))                 \
-	CALL(exchange_to, renameat2(AT_FDCWD, "open.txt", AT_FDCWD, path, RENAME_EXCHANGE))                  \
-	CALL(exchange_from, renameat2(AT_FDCWD, path, AT_FDCWD, "open.txt", RENAME_EXCHANGE))                \
-	CALL(unlink, unlink(path))                                                                           \
-	CALL(rmdir, rmdir(path))                                                                             \
-	CALL(truncate, truncate(path, 0))                                                                    \
-	CALL(chmod, chmod(path, 0777))                                                                       \
-	CALL(chown, chown(path, (uid_t)-1, (gid_t)-1))                                                       \
-	CALL(utimensat, utimensat(AT_FDCWD, path, NULL, 0))                                                  \
-	CALL(setxattr, setxattr(path, "user.x", "x", 1, 0))                                                  \
-	CALL(removexattr, removexattr(path, "user.x"))                                                       \
-	CALL(execve, execve(path, (char *[]){NULL}, (char *[]){NULL}))                                       \
-	CALL(watch, inotify_add_watch(inotify_init(), path, IN_OPEN))                                        \
-	CALL(bind, call_unix(path, bind))                                                                    \
-	CALL(connect, call_unix(path, connect))                                                              \
-	CALL(handle, syscall(SYS_name_to_handle_at, AT_FDCWD, path, buffer, buffer, 0))                      \
-	CALL(root, stat(with("/proc/self/root", path), &status))                                             \
-	CALL(working, stat(with("/proc/self/cwd/", strrchr(path, '/') + 1), &status))                        \
-	CALL(relative, lstat(strrchr(path, '/') + 1, &status))                                               \
+#define CALLS                                                                                                          \
+	CALL(stat, syscall(SYS_stat, path, &status))                                                                   \
+	CALL(lstat, syscall(SYS_lstat, path, &status))                                                                 \
+	CALL(fstatat, syscall(SYS_newfstatat, AT_FDCWD, path, &status, 0))                                             \
+	CALL(fstatat_link, syscall(SYS_newfstatat, AT_FDCWD, path, &status, AT_SYMLINK_NOFOLLOW))                      \
+	CALL(statx, statx(AT_FDCWD, path, 0, STATX_BASIC_STATS, (struct statx *)(void *)buffer))                       \
+	CALL(stat_slash, stat(with(path, "/"), &status))                                                               \
+	CALL(stat_below, stat(with(path, "/x"), &status))                                                              \
+	CALL(stat_through, stat(with(path, "/../open.txt"), &status))                                                  \
+	CALL(access, syscall(SYS_access, path, F_OK))                                                                  \
+	CALL(faccessat, syscall(SYS_faccessat, AT_FDCWD, path, R_OK))                                                  \
+	CALL(faccessat2, syscall(SYS_faccessat2, AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW))                           \
+	CALL(statfs, syscall(SYS_statfs, path, buffer))                                                                \
+	CALL(readlink, syscall(SYS_readlink, path, buffer, sizeof(buffer)))                                            \
+	CALL(readlinkat, readlinkat(AT_FDCWD, path, buffer, sizeof(buffer)))                                           \
+	CALL(getxattr, getxattr(path, "user.x", buffer, sizeof(buffer)))                                               \
+	CALL(lgetxattr, lgetxattr(path, "user.x", buffer, sizeof(buffer)))                                             \
+	CALL(listxattr, listxattr(path, buffer, sizeof(buffer)))                                                       \
+	CALL(llistxattr, llistxattr(path, buffer, sizeof(buffer)))                                                     \
+	CALL(open, open(path, O_RDONLY))                                                                               \
+	CALL(open_write, open(path, O_WRONLY))                                                                         \
+	CALL(open_cut, open(path, O_RDWR | O_TRUNC))                                                                   \
+	CALL(open_path, open(path, O_PATH))                                                                            \
+	CALL(open_path_link, open(path, O_PATH | O_NOFOLLOW))                                                          \
+	CALL(open_folder, open(path, O_RDONLY | O_DIRECTORY))                                                          \
+	CALL(open_place, open(path, O_PATH | O_DIRECTORY))                                                             \
+	CALL(open_make, open(path, O_CREAT | O_WRONLY, 0600))                                                          \
+	CALL(open_new, open(path, O_CREAT | O_EXCL | O_WRONLY, 0600))                                                  \
+	CALL(open_unnamed, open(path, O_TMPFILE | O_RDWR, 0600))                                                       \
+	CALL(openat2,                                                                                                  \
+	     syscall(SYS_openat2, AT_FDCWD, path, &(struct open_how){.flags = O_RDONLY}, sizeof(struct open_how)))     \
+	CALL(creat, creat(path, 0600))                                                                                 \
+	CALL(chdir, chdir(path))                                                                                       \
+	CALL(mkdir, mkdir(path, 0700))                                                                                 \
+	CALL(mkfifo, mkfifo(path, 0600))                                                                               \
+	CALL(symlink, symlink("x", path))                                                                              \
+	CALL(link_to, link("open.txt", path))                                                                          \
+	CALL(link_from, link(path, "new.txt"))                                                                         \
+	CALL(link_onto, link(path, "open.txt"))                                                                        \
+	CALL(rename_to, rename("open.txt", path))                                                                      \
+	CALL(rename_from, rename(path, "new.txt"))                                                                     \
+	CALL(rename_keep, renameat2(AT_FDCWD, "open.txt", AT_FDCWD, path, RENAME_NOREPLACE))                           \
+	CALL(exchange_to, renameat2(AT_FDCWD, "open.txt", AT_FDCWD, path, RENAME_EXCHANGE))                            \
+	CALL(exchange_from, renameat2(AT_FDCWD, path, AT_FDCWD, "open.txt", RENAME_EXCHANGE))                          \
+	CALL(unlink, unlink(path))                                                                                     \
+	CALL(rmdir, rmdir(path))                                                                                       \
+	CALL(truncate, truncate(path, 0))                                                                              \
+	CALL(chmod, chmod(path, 0777))                                                                                 \
+	CALL(chown, chown(path, (uid_t)-1, (gid_t)-1))                                                                 \
+	CALL(utimensat, utimensat(AT_FDCWD, path, NULL, 0))                                                            \
+	CALL(setxattr, setxattr(path, "user.x", "x", 1, 0))                                                            \
+	CALL(removexattr, removexattr(path, "user.x"))                                                                 \
+	CALL(execve, execve(path, (char *[]){NULL}, (char *[]){NULL}))                                                 \
+	CALL(watch, inotify_add_watch(inotify_init(), path, IN_OPEN))                                                  \
+	CALL(bind, call_unix(path, bind))                                                                              \
+	CALL(connect, call_unix(path, connect))                                                                        \
+	CALL(handle, syscall(SYS_name_to_handle_at, AT_FDCWD, path, buffer, buffer, 0))                                \
+	CALL(root, stat(with("/proc/self/root", path), &status))                                                       \
+	CALL(working, stat(with("/proc/self/cwd/", strrchr(path, '/') + 1), &status))                                  \
+	CALL(relative, lstat(strrchr(path, '/') + 1, &status))                                                         \
 	CALL(from_folder, fstatat(open(".", O_RDONLY), strrchr(path, '/') + 1, &status, 0))
 
-#define CALL(name, call)                                                                                     \
-	static long do_##name(const char *path)                                                              \
-	{                                                                                                    \
-		return call;                                                                                 \
+#define CALL(name, call)                                                                                               \
+	static long do_##name(const char *path)                                                                        \
+	{                                                                                                              \
+		return call;                                                                                           \
 	}
 CALLS
 #undef CALL
@@ -161,8 +161,7 @@ static int alike(int argc, char **argv)
 /* These move or remove the link itself. */
 static bool changes_links(const char *name)
 {
-	static const char *const changing[] = {"link_from", "link_onto", "rename",
-					       "exchange",  "unlink",    "rmdir"};
+	static const char *const changing[] = {"link_from", "link_onto", "rename", "exchange", "unlink", "rmdir"};
 
 	for (size_t i = 0; i < sizeof(changing) / sizeof(changing[0]); i++)
 		if (strncmp(name, changing[i], strlen(changing[i])) == 0)
@@ -236,16 +235,14 @@ static int listing(int argc, char **argv)
 	(void)must_work("stat-descriptor", fstatat(open(argv[1], O_RDONLY), "", &status, AT_EMPTY_PATH));
 	(void)must_work("place", open(".", O_PATH | O_DIRECTORY));
 	(void)must_work("chdir", chdir("sub"));
-	(void)must_work(
-		"getcwd",
-		getcwd(buffer, sizeof(buffer)) != NULL && strcmp(strrchr(buffer, '/'), "/sub") == 0 ? 0 : -1);
+	(void)must_work("getcwd",
+			getcwd(buffer, sizeof(buffer)) != NULL && strcmp(strrchr(buffer, '/'), "/sub") == 0 ? 0 : -1);
 	(void)must_work("fchdir", fchdir(open("..", O_RDONLY)));
 	errno = 0;
 	(void)must_work("getcwd-short", syscall(SYS_getcwd, buffer, 2) < 0 && errno == ERANGE ? 0 : -1);
 	errno = 0;
 	(void)must_work("stat-nowhere", stat("no/such", &status) < 0 && errno == ENOENT ? 0 : -1);
-	(void)must_work("access-of-nothing",
-			syscall(SYS_access, argv[1], 64) < 0 && errno == EINVAL ? 0 : -1);
+	(void)must_work("access-of-nothing", syscall(SYS_access, argv[1], 64) < 0 && errno == EINVAL ? 0 : -1);
 	return 0;
 }
 

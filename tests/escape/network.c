@@ -47,8 +47,7 @@ static int families(int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	for (size_t i = 0; i < sizeof(sockets) / sizeof(sockets[0]); i++)
-		(void)must_fail(sockets[i].name,
-				socket(sockets[i].domain, sockets[i].type, sockets[i].protocol));
+		(void)must_fail(sockets[i].name, socket(sockets[i].domain, sockets[i].type, sockets[i].protocol));
 	(void)must_work("pair", socketpair(AF_UNIX, SOCK_STREAM, 0, (int[2]){0}));
 	return 0;
 }
@@ -119,8 +118,7 @@ static int inet(int argc, char **argv)
 	(void)must_fail("length-negative", syscall(SYS_connect, socket(AF_INET, SOCK_STREAM, 0), &four, -1));
 	(void)must_fail("length-huge", syscall(SYS_connect, socket(AF_INET, SOCK_STREAM, 0), &four, 4096));
 	four.sin_family = 77;
-	(void)must_fail("family-odd",
-			connect(socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *)&four, sizeof(four)));
+	(void)must_fail("family-odd", connect(socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *)&four, sizeof(four)));
 	(void)must_work("pair", socketpair(AF_UNIX, SOCK_STREAM, 0, (int[2]){0}));
 	return 0;
 }

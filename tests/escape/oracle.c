@@ -102,8 +102,7 @@ static int execute(int argc, char **argv)
 		if (child == 0) {
 			start_flipping();
 			for (int n = 0; n < 300; n++) {
-				(void)syscall(SYS_execve, (uintptr_t)flip, (char *[]){argv[0], NULL},
-					      (char *[]){NULL});
+				(void)syscall(SYS_execve, (uintptr_t)flip, (char *[]){argv[0], NULL}, (char *[]){NULL});
 				atomic_fetch_add(&outcomes[errno < 200 ? errno : 0], 1);
 			}
 			_exit(0);
@@ -129,8 +128,7 @@ static int write_program(const char *path, const char *loader, const unsigned ch
 		Elf64_Phdr parts[2];
 		unsigned char code[64];
 		char text[PATH_MAX];
-	} file = {.header = {.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB,
-					 EV_CURRENT},
+	} file = {.header = {.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
 			     .e_type = ET_DYN,
 			     .e_machine = EM_X86_64,
 			     .e_version = EV_CURRENT,

@@ -102,8 +102,7 @@ static int by_name(int argc, char **argv)
 /* An O_PATH descriptor gives no contents, and none come of it by opening it anew. */
 static int path_descriptors(int argc, char **argv)
 {
-	static const int access[] = {O_RDONLY,  O_WRONLY,           O_RDWR,
-				     O_ACCMODE, O_RDONLY | O_TRUNC, O_RDWR | O_APPEND};
+	static const int access[] = {O_RDONLY, O_WRONLY, O_RDWR, O_ACCMODE, O_RDONLY | O_TRUNC, O_RDWR | O_APPEND};
 	char path[PATH_MAX], link[64], label[64];
 	int denied, allowed;
 
@@ -131,8 +130,7 @@ static int path_descriptors(int argc, char **argv)
 	return 0;
 }
 
-static long how(int dirfd, const char *path, unsigned long long flags, unsigned long long resolve,
-		size_t size)
+static long how(int dirfd, const char *path, unsigned long long flags, unsigned long long resolve, size_t size)
 {
 	static struct {
 		struct open_how how;
@@ -169,10 +167,8 @@ static int openat2_flags(int argc, char **argv)
 	}
 	(void)must_fail("unknown-field", syscall(SYS_openat2, AT_FDCWD, allowed, extended, sizeof(extended)));
 	(void)must_fail("unknown-flag", how(AT_FDCWD, allowed, 1ULL << 40, 0, sizeof(struct open_how)));
-	(void)must_fail("unknown-resolve",
-			how(AT_FDCWD, allowed, O_RDONLY, 1ULL << 40, sizeof(struct open_how)));
-	(void)must_fail("no-structure",
-			syscall(SYS_openat2, AT_FDCWD, allowed, NULL, sizeof(struct open_how)));
+	(void)must_fail("unknown-resolve", how(AT_FDCWD, allowed, O_RDONLY, 1ULL << 40, sizeof(struct open_how)));
+	(void)must_fail("no-structure", syscall(SYS_openat2, AT_FDCWD, allowed, NULL, sizeof(struct open_how)));
 	(void)must_fail("set-id", syscall(SYS_openat2, AT_FDCWD, "/tmp/suid",
 					  &(struct open_how){.flags = O_CREAT | O_WRONLY, .mode = 04755},
 					  sizeof(struct open_how)));
@@ -183,13 +179,9 @@ static int openat2_flags(int argc, char **argv)
 /* Nothing of the host's tree behind what is granted. */
 static int outside(int argc, char **argv)
 {
-	static const char *const roots[] = {"",
-					    "/proc/1/root",
-					    "/proc/1/cwd",
-					    "/proc/self/root/..",
-					    "/proc/1/task/1/root",
-					    "/proc/1/root/../..",
-					    "/.."};
+	static const char *const roots[] = {
+		"",   "/proc/1/root", "/proc/1/cwd", "/proc/self/root/..", "/proc/1/task/1/root", "/proc/1/root/../..",
+		"/.."};
 	char path[PATH_MAX], label[64];
 	struct stat status;
 

@@ -1,14 +1,14 @@
 /* Reaching for processes: the first one of the world, those outside, and what a process is taken for. */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/kcmp.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/fsuid.h>
-#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>

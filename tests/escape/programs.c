@@ -179,8 +179,8 @@ static void must_not_load(const char *name, char *const *arguments)
 		_exit(EXIT_FAILED);
 	}
 	(void)waitpid(pid, &status, 0);
-	if (WIFEXITED(status) && (WEXITSTATUS(status) == EXIT_EVIL || WEXITSTATUS(status) == EXIT_GOOD ||
-				  WEXITSTATUS(status) == 0))
+	if (WIFEXITED(status) &&
+	    (WEXITSTATUS(status) == EXIT_EVIL || WEXITSTATUS(status) == EXIT_GOOD || WEXITSTATUS(status) == 0))
 		escaped(name);
 	else
 		refused(name, 0);
@@ -434,8 +434,7 @@ static int failing(int argc, char **argv)
 static int many_arguments(int argc, char **argv)
 {
 	enum { COUNT = 6000, LENGTH = 40 };
-	static char texts[COUNT][LENGTH], program[] = "p", word[] = "say",
-					  *arguments[COUNT + 3] = {program, word};
+	static char texts[COUNT][LENGTH], program[] = "p", word[] = "say", *arguments[COUNT + 3] = {program, word};
 
 	(void)argc;
 	find_programs(argv[0]);

@@ -64,8 +64,8 @@ static int pointer(int argc, char **argv)
 
 		judge("race-open", (int)syscall(SYS_open, path, O_RDONLY, 0));
 		judge("race-openat", openat(AT_FDCWD, path, O_RDONLY));
-		judge("race-openat2", (int)syscall(SYS_openat2, AT_FDCWD, path,
-						   &(struct { unsigned long long a, b, c; }){0}, 24));
+		judge("race-openat2",
+		      (int)syscall(SYS_openat2, AT_FDCWD, path, &(struct { unsigned long long a, b, c; }){0}, 24));
 		judge("race-rdwr", open(path, O_RDWR));
 	}
 	stop = 1;

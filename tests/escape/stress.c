@@ -265,8 +265,7 @@ static int refusals(int argc, char **argv)
 static int bad_memory(int argc, char **argv)
 {
 	long page = sysconf(_SC_PAGESIZE);
-	char *two = mmap(NULL, (size_t)page * 2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
-	     *end;
+	char *two = mmap(NULL, (size_t)page * 2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *end;
 	static char longest[8192];
 	int fd;
 
@@ -299,8 +298,7 @@ static int bad_memory(int argc, char **argv)
 	(void)must_fail("sendmsg-odd", syscall(SYS_sendmsg, 0, 1, 0));
 	(void)must_fail("sendmmsg-huge", syscall(SYS_sendmmsg, 0, longest, 0xffffffffU, 0));
 	(void)must_fail("setxattr-odd", syscall(SYS_setxattr, "/tmp/short", 1, 2, 3, 0));
-	(void)must_fail("setxattr-huge",
-			syscall(SYS_setxattr, "/tmp/short", "user.x", longest, 1UL << 40, 0));
+	(void)must_fail("setxattr-huge", syscall(SYS_setxattr, "/tmp/short", "user.x", longest, 1UL << 40, 0));
 	(void)must_fail("utimensat-odd", syscall(SYS_utimensat, AT_FDCWD, "/tmp/short", 1, 0));
 	must_read("afterwards", argv[0], "OPEN");
 	(void)argc;

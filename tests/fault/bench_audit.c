@@ -38,9 +38,8 @@ static double child_seconds(void)
 
 static int run(const char *name, uint64_t pause_ns)
 {
-	static const struct sg_record_ancestor parents[] = {
-		{.pid = 17, .program = TEXT("/usr/bin/bash")},
-		{.pid = 16, .program = TEXT("/usr/bin/shellguard")}};
+	static const struct sg_record_ancestor parents[] = {{.pid = 17, .program = TEXT("/usr/bin/bash")},
+							    {.pid = 16, .program = TEXT("/usr/bin/shellguard")}};
 	const struct sg_record record = {.kind = SG_RECORD_GRANT,
 					 .world = 1,
 					 .audience = TEXT("owner"),
@@ -92,11 +91,10 @@ static int run(const char *name, uint64_t pause_ns)
 		     "kicks %llu; "
 		     "auditor %.0f ms CPU for %d records of %lld bytes; stop %.1f ms\n",
 		     name, (unsigned long long)taken[RECORDS / 2], (unsigned long long)(total / RECORDS),
-		     (unsigned long long)taken[RECORDS / 100 * 99],
-		     (unsigned long long)taken[RECORDS / 1000 * 999], (unsigned long long)taken[RECORDS - 1],
-		     (unsigned long long)counts.slowed, (unsigned long long)counts.kicks,
-		     (child_seconds() - before) * 1e3, RECORDS, (long long)lseek(log, 0, SEEK_END) / RECORDS,
-		     (double)(sg_ring_now() - begin) / 1e6);
+		     (unsigned long long)taken[RECORDS / 100 * 99], (unsigned long long)taken[RECORDS / 1000 * 999],
+		     (unsigned long long)taken[RECORDS - 1], (unsigned long long)counts.slowed,
+		     (unsigned long long)counts.kicks, (child_seconds() - before) * 1e3, RECORDS,
+		     (long long)lseek(log, 0, SEEK_END) / RECORDS, (double)(sg_ring_now() - begin) / 1e6);
 	(void)unlink(path);
 	sg_fd_close(log);
 	return result < 0;

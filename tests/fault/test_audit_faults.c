@@ -472,9 +472,8 @@ static bool enter_namespace(void)
 	(void)snprintf(gids, sizeof(gids), "0 %u 1", getegid());
 	if (unshare(uid == 0 ? CLONE_NEWNS : CLONE_NEWUSER | CLONE_NEWNS) < 0)
 		return false;
-	if (uid != 0 &&
-	    (!write_text("/proc/self/uid_map", uids) || !write_text("/proc/self/setgroups", "deny") ||
-	     !write_text("/proc/self/gid_map", gids)))
+	if (uid != 0 && (!write_text("/proc/self/uid_map", uids) || !write_text("/proc/self/setgroups", "deny") ||
+			 !write_text("/proc/self/gid_map", gids)))
 		return false;
 	return mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
 	       mount("tmpfs", folder, "tmpfs", 0, "size=256k,mode=0700") == 0;
@@ -505,8 +504,7 @@ static int fill_and_free(void)
 		return 3;
 	/* More room than the whole ring takes as JSON is not there; enough for some, and then it is full
 	 * again, or not. */
-	if (unlink(path.data) < 0 || ftruncate(filler, 0) < 0 ||
-	    mount(NULL, folder, NULL, MS_REMOUNT, "size=64m") < 0)
+	if (unlink(path.data) < 0 || ftruncate(filler, 0) < 0 || mount(NULL, folder, NULL, MS_REMOUNT, "size=64m") < 0)
 		return 4;
 	begin = sg_ring_now();
 	while ((result = sg_audit_alive(audit)) == -ENOSPC && milliseconds_since(begin) < 5000)

@@ -106,8 +106,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	split = split > size ? size : split;
 	check_sockaddr(data, split, &address);
 	for (int use = 0; use < 3; use++) {
-		check_pattern((const char *)data + split, size - split, (enum sg_addresspattern_use)use,
-			      &address);
+		check_pattern((const char *)data + split, size - split, (enum sg_addresspattern_use)use, &address);
 	}
 	return 0;
 }

@@ -20,7 +20,8 @@ static struct sg_globset *names_of(const struct sg_policy *policy)
 	check(sg_globset_new(&set) == 0, "new");
 	for (size_t i = 0; i < policy->rule_count; i++)
 		if (policy->rules[i].glob != NULL && policy->rules[i].kind != SG_RULE_PRIVATE)
-			check(sg_globset_add(set, policy->rules[i].glob, (uint32_t)i, SG_NAME_BIT(policy->rules[i].kind)) == 0,
+			check(sg_globset_add(set, policy->rules[i].glob, (uint32_t)i,
+					     SG_NAME_BIT(policy->rules[i].kind)) == 0,
 			      "add");
 	check(sg_globset_compile(set) == 0, "compile");
 	return set;
@@ -74,8 +75,8 @@ struct name {
 };
 
 /* The policy with a Deny of the first name more. */
-static void check_monotonic(const char *profile, size_t size, const struct sg_policy *policy, struct sg_matcher *matcher,
-			    const struct name *names, size_t count)
+static void check_monotonic(const char *profile, size_t size, const struct sg_policy *policy,
+			    struct sg_matcher *matcher, const struct name *names, size_t count)
 {
 	SG_AUTO_DIAGNOSTICS struct sg_diagnostics diagnostics = SG_DIAGNOSTICS_INIT;
 	SG_AUTO_BUFFER struct sg_buffer deny = SG_BUFFER_INIT;
@@ -90,10 +91,12 @@ static void check_monotonic(const char *profile, size_t size, const struct sg_po
 	check(sg_matcher_new(set, SG_MATCHER_MEMORY_MIN, &narrow_matcher) == 0, "matcher");
 	for (size_t i = 0; i < count; i++) {
 		for (unsigned int access = 1; access < 16; access++) {
-			bool after = allows(narrow, narrow_matcher, names[i].text, names[i].length, access, (access & 1) != 0);
+			bool after = allows(narrow, narrow_matcher, names[i].text, names[i].length, access,
+					    (access & 1) != 0);
 
 			check(!after || i > 0, "what is denied by its name is allowed");
-			check(!after || allows(policy, matcher, names[i].text, names[i].length, access, (access & 1) != 0),
+			check(!after || allows(policy, matcher, names[i].text, names[i].length, access,
+					       (access & 1) != 0),
 			      "a Deny more allows something");
 		}
 	}
@@ -128,7 +131,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		for (unsigned int access = 1; access < 16; access <<= 1)
 			each = allows(policy, matcher, names[i].text, names[i].length, access, false) && each;
 		/* All at once is allowed where each by itself is; nothing is allowed where nothing is asked. */
-		check(allows(policy, matcher, names[i].text, names[i].length, 15, false) == each, "the parts and the whole");
+		check(allows(policy, matcher, names[i].text, names[i].length, 15, false) == each,
+		      "the parts and the whole");
 		check(!allows(policy, matcher, names[i].text, names[i].length, 0, true), "no access is allowed");
 		check((names[i].length > 0 && names[i].text[0] == '/') ||
 			      !allows(policy, matcher, names[i].text, names[i].length, 15, true),

@@ -18,8 +18,7 @@ static void require(bool holds)
 	}
 }
 
-static void check_reply(const struct sg_dns_message *message, const struct sg_dns_answers *answers,
-			size_t limit)
+static void check_reply(const struct sg_dns_message *message, const struct sg_dns_answers *answers, size_t limit)
 {
 	static uint8_t out[SG_DNS_MESSAGE_MAX];
 	struct sg_dns_reply reply = {.rcode = answers ? answers->rcode & 0xfff : SG_DNS_NXDOMAIN,

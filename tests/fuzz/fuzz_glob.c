@@ -43,13 +43,11 @@ static void check_glob(const struct sg_glob *glob)
 		sg_glob_names_done(&names);
 	check(sg_glob_to_apparmor(glob, &buffer) >= 0, "AppArmor");
 	for (size_t i = 0; i < buffer.size; i++)
-		check((unsigned char)buffer.data[i] >= ' ' && buffer.data[i] != 0x7f,
-		      "a control character is written");
+		check((unsigned char)buffer.data[i] >= ' ' && buffer.data[i] != 0x7f, "a control character is written");
 }
 
 /* Adds the globs of `texts` that are ones; returns their mask. */
-static uint64_t add_globs(struct sg_globset *set, const char *const *texts, const size_t *lengths,
-			  uint32_t count)
+static uint64_t add_globs(struct sg_globset *set, const char *const *texts, const size_t *lengths, uint32_t count)
 {
 	uint64_t valid = 0;
 
@@ -125,8 +123,7 @@ int main(int argc, char **argv)
 
 			if (entry->d_name[0] == '.')
 				continue;
-			check(fd >= 0 && sg_fd_read_file(fd, 1024 * 1024, &data, &size) == 0,
-			      "a file cannot be read");
+			check(fd >= 0 && sg_fd_read_file(fd, 1024 * 1024, &data, &size) == 0, "a file cannot be read");
 			(void)LLVMFuzzerTestOneInput((uint8_t *)data, size);
 			files++;
 		}

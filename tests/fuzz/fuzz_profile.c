@@ -17,7 +17,8 @@ static void check_rules(const struct sg_policy *policy)
 			      i < policy->first[rule->kind + 1],
 		      "a rule that is not among its kind");
 		check(rule->text != NULL && rule->written != NULL && rule->source != NULL, "a rule without a text");
-		check(rule->span.offset <= rule->source->size && rule->span.length <= rule->source->size - rule->span.offset,
+		check(rule->span.offset <= rule->source->size &&
+			      rule->span.length <= rule->source->size - rule->span.offset,
 		      "a place outside of the text");
 		check(i + 1 == policy->rule_count || rule->kind < next->kind ||
 			      (rule->kind == next->kind && strcmp(rule->text, next->text) <= 0),
@@ -34,7 +35,8 @@ static void check_rendered(struct sg_diagnostics *diagnostics)
 	check(sg_buffer_status(&rendered) == 0 && rendered.size > 0, "nothing to show");
 	check(sg_text_is_utf8(rendered.data, rendered.size), "not UTF-8");
 	for (size_t i = 0; i < rendered.size; i++)
-		check((unsigned char)rendered.data[i] >= 0x20 || rendered.data[i] == '\n', "a control character is shown");
+		check((unsigned char)rendered.data[i] >= 0x20 || rendered.data[i] == '\n',
+		      "a control character is shown");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -49,7 +51,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_rules(policy);
 	/* Said twice, it means the same. */
 	if (compile((const char *)data, size, (const char *)data, size, &second, &again) == 0)
-		check(policy->rule_count == again->rule_count && memcmp(policy->hash, again->hash, sizeof(policy->hash)) == 0,
+		check(policy->rule_count == again->rule_count &&
+			      memcmp(policy->hash, again->hash, sizeof(policy->hash)) == 0,
 		      "the same text twice is another policy");
 	else
 		check_rendered(&second);

@@ -71,8 +71,7 @@ static void check_diagnostics(const struct sg_source *source, struct sg_diagnost
 		const struct sg_diagnostic *item = &diagnostics->items[i];
 		struct sg_position position = sg_source_locate(source, item->span.offset);
 
-		check(item->span.offset <= source->size &&
-		      item->span.length <= source->size - item->span.offset);
+		check(item->span.offset <= source->size && item->span.length <= source->size - item->span.offset);
 		check(position.line == item->position.line && position.column == item->position.column);
 		check(sg_source_line(source, item->span.offset) == position.line);
 		check(strchr(item->message, '\n') == NULL);

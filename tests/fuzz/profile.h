@@ -30,8 +30,8 @@ static inline int open_other(void *data, const char *name, const struct sg_sourc
 }
 
 /* Compiles up to two texts (b may be NULL). */
-static inline int compile(const char *a, size_t a_size, const char *b, size_t b_size, struct sg_diagnostics *diagnostics,
-			  struct sg_policy **ret)
+static inline int compile(const char *a, size_t a_size, const char *b, size_t b_size,
+			  struct sg_diagnostics *diagnostics, struct sg_policy **ret)
 {
 	static const struct sg_variables variables = {"/home/u/work", "/home/u", "u", "1000", "/run/user/1000"};
 	struct sg_error error = SG_ERROR_INIT;
@@ -42,6 +42,7 @@ static inline int compile(const char *a, size_t a_size, const char *b, size_t b_
 	check(b == NULL || sg_source_new("b.toml", b, b_size, &sources[1]) == 0, "a source");
 	status = sg_policy_compile(sources, b == NULL ? 1 : 2, &variables, open_other, NULL, diagnostics, ret, &error);
 	check(status == 0 || status == SG_POLICY_REFUSED, "compiling ends in a fault");
-	check((status == 0) == (diagnostics->found[SG_SEVERITY_ERROR] == 0), "refused without an error, or the reverse");
+	check((status == 0) == (diagnostics->found[SG_SEVERITY_ERROR] == 0),
+	      "refused without an error, or the reverse");
 	return status;
 }

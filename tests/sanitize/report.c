@@ -30,7 +30,7 @@ void __ubsan_get_current_report_data(const char **kind, const char **message, co
 static struct shared {
 	_Atomic uint32_t used; /* bytes of `text` that were given out; may exceed what there is room for */
 	char text[];
-} *shared;
+} * shared;
 static size_t room;
 
 __attribute__((no_sanitize("address", "undefined"))) static void add(const char *text, size_t length)

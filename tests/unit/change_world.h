@@ -88,20 +88,19 @@ static int install_filter(void)
 	struct sock_fprog filter = {.filter = program};
 	unsigned short used = 0;
 
-	program[used++] =
-		(struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+	program[used++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
 	for (unsigned int number = 0; number < SG_SYSCALL_LIMIT; number++) {
 		const struct sg_syscall *call = sg_syscall_by_number(number);
 
-		if (call == NULL || (call->class != SG_CLASS_FILE_CHANGE &&
-				     call->class != SG_CLASS_FD_CHANGE && call->class != SG_CLASS_FILE_LOOK))
+		if (call == NULL || (call->class != SG_CLASS_FILE_CHANGE && call->class != SG_CLASS_FD_CHANGE &&
+				     call->class != SG_CLASS_FILE_LOOK))
 			continue;
 		program[used++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1);
 		program[used++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
 	}
 	program[used++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 3);
-	program[used++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-						       offsetof(struct seccomp_data, args[2]));
+	program[used++] =
+		(struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2]));
 	program[used++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, O_PATH, 1, 0);
 	program[used++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
 	program[used++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
@@ -109,8 +108,7 @@ static int install_filter(void)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -1;
 	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-			    SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
-			    &filter);
+			    SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &filter);
 }
 
 /* As an argument: what the last call that was not about LAST has returned. */
@@ -190,8 +188,7 @@ static void world_start(struct test_world *world, bool filtered, child_body body
 	world->socket = ends[0];
 	world->supervisor.world.listener = -1;
 	if (filtered)
-		must(sg_fd_receive(world->socket, &byte, 1, &world->supervisor.world.listener, 1, &count) ==
-				     1 &&
+		must(sg_fd_receive(world->socket, &byte, 1, &world->supervisor.world.listener, 1, &count) == 1 &&
 			     count == 1,
 		     "the listener");
 }
@@ -248,8 +245,7 @@ static struct outcome world_wait(struct test_world *world)
 
 static struct outcome world_call(struct test_world *world, const struct call *call)
 {
-	must(send(world->socket, call, sizeof(*call), MSG_NOSIGNAL) == (ssize_t)sizeof(*call),
-	     "a call for the child");
+	must(send(world->socket, call, sizeof(*call), MSG_NOSIGNAL) == (ssize_t)sizeof(*call), "a call for the child");
 	return world_wait(world);
 }
 
@@ -289,8 +285,7 @@ static void world_compile(struct test_world *world, const char *profile)
 	assert_int_equal(sg_source_new("test.toml", text.data, text.size, &source), 0);
 	status = sg_policy_compile(&source, 1, &variables, NULL, NULL, &diagnostics, &world->policy, &error);
 	if (status != 0)
-		fail_msg("the profile: %s",
-			 diagnostics.count > 0 ? diagnostics.items[0].message : error.text);
+		fail_msg("the profile: %s", diagnostics.count > 0 ? diagnostics.items[0].message : error.text);
 	sg_diagnostics_done(&diagnostics);
 	if (sg_plan_make(world->policy, &options, &world->plan, &error) != 0)
 		fail_msg("the plan: %s", error.text);
@@ -332,8 +327,7 @@ static void world_done(struct test_world *world)
 	struct sg_supervisor *supervisor = &world->supervisor;
 	struct sg_audit_result result;
 
-	assert_int_equal(sg_audit_stop(supervisor->audit, NULL, DEADLINE_MS, &result) != 0,
-			 world->audit_dead);
+	assert_int_equal(sg_audit_stop(supervisor->audit, NULL, DEADLINE_MS, &result) != 0, world->audit_dead);
 	must(chdir("/") == 0, "chdir");
 	sg_fd_close(world->at);
 	sg_fd_close(supervisor->view.root);

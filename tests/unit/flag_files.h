@@ -36,11 +36,11 @@ struct flag_reader {
 	struct flag_definition *definitions; /* SG_FLAGS_ */
 };
 
-#define READER_FAIL(reader, ...)                                                                             \
-	do {                                                                                                 \
-		print_error("%s, before \"%.40s\": ", (reader)->file, (reader)->at);                         \
-		print_error(__VA_ARGS__);                                                                    \
-		fail();                                                                                      \
+#define READER_FAIL(reader, ...)                                                                                       \
+	do {                                                                                                           \
+		print_error("%s, before \"%.40s\": ", (reader)->file, (reader)->at);                                   \
+		print_error(__VA_ARGS__);                                                                              \
+		fail();                                                                                                \
 	} while (0)
 
 static inline void reader_skip(struct flag_reader *reader)
@@ -114,9 +114,8 @@ static inline void reader_element(struct flag_reader *reader, const char *key, c
 
 static inline void reader_value(struct flag_reader *reader, const char *key)
 {
-	static const char *const lists[] = {"Flags",     "Syscalls", "Capabilities", "ReadOnly",
-					    "ReadWrite", "Exec",     "Allow",        "Map",       "Private",
-					    "Deny",      "DenyWrite"};
+	static const char *const lists[] = {"Flags", "Syscalls", "Capabilities", "ReadOnly", "ReadWrite", "Exec",
+					    "Allow", "Map",      "Private",      "Deny",     "DenyWrite"};
 	struct flag_definition *definition = &reader->definitions[reader->current];
 	char text[512];
 	bool known = false;
@@ -178,8 +177,7 @@ static inline void reader_file(struct flag_definition *definitions, const char *
 		}
 		if (reader.current == SG_FLAG_NONE_)
 			READER_FAIL(&reader, "a key before any table\n");
-		reader_word(&reader, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", word,
-			    sizeof(word));
+		reader_word(&reader, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", word, sizeof(word));
 		reader_expect(&reader, '=');
 		reader_value(&reader, word);
 	}

@@ -24,10 +24,9 @@ static inline uint32_t generate_below(struct generator *generator, uint32_t limi
 static inline size_t generate_glob(struct generator *generator, char *out)
 {
 	static const char *const pieces[] = {
-		"/",       "/",       "/",        "a",     "b",        "ab",      ".",    "*",
-		"*",       "**",      "/*/",      "/**/",  "/**",      "/*",      "?",    "[ab]",
-		"[^a]",    "[^.]*",   "[a-c.]",   "{a,b}", "{,a}",     "{,/}",    "{*,}", "{/,a}",
-		"{a,/b/}", "{b*,**}", "{a,{,b}}", "\\*",   "{[ab],?}", "{,1,2}/",
+		"/",    "/",    "/",    "a",     "b",       "ab",      ".",        "*",     "*",        "**",
+		"/*/",  "/**/", "/**",  "/*",    "?",       "[ab]",    "[^a]",     "[^.]*", "[a-c.]",   "{a,b}",
+		"{,a}", "{,/}", "{*,}", "{/,a}", "{a,/b/}", "{b*,**}", "{a,{,b}}", "\\*",   "{[ab],?}", "{,1,2}/",
 	};
 	size_t length = 1;
 

@@ -75,9 +75,8 @@ static inline bool reference_try(struct reference *r, size_t t, size_t n)
 		unsigned char byte = n < r->length ? (unsigned char)r->name[n] : 0;
 
 		matches = n < r->length &&
-			  (token->kind == REFERENCE_BYTE
-				   ? byte == token->byte
-				   : reference_in_set(token->set, token->set_end, byte)) &&
+			  (token->kind == REFERENCE_BYTE ? byte == token->byte
+							 : reference_in_set(token->set, token->set_end, byte)) &&
 			  reference_try(r, t + 1, n + 1);
 	} else {
 		for (size_t end = n; end <= r->length && !matches; end++) {
@@ -105,8 +104,8 @@ static inline bool reference_match_expansion(const struct reference *expansion)
 	r->length = expansion->length;
 	for (size_t i = 0; i < expansion->count; i++) {
 		struct reference_token token = expansion->tokens[i];
-		bool slash = count > 0 && r->tokens[count - 1].kind == REFERENCE_BYTE &&
-			     r->tokens[count - 1].byte == '/';
+		bool slash =
+			count > 0 && r->tokens[count - 1].kind == REFERENCE_BYTE && r->tokens[count - 1].byte == '/';
 		bool star = count > 0 && r->tokens[count - 1].kind >= REFERENCE_STAR;
 
 		if (slash && token.kind == REFERENCE_BYTE && token.byte == '/')
@@ -119,10 +118,10 @@ static inline bool reference_match_expansion(const struct reference *expansion)
 		r->tokens[count++] = token;
 	}
 	for (size_t i = 1; i < count; i++)
-		r->tokens[i].some = r->tokens[i].kind >= REFERENCE_STAR &&
-				    r->tokens[i - 1].kind == REFERENCE_BYTE && r->tokens[i - 1].byte == '/' &&
-				    (i + 1 == count || (r->tokens[i + 1].kind == REFERENCE_BYTE &&
-							r->tokens[i + 1].byte == '/'));
+		r->tokens[i].some =
+			r->tokens[i].kind >= REFERENCE_STAR && r->tokens[i - 1].kind == REFERENCE_BYTE &&
+			r->tokens[i - 1].byte == '/' &&
+			(i + 1 == count || (r->tokens[i + 1].kind == REFERENCE_BYTE && r->tokens[i + 1].byte == '/'));
 	r->count = count;
 	memset(r->known, 0, sizeof(r->known));
 	matches = reference_try(r, 0, 0);
@@ -169,16 +168,15 @@ static inline bool reference_expand(struct reference *r, struct reference_rest r
 		rest = *rest.then;
 	}
 	if (*rest.text == '{') {
-		const char *from = rest.text + 1, *to = reference_alternative_end(from, rest.end),
-			   *close = to;
+		const char *from = rest.text + 1, *to = reference_alternative_end(from, rest.end), *close = to;
 
 		while (*close == ',')
 			close = reference_alternative_end(close + 1, rest.end);
 		struct reference_rest behind = {.text = close + 1, .end = rest.end, .then = rest.then};
 
 		for (;; from = to + 1, to = reference_alternative_end(from, rest.end)) {
-			matches |= reference_expand(
-				r, (struct reference_rest){.text = from, .end = to, .then = &behind});
+			matches |=
+				reference_expand(r, (struct reference_rest){.text = from, .end = to, .then = &behind});
 			if (to == close)
 				break;
 		}
@@ -246,8 +244,7 @@ static inline int reference_match(const char *glob, size_t glob_length, const ch
 		abort();
 	if (reference_canonical(name, length, canonical, &r->length)) {
 		r->name = canonical;
-		matches =
-			reference_expand(r, (struct reference_rest){.text = glob, .end = glob + glob_length});
+		matches = reference_expand(r, (struct reference_rest){.text = glob, .end = glob + glob_length});
 	}
 	result = r->overflow ? -1 : matches;
 	free(r);

@@ -51,16 +51,14 @@ static void test_domain(void **state)
 		{"db", 2, 0, "db"},
 		{"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 63, 0,
 		 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
-		{"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 64, SG_DOMAIN_LONG_LABEL,
-		 NULL},
+		{"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 64, SG_DOMAIN_LONG_LABEL, NULL},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < SG_ARRAY_SIZE(rows); i++) {
 		struct sg_domain domain = {.text = "untouched"};
 
-		assert_int_equal(sg_domain_parse(rows[i].text, rows[i].length, &domain, NULL, NULL),
-				 rows[i].problem);
+		assert_int_equal(sg_domain_parse(rows[i].text, rows[i].length, &domain, NULL, NULL), rows[i].problem);
 		assert_string_equal(domain.text, rows[i].canonical ? rows[i].canonical : "untouched");
 		assert_true(strlen(sg_domain_problem_text(rows[i].problem)) > 0);
 	}
@@ -153,8 +151,7 @@ static void test_pattern_canonical(void **state)
 			SG_AUTO_BUFFER struct sg_buffer buffer = SG_BUFFER_INIT;
 			struct sg_addresspattern_problem problem;
 
-			if (sg_addresspattern_parse(text, strlen(text), rows[i].use, &pattern, &problem) !=
-			    0) {
+			if (sg_addresspattern_parse(text, strlen(text), rows[i].use, &pattern, &problem) != 0) {
 				fail_msg("%s: %s", text, problem.message);
 			}
 			sg_addresspattern_format(&pattern, &buffer);
@@ -175,8 +172,7 @@ static void test_pattern_problems(void **state)
 	} rows[] = {
 		{"", 0, SG_ADDRESSPATTERN_ALLOW, 0, 0, "empty", ""},
 		{"tpc:a.com:1", 0, SG_ADDRESSPATTERN_ALLOW, 0, 3, "the protocol is", "tcp"},
-		{"github.com", 0, SG_ADDRESSPATTERN_ALLOW, 0, 10, "PROTOCOL:HOST:PORTS",
-		 "tcp:github.com:443"},
+		{"github.com", 0, SG_ADDRESSPATTERN_ALLOW, 0, 10, "PROTOCOL:HOST:PORTS", "tcp:github.com:443"},
 		{"https://github.com", 0, SG_ADDRESSPATTERN_ALLOW, 0, 18, "port 443", "tcp:github.com:443"},
 		{"http://a.org:8080/x?y", 0, SG_ADDRESSPATTERN_ALLOW, 0, 21, "port 80", "tcp:a.org:8080"},
 		{"http://a.org:/", 0, SG_ADDRESSPATTERN_ALLOW, 0, 14, "port 80", "tcp:a.org:80"},
@@ -197,10 +193,8 @@ static void test_pattern_problems(void **state)
 		{"tcp:github.com:0", 0, SG_ADDRESSPATTERN_ALLOW, 15, 1, "port 0", ""},
 		{"tcp:github.com:0-80", 0, SG_ADDRESSPATTERN_ALLOW, 15, 4, "port 0", "1-80"},
 		{"tcp:10.0.0.1/8:80", 0, SG_ADDRESSPATTERN_ALLOW, 4, 10, "behind the prefix", "10.0.0.0/8"},
-		{"tcp:[2001:db8::1]/32:80", 0, SG_ADDRESSPATTERN_ALLOW, 4, 16, "behind the prefix",
-		 "[2001:db8::/32]"},
-		{"tcp:[::ffff:10.0.0.1/104]:80", 0, SG_ADDRESSPATTERN_ALLOW, 4, 21, "prefix of 8 bits",
-		 "10.0.0.0/8"},
+		{"tcp:[2001:db8::1]/32:80", 0, SG_ADDRESSPATTERN_ALLOW, 4, 16, "behind the prefix", "[2001:db8::/32]"},
+		{"tcp:[::ffff:10.0.0.1/104]:80", 0, SG_ADDRESSPATTERN_ALLOW, 4, 21, "prefix of 8 bits", "10.0.0.0/8"},
 		{"tcp:[::ffff:0:0/95]:80", 0, SG_ADDRESSPATTERN_ALLOW, 4, 15, "at least 96", ""},
 		{"tcp:10.0.0.0/33:80", 0, SG_ADDRESSPATTERN_ALLOW, 4, 11, "from 0 to 32", ""},
 		{"tcp:10.0.0.0/08:80", 0, SG_ADDRESSPATTERN_ALLOW, 4, 11, "from 0 to 32", ""},
@@ -252,10 +246,9 @@ static void test_pattern_problems(void **state)
 		int result = sg_addresspattern_parse(rows[i].text, length, rows[i].use, &pattern, &problem);
 
 		if (result != -EINVAL || problem.offset != rows[i].offset || problem.length != rows[i].size ||
-		    !strstr(problem.message, rows[i].message) ||
-		    strcmp(problem.suggestion, rows[i].suggestion) != 0) {
-			fail_msg("%s: %d at %zu+%zu \"%s\" suggest \"%s\"", rows[i].text, result,
-				 problem.offset, problem.length, problem.message, problem.suggestion);
+		    !strstr(problem.message, rows[i].message) || strcmp(problem.suggestion, rows[i].suggestion) != 0) {
+			fail_msg("%s: %d at %zu+%zu \"%s\" suggest \"%s\"", rows[i].text, result, problem.offset,
+				 problem.length, problem.message, problem.suggestion);
 		}
 	}
 }
@@ -309,19 +302,15 @@ static void test_sockaddr_ip(void **state)
 		{"1.2.3.4", 80, 28, AF_INET6, SG_PROTOCOL_TCP, SG_ADDRESS_CONNECT, -EAFNOSUPPORT, NULL},
 		{"1.2.3.4", 53, 16, AF_INET6, SG_PROTOCOL_UDP, SG_ADDRESS_CONNECT, 0, "udp:1.2.3.4:53"},
 		{"::1", 80, 28, AF_INET, SG_PROTOCOL_TCP, SG_ADDRESS_CONNECT, -EAFNOSUPPORT, NULL},
-		{"2001:db8::1", 80, 28, AF_INET6, SG_PROTOCOL_TCP, SG_ADDRESS_CONNECT, 0,
-		 "tcp:[2001:db8::1]:80"},
-		{"2001:db8::1", 80, 24, AF_INET6, SG_PROTOCOL_TCP, SG_ADDRESS_CONNECT, 0,
-		 "tcp:[2001:db8::1]:80"},
+		{"2001:db8::1", 80, 28, AF_INET6, SG_PROTOCOL_TCP, SG_ADDRESS_CONNECT, 0, "tcp:[2001:db8::1]:80"},
+		{"2001:db8::1", 80, 24, AF_INET6, SG_PROTOCOL_TCP, SG_ADDRESS_CONNECT, 0, "tcp:[2001:db8::1]:80"},
 		{"2001:db8::1", 80, 23, AF_INET6, SG_PROTOCOL_TCP, SG_ADDRESS_CONNECT, -EINVAL, NULL},
 		{"fe80::1", 80, 28, AF_INET6, SG_PROTOCOL_TCP, SG_ADDRESS_CONNECT, 0, "tcp:[fe80::1%7]:80"},
 		{"fe80::1", 80, 27, AF_INET6, SG_PROTOCOL_TCP, SG_ADDRESS_CONNECT, 0, "tcp:[fe80::1]:80"},
 		{"ff02::1", 80, 28, AF_INET6, SG_PROTOCOL_UDP, SG_ADDRESS_SEND, 0, "udp:[ff02::1%7]:80"},
 		{"ff02::1", 80, 28, AF_INET6, SG_PROTOCOL_TCP, SG_ADDRESS_CONNECT, -ENETUNREACH, NULL},
-		{"::ffff:1.2.3.4", 80, 28, AF_INET6, SG_PROTOCOL_TCP, SG_ADDRESS_CONNECT, 0,
-		 "tcp:1.2.3.4:80"},
-		{"::ffff:0.0.0.0", 80, 28, AF_INET6, SG_PROTOCOL_TCP, SG_ADDRESS_CONNECT, 0,
-		 "tcp:127.0.0.1:80"},
+		{"::ffff:1.2.3.4", 80, 28, AF_INET6, SG_PROTOCOL_TCP, SG_ADDRESS_CONNECT, 0, "tcp:1.2.3.4:80"},
+		{"::ffff:0.0.0.0", 80, 28, AF_INET6, SG_PROTOCOL_TCP, SG_ADDRESS_CONNECT, 0, "tcp:127.0.0.1:80"},
 		{"::1.2.3.4", 80, 28, AF_INET6, SG_PROTOCOL_TCP, SG_ADDRESS_CONNECT, -ENETUNREACH, NULL},
 		{"::2", 80, 28, AF_INET6, SG_PROTOCOL_UDP, SG_ADDRESS_SEND, -ENETUNREACH, NULL},
 		{"0.0.0.0", 80, 16, AF_INET, SG_PROTOCOL_TCP, SG_ADDRESS_CONNECT, 0, "tcp:127.0.0.1:80"},
@@ -335,8 +324,7 @@ static void test_sockaddr_ip(void **state)
 		{"1.2.3.4", 99, 16, AF_INET, SG_PROTOCOL_ICMP, SG_ADDRESS_SEND, 0, "icmp:1.2.3.4"},
 		{"255.255.255.255", 1, 16, AF_INET, SG_PROTOCOL_TCP, SG_ADDRESS_CONNECT, -ENETUNREACH, NULL},
 		{"239.1.1.1", 1, 16, AF_INET, SG_PROTOCOL_TCP, SG_ADDRESS_CONNECT, -ENETUNREACH, NULL},
-		{"255.255.255.255", 1, 16, AF_INET, SG_PROTOCOL_UDP, SG_ADDRESS_SEND, 0,
-		 "udp:255.255.255.255:1"},
+		{"255.255.255.255", 1, 16, AF_INET, SG_PROTOCOL_UDP, SG_ADDRESS_SEND, 0, "udp:255.255.255.255:1"},
 		{"1.2.3.4", 80, 16, AF_NETLINK, SG_PROTOCOL_TCP, SG_ADDRESS_CONNECT, -EAFNOSUPPORT, NULL},
 	};
 
@@ -361,9 +349,9 @@ static void test_sockaddr_ip(void **state)
 		/* What is used is what was decided. */
 		socklen_t length = sg_address_to_sockaddr(&address, &back);
 		assert_int_equal(back.ss_family, rows[i].family);
-		assert_int_equal(sg_address_from_sockaddr(&back, length, rows[i].family, rows[i].protocol,
-							  rows[i].use, &again),
-				 0);
+		assert_int_equal(
+			sg_address_from_sockaddr(&back, length, rows[i].family, rows[i].protocol, rows[i].use, &again),
+			0);
 		assert_memory_equal(&address, &again, sizeof(address));
 	}
 }
@@ -375,28 +363,23 @@ static void test_sockaddr_odd(void **state)
 
 	(void)state;
 	raw.in.sin_family = AF_UNSPEC;
-	assert_int_equal(
-		sg_address_from_sockaddr(&raw, 2, AF_INET, SG_PROTOCOL_TCP, SG_ADDRESS_CONNECT, &address),
-		SG_ADDRESS_DISSOLVE);
-	assert_int_equal(
-		sg_address_from_sockaddr(&raw, 16, AF_INET, SG_PROTOCOL_UDP, SG_ADDRESS_SEND, &address),
-		-EAFNOSUPPORT);
-	assert_int_equal(
-		sg_address_from_sockaddr(&raw, 16, AF_INET, SG_PROTOCOL_UDP, SG_ADDRESS_BIND, &address),
-		-EAFNOSUPPORT);
-	assert_int_equal(
-		sg_address_from_sockaddr(&raw, 28, AF_INET6, SG_PROTOCOL_UDP, SG_ADDRESS_SEND, &address),
-		-EAFNOSUPPORT);
-	assert_int_equal(
-		sg_address_from_sockaddr(&raw, 1, AF_INET, SG_PROTOCOL_TCP, SG_ADDRESS_CONNECT, &address),
-		-EINVAL);
+	assert_int_equal(sg_address_from_sockaddr(&raw, 2, AF_INET, SG_PROTOCOL_TCP, SG_ADDRESS_CONNECT, &address),
+			 SG_ADDRESS_DISSOLVE);
+	assert_int_equal(sg_address_from_sockaddr(&raw, 16, AF_INET, SG_PROTOCOL_UDP, SG_ADDRESS_SEND, &address),
+			 -EAFNOSUPPORT);
+	assert_int_equal(sg_address_from_sockaddr(&raw, 16, AF_INET, SG_PROTOCOL_UDP, SG_ADDRESS_BIND, &address),
+			 -EAFNOSUPPORT);
+	assert_int_equal(sg_address_from_sockaddr(&raw, 28, AF_INET6, SG_PROTOCOL_UDP, SG_ADDRESS_SEND, &address),
+			 -EAFNOSUPPORT);
+	assert_int_equal(sg_address_from_sockaddr(&raw, 1, AF_INET, SG_PROTOCOL_TCP, SG_ADDRESS_CONNECT, &address),
+			 -EINVAL);
 	for (int family = 1; family < 64; family++) {
 		if (family == AF_INET) {
 			continue;
 		}
 		raw.in.sin_family = (sa_family_t)family;
-		assert_true(sg_address_from_sockaddr(&raw, 64, AF_INET, SG_PROTOCOL_TCP, SG_ADDRESS_CONNECT,
-						     &address) < 0);
+		assert_true(sg_address_from_sockaddr(&raw, 64, AF_INET, SG_PROTOCOL_TCP, SG_ADDRESS_CONNECT, &address) <
+			    0);
 	}
 }
 
@@ -432,9 +415,8 @@ static void test_sockaddr_unix(void **state)
 		memset(&raw, 0, sizeof(raw));
 		raw.un.sun_family = AF_UNIX;
 		memcpy(raw.un.sun_path, rows[i].path, rows[i].size < 12 ? rows[i].size : 1);
-		assert_int_equal(
-			sg_address_from_sockaddr(&raw, 2 + rows[i].size, AF_UNIX, 0, rows[i].use, &address),
-			rows[i].result);
+		assert_int_equal(sg_address_from_sockaddr(&raw, 2 + rows[i].size, AF_UNIX, 0, rows[i].use, &address),
+				 rows[i].result);
 		if (rows[i].result == 0) {
 			assert_int_equal(address.abstract, rows[i].abstract);
 			assert_int_equal(address.name_length, rows[i].length);
@@ -452,8 +434,7 @@ static void test_sockaddr_unix(void **state)
 	assert_int_equal(sg_address_to_sockaddr(&address, &back), 110);
 	assert_memory_equal(&back, &raw, 110);
 	raw.un.sun_family = AF_INET;
-	assert_int_equal(sg_address_from_sockaddr(&raw, 110, AF_UNIX, 0, SG_ADDRESS_CONNECT, &address),
-			 -EINVAL);
+	assert_int_equal(sg_address_from_sockaddr(&raw, 110, AF_UNIX, 0, SG_ADDRESS_CONNECT, &address), -EINVAL);
 }
 
 /* -------- classes and sets -------- */
@@ -478,8 +459,7 @@ static struct sg_addressranges *ranges_of(const char *const *hosts, size_t count
 	for (size_t i = 0; i < count; i++) {
 		struct sg_address address = address_of(hosts[i], 0, 0);
 
-		ranges[i] = sg_addressrange_prefix(address.family, address.bytes,
-						   address.family == AF_INET ? 32 : 128);
+		ranges[i] = sg_addressrange_prefix(address.family, address.bytes, address.family == AF_INET ? 32 : 128);
 	}
 	return sg_addressranges_new(ranges, count);
 }
@@ -549,8 +529,7 @@ static void test_class_table(void **state)
 		const char *text;
 		uint64_t upper, lower;
 	} rows[] = {
-#define ADDRESS_CLASS(family_, text_, upper_, lower_, prefix_, bit_, source_)                                \
-	{family_, text_, upper_, lower_},
+#define ADDRESS_CLASS(family_, text_, upper_, lower_, prefix_, bit_, source_) {family_, text_, upper_, lower_},
 #include "policy/address_classes.def"
 #undef ADDRESS_CLASS
 	};
@@ -567,11 +546,10 @@ static void test_class_table(void **state)
 static void test_ranges(void **state)
 {
 	static const uint8_t a[4] = {10, 0, 0, 0}, b[4] = {10, 128, 0, 0}, c[4] = {9, 9, 9, 9}, all[16] = {0};
-	struct sg_addressrange ranges[] = {
-		sg_addressrange_prefix(AF_INET, b, 9), sg_addressrange_prefix(AF_INET, a, 8),
-		sg_addressrange_prefix(AF_INET, c, 32), sg_addressrange_prefix(AF_INET6, all, 0)};
-	struct sg_addressranges *set = sg_addressranges_new(ranges, 4),
-				*empty = sg_addressranges_new(NULL, 0);
+	struct sg_addressrange ranges[] = {sg_addressrange_prefix(AF_INET, b, 9), sg_addressrange_prefix(AF_INET, a, 8),
+					   sg_addressrange_prefix(AF_INET, c, 32),
+					   sg_addressrange_prefix(AF_INET6, all, 0)};
+	struct sg_addressranges *set = sg_addressranges_new(ranges, 4), *empty = sg_addressranges_new(NULL, 0);
 
 	(void)state;
 	assert_int_equal(sg_addressranges_count(set), 3);
@@ -669,8 +647,7 @@ static void test_match(void **state)
 		{"169.254.169.253", SG_PROTOCOL_TCP, 443, false, 0, -1, -1},
 		{"64:ff9b::169.254.169.254", SG_PROTOCOL_TCP, 443, false, DENY, -1, 3},
 		{"2002:a9fe:a9fe::1", SG_PROTOCOL_TCP, 443, false, DENY, -1, 3},
-		{"64:ff9b::10.2.3.4", SG_PROTOCOL_TCP, 5432, false, 0, -1,
-		 -1}, /* an Allow is not stretched */
+		{"64:ff9b::10.2.3.4", SG_PROTOCOL_TCP, 5432, false, 0, -1, -1}, /* an Allow is not stretched */
 		{"8.8.8.8", SG_PROTOCOL_TCP, 443, false, ALLOW, 4, -1},
 		{"8.8.8.8", SG_PROTOCOL_TCP, 443, true, 0, -1, -1},
 		{"192.0.2.10", SG_PROTOCOL_TCP, 443, false, 0, -1, -1},
@@ -879,8 +856,7 @@ static void test_match_against_loop(void **state)
 		plain[i].high = (uint16_t)(plain[i].low + (random >> 13) % 50);
 		plain[i].classes = (random >> 3) % 2 ? ALLOW : DENY;
 		in.s_addr = htonl(plain[i].base);
-		snprintf(text, sizeof(text), "tcp:%s/%u:%u-%u", inet_ntoa(in), bits, plain[i].low,
-			 plain[i].high);
+		snprintf(text, sizeof(text), "tcp:%s/%u:%u-%u", inet_ntoa(in), bits, plain[i].low, plain[i].high);
 		add_text(builder, text, i, plain[i].classes);
 	}
 	assert_int_equal(sg_addressset_build(builder, DENY, &set), 0);
@@ -941,8 +917,7 @@ static double nanoseconds_per_match(uint32_t rules_wanted)
 
 		clock_gettime(CLOCK_MONOTONIC, &start);
 		for (int i = 0; i < TRIES; i++) {
-			struct sg_address address = {
-				.family = AF_INET, .protocol = SG_PROTOCOL_TCP, .port = 443};
+			struct sg_address address = {.family = AF_INET, .protocol = SG_PROTOCOL_TCP, .port = 443};
 			struct sg_address_match match;
 
 			random = random * 1664525 + 1013904223;
@@ -954,8 +929,7 @@ static double nanoseconds_per_match(uint32_t rules_wanted)
 		}
 		clock_gettime(CLOCK_MONOTONIC, &end);
 		double each =
-			((double)(end.tv_sec - start.tv_sec) * 1e9 + (double)(end.tv_nsec - start.tv_nsec)) /
-			TRIES;
+			((double)(end.tv_sec - start.tv_sec) * 1e9 + (double)(end.tv_nsec - start.tv_nsec)) / TRIES;
 
 		best = each < best ? each : best;
 	}
@@ -1001,19 +975,16 @@ static void test_limits(void **state)
 	assert_int_equal(pattern.port_count, SG_ADDRESSPATTERN_PORTS_MAX);
 	used += (size_t)snprintf(text + used, 8000 - used, ",9999");
 	sg_addresspattern_done(&pattern);
-	assert_int_equal(sg_addresspattern_parse(text, used, SG_ADDRESSPATTERN_ALLOW, &pattern, &problem),
-			 -EINVAL);
+	assert_int_equal(sg_addresspattern_parse(text, used, SG_ADDRESSPATTERN_ALLOW, &pattern, &problem), -EINVAL);
 	memset(text, 'a', 5000);
-	assert_int_equal(sg_addresspattern_parse(text, 5000, SG_ADDRESSPATTERN_ALLOW, &pattern, &problem),
-			 -EINVAL);
+	assert_int_equal(sg_addresspattern_parse(text, 5000, SG_ADDRESSPATTERN_ALLOW, &pattern, &problem), -EINVAL);
 	free(text);
 	/* The empty set allows nothing. */
 	assert_int_equal(sg_addressset_build(builder, DENY, &set), 0);
 	sg_addressset_match(set, &address, NULL, 0, NULL, &match);
 	assert_int_equal(match.classes, 0);
 	sg_addressset_free(set);
-	assert_int_equal(
-		sg_addresspattern_parse("tcp:1.2.3.4:1", 13, SG_ADDRESSPATTERN_ALLOW, &pattern, &problem), 0);
+	assert_int_equal(sg_addresspattern_parse("tcp:1.2.3.4:1", 13, SG_ADDRESSPATTERN_ALLOW, &pattern, &problem), 0);
 	assert_int_equal(sg_addressset_builder_add(builder, &pattern, 1, 0), -EINVAL);
 	sg_addressset_builder_free(builder);
 }

@@ -77,8 +77,7 @@ static unsigned char encoded[SG_RECORD_BOUND] __attribute__((aligned(8)));
 static json_t *through(const struct sg_record *record, struct sg_buffer *line)
 {
 	const struct sg_record_context context = {.session = session, .previous = "00ff"};
-	size_t bound = sg_record_bound(record),
-	       size = sg_record_encode(record, 7, 1795321681123456789, encoded);
+	size_t bound = sg_record_bound(record), size = sg_record_encode(record, 7, 1795321681123456789, encoded);
 	struct sg_error error = SG_ERROR_INIT;
 	json_t *json = NULL;
 
@@ -102,8 +101,7 @@ static void test_fields(void **state)
 	(void)state;
 	for (unsigned int kind = 1; kind < SG_RECORD_KINDS_; kind++) {
 		SG_AUTO_BUFFER struct sg_buffer line = SG_BUFFER_INIT, least = SG_BUFFER_INIT;
-		struct sg_record record = full_record((enum sg_record_kind)kind),
-				 empty = {.kind = record.kind};
+		struct sg_record record = full_record((enum sg_record_kind)kind), empty = {.kind = record.kind};
 		json_t *json = through(&record, &line), *bare = through(&empty, &least);
 
 		for (unsigned int i = 0; i < SG_RECORD_FIELDS_; i++) {
@@ -136,8 +134,7 @@ static void test_groups_together(void **state)
 			const char *group = sg_record_field_row((enum sg_record_field)i).group;
 			const char *between = sg_record_field_row((enum sg_record_field)(j - 1)).group;
 
-			if (group[0] != '\0' &&
-			    strcmp(group, sg_record_field_row((enum sg_record_field)j).group) == 0)
+			if (group[0] != '\0' && strcmp(group, sg_record_field_row((enum sg_record_field)j).group) == 0)
 				assert_string_equal(between, group);
 		}
 }
@@ -151,8 +148,7 @@ static void test_values(void **state)
 	(void)state;
 	assert_int_equal(json_integer_value(json_object_get(json, "seq")), 7);
 	assert_int_equal(json_integer_value(json_object_get(json, "time")), 1795321681123);
-	assert_string_equal(json_string_value(json_object_get(json, "time_dt")),
-			    "2026-11-22T04:28:01.123456789Z");
+	assert_string_equal(json_string_value(json_object_get(json, "time_dt")), "2026-11-22T04:28:01.123456789Z");
 	assert_string_equal(json_string_value(json_object_get(json, "prev")), "00ff");
 	assert_string_equal(json_string_value(json_object_get(json, "error")), "EACCES");
 	assert_string_equal(json_string_value(json_object_get(json, "verdict")), "deny");
@@ -185,8 +181,7 @@ static void test_bytes_round_trip(void **state)
 	(void)state;
 	for (unsigned int byte = 0; byte < 256; byte++) {
 		SG_AUTO_BUFFER struct sg_buffer line = SG_BUFFER_INIT, bytes = SG_BUFFER_INIT;
-		const char name[] = {'@',        (char)byte, '0',        '0',
-				     (char)byte, (char)0xe2, (char)byte, (char)byte};
+		const char name[] = {'@', (char)byte, '0', '0', (char)byte, (char)0xe2, (char)byte, (char)byte};
 		const struct sg_record record = {.kind = SG_RECORD_REFUSAL, .object = {name, sizeof(name)}};
 		json_t *json = through(&record, &line);
 
@@ -203,12 +198,9 @@ static void test_times(void **state)
 		uint64_t seconds;
 		const char *text;
 	} rows[] = {
-		{0, "1970-01-01T00:00:00.000000000Z"},
-		{951782400, "2000-02-29T00:00:00.000000000Z"},
-		{951868799, "2000-02-29T23:59:59.000000000Z"},
-		{4107542400, "2100-03-01T00:00:00.000000000Z"},
-		{1798761599, "2026-12-31T23:59:59.000000000Z"},
-		{1709164800, "2024-02-29T00:00:00.000000000Z"},
+		{0, "1970-01-01T00:00:00.000000000Z"},          {951782400, "2000-02-29T00:00:00.000000000Z"},
+		{951868799, "2000-02-29T23:59:59.000000000Z"},  {4107542400, "2100-03-01T00:00:00.000000000Z"},
+		{1798761599, "2026-12-31T23:59:59.000000000Z"}, {1709164800, "2024-02-29T00:00:00.000000000Z"},
 	};
 
 	(void)state;
@@ -224,8 +216,7 @@ static void test_cut(void **state)
 {
 	SG_AUTO_BUFFER struct sg_buffer line = SG_BUFFER_INIT;
 	SG_AUTO_FREE char *huge = malloc(300000);
-	struct sg_record_text items[] = {
-		TEXT("first"), {.size = 100000}, {.size = 100000}, TEXT("left"), TEXT("out")};
+	struct sg_record_text items[] = {TEXT("first"), {.size = 100000}, {.size = 100000}, TEXT("left"), TEXT("out")};
 	struct sg_record record = {.kind = SG_RECORD_EXEC, .argv = {items, SG_ARRAY_SIZE(items)}};
 	json_t *json, *argv, *cut;
 	size_t kept;
@@ -242,13 +233,10 @@ static void test_cut(void **state)
 	assert_int_equal(kept, 131072 - 4 - (4 + 5) - (4 + 100000) - 4);
 	cut = json_object_get(json, "cut");
 	assert_int_equal(json_array_size(cut), 2);
-	assert_string_equal(json_string_value(json_object_get(json_array_get(cut, 0), "field")),
-			    "process.argv");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(cut, 0), "field")), "process.argv");
 	assert_int_equal(json_integer_value(json_object_get(json_array_get(cut, 0), "items")), 2);
-	assert_int_equal(json_integer_value(json_object_get(json_array_get(cut, 0), "bytes")),
-			 100000 - kept + 4 + 3);
-	assert_string_equal(json_string_value(json_object_get(json_array_get(cut, 1), "field")),
-			    "process.cwd");
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(cut, 0), "bytes")), 100000 - kept + 4 + 3);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(cut, 1), "field")), "process.cwd");
 	assert_int_equal(json_integer_value(json_object_get(json_array_get(cut, 1), "bytes")), 9000 - 8192);
 	json_decref(json);
 }
@@ -352,8 +340,7 @@ static void test_ring(void **state)
 	*shared = SG_RECORD_BOUND + 8;
 	assert_int_equal(sg_ring_read(&ring, position, position + size, encoded, SG_RECORD_BOUND), -EBADMSG);
 	*shared = 64;
-	assert_int_equal(sg_ring_read(&ring, position, position + size + 8, encoded, sizeof(encoded)),
-			 -EBADMSG);
+	assert_int_equal(sg_ring_read(&ring, position, position + size + 8, encoded, sizeof(encoded)), -EBADMSG);
 	assert_int_equal(sg_ring_read(&ring, position, position - 8, encoded, sizeof(encoded)), -EBADMSG);
 	assert_int_equal(sg_ring_read(&ring, position + 1, head, encoded, sizeof(encoded)), -EBADMSG);
 	assert_int_equal(sg_ring_read(&ring, position, position + 16, encoded, sizeof(encoded)), -EBADMSG);
@@ -402,9 +389,8 @@ static void test_session(void **state)
 	assert_int_equal(fstat(fd, &status), 0);
 	assert_int_equal(status.st_mode & 0777, 0600);
 	for (unsigned int i = 0; i < 5; i++) {
-		static const enum sg_record_kind kinds[] = {SG_RECORD_SESSION_START, SG_RECORD_EXEC,
-							    SG_RECORD_GRANT, SG_RECORD_REFUSAL,
-							    SG_RECORD_NOTE};
+		static const enum sg_record_kind kinds[] = {SG_RECORD_SESSION_START, SG_RECORD_EXEC, SG_RECORD_GRANT,
+							    SG_RECORD_REFUSAL, SG_RECORD_NOTE};
 		struct sg_record record = full_record(kinds[i]);
 
 		assert_int_equal(sg_audit_append(audit, &record, &sequence), 0);
@@ -734,8 +720,7 @@ static void test_document(void **state)
 	from += strlen(begin);
 	sg_record_describe(&table);
 	if ((size_t)(to - from) != table.size || memcmp(from, table.data, table.size) != 0)
-		fail_msg("docs/record.md is not what sg_record_describe() says; it should hold:\n%s<<<",
-			 table.data);
+		fail_msg("docs/record.md is not what sg_record_describe() says; it should hold:\n%s<<<", table.data);
 }
 
 static int collect(void *context, const char *data, size_t size)
@@ -747,8 +732,7 @@ static int collect(void *context, const char *data, size_t size)
 static void test_show(void **state)
 {
 	SG_AUTO_FREE char *path = NULL, *raw = NULL;
-	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT, json = SG_BUFFER_INIT,
-					coloured = SG_BUFFER_INIT;
+	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT, json = SG_BUFFER_INIT, coloured = SG_BUFFER_INIT;
 	SG_AUTO_FD int fd = -1;
 	struct sg_audit *audit = start("show.jsonl", &path);
 	struct sg_show_options options = {.path = path, .stop = -1};
@@ -770,9 +754,9 @@ static void test_show(void **state)
 	assert_int_equal(sg_audit_append(audit, &refusal, NULL), 0);
 	assert_int_equal(sg_audit_stop(audit, &(struct sg_record){.exit_status = 1}, 5000, NULL), 0);
 	assert_int_equal(sg_audit_show(&options, collect, &out, NULL), 0);
-	assert_non_null(strstr(
-		out.data, "  refusal        open /etc/\\e[2Jshadow\\xff  EACCES  deny  by base.toml:12:3 "
-			  "Deny = [\"/etc/shadow\"]  /usr/bin/cat  pid 4711\n"));
+	assert_non_null(strstr(out.data,
+			       "  refusal        open /etc/\\e[2Jshadow\\xff  EACCES  deny  by base.toml:12:3 "
+			       "Deny = [\"/etc/shadow\"]  /usr/bin/cat  pid 4711\n"));
 	assert_non_null(strstr(out.data, "  session-end    status 1  exec 0  grants 0  refusals 1"));
 	assert_null(strchr(out.data, '\033'));
 	options.colour = true;
@@ -798,8 +782,7 @@ static int stop_after_first(void *context, const char *data, size_t size)
 	(void)data;
 	(void)size;
 	if (*audit != NULL)
-		assert_int_equal(sg_audit_stop(sg_take_pointer(*audit), &(struct sg_record){0}, 5000, NULL),
-				 0);
+		assert_int_equal(sg_audit_stop(sg_take_pointer(*audit), &(struct sg_record){0}, 5000, NULL), 0);
 	return 0;
 }
 

@@ -25,15 +25,15 @@ static void test_escape(void **state)
 		size_t length;
 		const char *out;
 	} rows[] = {
-	    {"plain", 5, "plain"},
-	    {"a\nb\tc", 5, "a\\nb\\tc"},
-	    {"\033]0;x\007", 6, "\\e]0;x\\x07"},
-	    {"\xff\xc3\xa9", 3, "\\xff\xc3\xa9"},
-	    {"\xe2\x80\xae", 3, "\\u{202e}"},
-	    {"\xc2\x9b", 2, "\\u{9b}"},
-	    {"\xc0\xaf", 2, "\\xc0\\xaf"},
-	    {"back\\slash", 10, "back\\\\slash"},
-	    {"nul\0x", 5, "nul\\x00x"},
+		{"plain", 5, "plain"},
+		{"a\nb\tc", 5, "a\\nb\\tc"},
+		{"\033]0;x\007", 6, "\\e]0;x\\x07"},
+		{"\xff\xc3\xa9", 3, "\\xff\xc3\xa9"},
+		{"\xe2\x80\xae", 3, "\\u{202e}"},
+		{"\xc2\x9b", 2, "\\u{9b}"},
+		{"\xc0\xaf", 2, "\\xc0\\xaf"},
+		{"back\\slash", 10, "back\\\\slash"},
+		{"nul\0x", 5, "nul\\x00x"},
 	};
 	(void)state;
 	for (size_t i = 0; i < SG_ARRAY_SIZE(rows); i++) {
@@ -106,8 +106,16 @@ static void test_pass_fds(void **state)
 
 static void test_user_lines(void **state)
 {
-	static const char *const bad[] = {"", "root", "a:x:0:0:g:/h", "a:x:0:0:g:/h:/s:more", ":x:0:0:g:/h:/s", "a:x:-1:0:g:/h:/s",
-					  "a:x:4294967295:0:g:/h:/s", "a:x:99999999999:0:g:/h:/s", "a:x::0:g:/h:/s", "a:x:0:0x1:g:/h:/s"};
+	static const char *const bad[] = {"",
+					  "root",
+					  "a:x:0:0:g:/h",
+					  "a:x:0:0:g:/h:/s:more",
+					  ":x:0:0:g:/h:/s",
+					  "a:x:-1:0:g:/h:/s",
+					  "a:x:4294967295:0:g:/h:/s",
+					  "a:x:99999999999:0:g:/h:/s",
+					  "a:x::0:g:/h:/s",
+					  "a:x:0:0x1:g:/h:/s"};
 	struct sg_user user = {.uid = 7};
 	char longest[8192];
 
@@ -172,10 +180,10 @@ static void test_user_database(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_escape),
-	    cmocka_unit_test(test_user_lines),
-	    cmocka_unit_test(test_user_database), cmocka_unit_test(test_nearest), cmocka_unit_test(test_json),
-	    cmocka_unit_test(test_error),  cmocka_unit_test(test_pass_fds),
+		cmocka_unit_test(test_escape),        cmocka_unit_test(test_user_lines),
+		cmocka_unit_test(test_user_database), cmocka_unit_test(test_nearest),
+		cmocka_unit_test(test_json),          cmocka_unit_test(test_error),
+		cmocka_unit_test(test_pass_fds),
 	};
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }

@@ -13,12 +13,12 @@
 
 #define P(text) ((uint64_t)(uintptr_t)(text))
 #define HERE ((uint64_t)AT_FDCWD)
-#define CALL(name, ...)                                                                                      \
-	{                                                                                                    \
-		SYS_##name,                                                                                  \
-		{                                                                                            \
-			__VA_ARGS__                                                                          \
-		}                                                                                            \
+#define CALL(name, ...)                                                                                                \
+	{                                                                                                              \
+		SYS_##name,                                                                                            \
+		{                                                                                                      \
+			__VA_ARGS__                                                                                    \
+		}                                                                                                      \
 	}
 #ifndef SYS_fchmodat2
 #define SYS_fchmodat2 452
@@ -41,10 +41,8 @@ static char *texts; /* and texts that change while a call is on its way */
 
 static const char long_name[NAME_MAX + 2] = {[0 ... NAME_MAX] = 'n'};
 static const struct timespec old_times[2] = {{1000000, 5}, {2000000, 7}};
-static const struct timespec omit_times[2] = {{0, UTIME_OMIT}, {0, UTIME_OMIT}},
-			     bad_times[2] = {{0, -5}, {0, 0}};
-static const struct timeval old_values[2] = {{3000000, 1}, {4000000, 999999}},
-			    bad_values[2] = {{1, 1000000}, {1, 0}};
+static const struct timespec omit_times[2] = {{0, UTIME_OMIT}, {0, UTIME_OMIT}}, bad_times[2] = {{0, -5}, {0, 0}};
+static const struct timeval old_values[2] = {{3000000, 1}, {4000000, 999999}}, bad_values[2] = {{1, 1000000}, {1, 0}};
 static const long old_seconds[2] = {5000000, 6000000};
 static const struct {
 	uint64_t value;
@@ -95,9 +93,9 @@ static void test_table(void **state)
 	for (unsigned int number = 0; number < SG_SYSCALL_LIMIT; number++) {
 		const struct sg_syscall *call = sg_syscall_by_number(number);
 		const struct sg_change_row *row = sg_change_row(number);
-		const bool ours = call != NULL &&
-				  (call->class == SG_CLASS_FILE_CHANGE || call->class == SG_CLASS_FD_CHANGE ||
-				   call->class == SG_CLASS_FILE_LOOK || call->class == SG_CLASS_FD_LOOK);
+		const bool ours =
+			call != NULL && (call->class == SG_CLASS_FILE_CHANGE || call->class == SG_CLASS_FD_CHANGE ||
+					 call->class == SG_CLASS_FILE_LOOK || call->class == SG_CLASS_FD_LOOK);
 
 		if (ours != (row != NULL))
 			fail_msg("call %u (%s): row %s", number, call != NULL ? call->name : "?",
@@ -139,8 +137,7 @@ static void fill_plain(struct test_world *world)
 	for (size_t i = 0; i < SG_ARRAY_SIZE(files); i++)
 		put_file(world, files[i], files[i]);
 	must(symlinkat("f", world->at, "to-f") == 0 && symlinkat("d", world->at, "to-d") == 0 &&
-		     symlinkat("nowhere", world->at, "dangling") == 0 &&
-		     symlinkat("loop", world->at, "loop") == 0,
+		     symlinkat("nowhere", world->at, "dangling") == 0 && symlinkat("loop", world->at, "loop") == 0,
 	     "links");
 	must(mkfifoat(world->at, "fifo", 0600) == 0, "fifo");
 }
@@ -449,7 +446,8 @@ enum { CALLS_MAX = 400 };
 /* Calls newer than Linux 6.1: no argument of these trials is valid, so that one that is there does nothing. */
 static bool kernel_lacks(long number)
 {
-	return number > SYS_set_mempolicy_home_node && syscall(number, -1L, -1L, -1L, -1L, -1L, -1L) < 0 && errno == ENOSYS;
+	return number > SYS_set_mempolicy_home_node && syscall(number, -1L, -1L, -1L, -1L, -1L, -1L) < 0 &&
+	       errno == ENOSYS;
 }
 
 static size_t do_all(struct test_world *world, struct seen *seen, char *tree)
@@ -488,8 +486,7 @@ static void name_call(size_t index, char *text, size_t size)
 		if ((role == SG_ARG_PATH || role == SG_ARG_NAME) && call->arguments[i] > 4096)
 			used += (size_t)snprintf(text + used, size - used, "\"%.40s\", ", argument);
 		else if (role != SG_ARG_NONE)
-			used += (size_t)snprintf(text + used, size - used, "%#lx, ",
-						 (unsigned long)call->arguments[i]);
+			used += (size_t)snprintf(text + used, size - used, "%#lx, ", (unsigned long)call->arguments[i]);
 	}
 }
 
@@ -554,8 +551,7 @@ static const char profile[] = "Name = 'rows'\n"
 
 static void fill_rows(struct test_world *world)
 {
-	static const char *const folders[] = {"w",     "r",     "x",     "t",     "w/den",
-					      "w/hid", "w/bin", "w/dir", "w/sub", "w/one"};
+	static const char *const folders[] = {"w", "r", "x", "t", "w/den", "w/hid", "w/bin", "w/dir", "w/sub", "w/one"};
 	static const char *const files[] = {"o",         "w/f",       "w/denied",  "w/den/x",  "w/hidden",
 					    "w/noread1", "w/nowrite", "w/bin/bad", "w/logged", "w/permit",
 					    "r/f",       "x/a.txt",   "w/one/x",   "w/item"};
@@ -568,8 +564,8 @@ static void fill_rows(struct test_world *world)
 		     linkat(world->at, "w/nowrite", world->at, "w/nowrite2", 0) == 0 &&
 		     linkat(world->at, "w/hidden", world->at, "w/seen", 0) == 0 &&
 		     symlinkat("denied", world->at, "w/to-denied") == 0 &&
-		     symlinkat("../r/f", world->at, "w/to-r") == 0 &&
-		     symlinkat("f", world->at, "r/link") == 0 && symlinkat("r", world->at, "o-link") == 0,
+		     symlinkat("../r/f", world->at, "w/to-r") == 0 && symlinkat("f", world->at, "r/link") == 0 &&
+		     symlinkat("r", world->at, "o-link") == 0,
 	     "links");
 }
 
@@ -766,16 +762,15 @@ static bool row_holds(struct test_world *world, size_t index)
 	const char *path = NULL;
 
 	for (size_t i = 0; i < 3 && path == NULL; i++)
-		if (row->call.arguments[i] > 4096 && row->call.arguments[i] != LAST &&
-		    row->call.arguments[i] != HERE && row->call.arguments[i] != (uint64_t)-1)
+		if (row->call.arguments[i] > 4096 && row->call.arguments[i] != LAST && row->call.arguments[i] != HERE &&
+		    row->call.arguments[i] != (uint64_t)-1)
 			path = (const char *)(uintptr_t)row->call.arguments[i];
 	if (outcome.error == row->error && (recorded > 0) == !row->silent &&
-	    (row->there == NULL || exists(world, row->there)) &&
-	    (row->gone == NULL || !exists(world, row->gone)))
+	    (row->there == NULL || exists(world, row->there)) && (row->gone == NULL || !exists(world, row->gone)))
 		return true;
 	print_error("row %zu: %s(%s): %s instead of %s, %u records\n", index,
-		    sg_syscall_by_number((unsigned int)row->call.number)->name, path,
-		    strerrorname_np(outcome.error), strerrorname_np(row->error), (unsigned int)recorded);
+		    sg_syscall_by_number((unsigned int)row->call.number)->name, path, strerrorname_np(outcome.error),
+		    strerrorname_np(row->error), (unsigned int)recorded);
 	return false;
 }
 
@@ -824,8 +819,7 @@ static void test_refused_as_a_whole(void **state)
 	world.supervisor.ids_length = 0;
 	auditor = sg_audit_pidfd(world.supervisor.audit);
 	must(syscall(SYS_pidfd_send_signal, auditor, SIGKILL, NULL, 0) == 0, "pidfd_send_signal");
-	must(poll(&(struct pollfd){.fd = auditor, .events = POLLIN}, 1, DEADLINE_MS) == 1,
-	     "the auditor's end");
+	must(poll(&(struct pollfd){.fd = auditor, .events = POLLIN}, 1, DEADLINE_MS) == 1, "the auditor's end");
 	assert_int_equal(world_call(&world, &make).error, EIO);
 	assert_int_equal(world_call(&world, &look).error, EIO);
 	assert_false(exists(&world, "w/a"));

@@ -97,8 +97,7 @@ static int run_program(const char *path)
 		(void)execl(path, path, NULL);
 		_exit(errno);
 	}
-	return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status)
-										     : -1;
+	return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 /* What the child finds, in order: errno values. */
@@ -161,8 +160,7 @@ static void fill(int *found, const struct sg_mount *mounts, size_t count)
 
 static void copy(const char *from, const char *to)
 {
-	SG_AUTO_FD int in_fd = open(from, O_RDONLY | O_CLOEXEC),
-		       out = open(to, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+	SG_AUTO_FD int in_fd = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
 	char buffer[65536];
 	ssize_t size;
 

@@ -33,12 +33,9 @@ static void test_render(void **state)
 
 	(void)state;
 	assert_int_equal(sg_source_new("a\nb", "", 0, &other), 0);
-	sg_diagnostic_add(&list, source, (struct sg_span){35, 3}, SG_SEVERITY_WARNING, NULL, "end \\ \033 %d",
-			  7);
-	sg_diagnostic_add(&list, source, (struct sg_span){6, 20}, SG_SEVERITY_ERROR, "try\nthis",
-			  "over the line");
-	sg_diagnostic_add(&list, source, (struct sg_span){6, 4}, SG_SEVERITY_ERROR, NULL,
-			  "the same place, later");
+	sg_diagnostic_add(&list, source, (struct sg_span){35, 3}, SG_SEVERITY_WARNING, NULL, "end \\ \033 %d", 7);
+	sg_diagnostic_add(&list, source, (struct sg_span){6, 20}, SG_SEVERITY_ERROR, "try\nthis", "over the line");
+	sg_diagnostic_add(&list, source, (struct sg_span){6, 4}, SG_SEVERITY_ERROR, NULL, "the same place, later");
 	sg_diagnostic_add(&list, other, (struct sg_span){0, 0}, SG_SEVERITY_ERROR, NULL, "empty");
 	sg_diagnostics_render(&list, &out);
 	assert_string_equal(out.data, "a\\nb:1:1: error: empty\n"
@@ -135,10 +132,10 @@ static void test_places(void **state)
 			SG_AUTO_DIAGNOSTICS struct sg_diagnostics list = SG_DIAGNOSTICS_INIT;
 			struct sg_position place = sg_source_locate(source, j);
 
-			sg_diagnostic_add(&list, source, (struct sg_span){(uint32_t)i, 0}, SG_SEVERITY_ERROR,
-					  NULL, "x");
-			sg_diagnostic_add(&list, source, (struct sg_span){(uint32_t)j, 0}, SG_SEVERITY_ERROR,
-					  NULL, "x");
+			sg_diagnostic_add(&list, source, (struct sg_span){(uint32_t)i, 0}, SG_SEVERITY_ERROR, NULL,
+					  "x");
+			sg_diagnostic_add(&list, source, (struct sg_span){(uint32_t)j, 0}, SG_SEVERITY_ERROR, NULL,
+					  "x");
 			assert_int_equal(list.items[1].position.line, place.line);
 			if (((unsigned char)text[i] & 0xc0) != 0x80)
 				assert_int_equal(list.items[1].position.column, place.column);

@@ -53,48 +53,37 @@ static void test_parse(void **state)
 		{"short header", "1234 0100 0001 0000 0000 00", -EBADMSG},
 		{"two questions", HEAD("0100", "0002", "0000", "0000", "0000") Q_EXAMPLE Q_EXAMPLE, -EBADMSG},
 		{"question missing", HEAD("0100", "0001", "0000", "0000", "0000"), -EBADMSG},
-		{"question cut",
-		 HEAD("0100", "0001", "0000", "0000", "0000") "07\"example\"03\"com\"00 0001 00", -EBADMSG},
+		{"question cut", HEAD("0100", "0001", "0000", "0000", "0000") "07\"example\"03\"com\"00 0001 00",
+		 -EBADMSG},
 		{"label cut", HEAD("0100", "0001", "0000", "0000", "0000") "07\"exam\"", -EBADMSG},
 		{"name without end", HEAD("0100", "0001", "0000", "0000", "0000") "07\"example\"", -EBADMSG},
 		{"left over", HEAD("0100", "0001", "0000", "0000", "0000") Q_EXAMPLE "00", -EBADMSG},
-		{"pointer to itself", HEAD("0100", "0001", "0000", "0000", "0000") "c00c 0001 0001",
-		 -EBADMSG},
-		{"pointer forward", HEAD("0100", "0001", "0000", "0000", "0000") "c00e 00 0001 0001",
-		 -EBADMSG},
-		{"pointer into header", HEAD("0100", "0001", "0000", "0000", "0000") "c000 0001 0001",
-		 -EBADMSG},
+		{"pointer to itself", HEAD("0100", "0001", "0000", "0000", "0000") "c00c 0001 0001", -EBADMSG},
+		{"pointer forward", HEAD("0100", "0001", "0000", "0000", "0000") "c00e 00 0001 0001", -EBADMSG},
+		{"pointer into header", HEAD("0100", "0001", "0000", "0000", "0000") "c000 0001 0001", -EBADMSG},
 		{"pointer cut", HEAD("0100", "0001", "0000", "0000", "0000") "c0", -EBADMSG},
-		{"pointer loop by a label",
-		 HEAD("0100", "0001", "0000", "0000", "0000") "01\"a\"c00c 0001 0001", -EBADMSG},
-		{"label type 01", HEAD("0100", "0001", "0000", "0000", "0000") "41\"a\"00 0001 0001",
+		{"pointer loop by a label", HEAD("0100", "0001", "0000", "0000", "0000") "01\"a\"c00c 0001 0001",
 		 -EBADMSG},
-		{"label type 10", HEAD("0100", "0001", "0000", "0000", "0000") "81\"a\"00 0001 0001",
-		 -EBADMSG},
+		{"label type 01", HEAD("0100", "0001", "0000", "0000", "0000") "41\"a\"00 0001 0001", -EBADMSG},
+		{"label type 10", HEAD("0100", "0001", "0000", "0000", "0000") "81\"a\"00 0001 0001", -EBADMSG},
 		{"answer",
-		 HEAD("8180", "0001", "0001", "0000", "0000") Q_EXAMPLE
-		 "c00c 0001 0001 0000003c 0004 01020304",
-		 0},
+		 HEAD("8180", "0001", "0001", "0000", "0000") Q_EXAMPLE "c00c 0001 0001 0000003c 0004 01020304", 0},
 		{"answer cut",
 		 HEAD("8180", "0001", "0001", "0000", "0000") Q_EXAMPLE "c00c 0001 0001 0000003c 0004 010203",
 		 -EBADMSG},
 		{"answer missing", HEAD("8180", "0001", "0001", "0000", "0000") Q_EXAMPLE, -EBADMSG},
 		{"counts of 65535", HEAD("8180", "0001", "ffff", "ffff", "ffff") Q_EXAMPLE, -EBADMSG},
-		{"edns", HEAD("0100", "0001", "0000", "0000", "0001") Q_EXAMPLE "00 0029 04d0 00000000 0000",
-		 0},
+		{"edns", HEAD("0100", "0001", "0000", "0000", "0001") Q_EXAMPLE "00 0029 04d0 00000000 0000", 0},
 		{"edns twice",
 		 HEAD("0100", "0001", "0000", "0000", "0002") Q_EXAMPLE
 		 "00 0029 04d0 00000000 0000 00 0029 04d0 00000000 0000",
 		 -EBADMSG},
 		{"edns with a name",
-		 HEAD("0100", "0001", "0000", "0000", "0001") Q_EXAMPLE "01\"a\"00 0029 04d0 00000000 0000",
-		 -EBADMSG},
-		{"edns as answer",
-		 HEAD("0100", "0001", "0001", "0000", "0000") Q_EXAMPLE "00 0029 04d0 00000000 0000",
+		 HEAD("0100", "0001", "0000", "0000", "0001") Q_EXAMPLE "01\"a\"00 0029 04d0 00000000 0000", -EBADMSG},
+		{"edns as answer", HEAD("0100", "0001", "0001", "0000", "0000") Q_EXAMPLE "00 0029 04d0 00000000 0000",
 		 -EBADMSG},
 		{"edns option cut",
-		 HEAD("0100", "0001", "0000", "0000", "0001") Q_EXAMPLE
-		 "00 0029 04d0 00000000 0004 000a 0001",
+		 HEAD("0100", "0001", "0000", "0000", "0001") Q_EXAMPLE "00 0029 04d0 00000000 0004 000a 0001",
 		 -EBADMSG},
 		{"edns cookie",
 		 HEAD("0100", "0001", "0000", "0000", "0001") Q_EXAMPLE
@@ -124,8 +113,7 @@ static void test_parse(void **state)
 
 static void test_names(void **state)
 {
-	static const uint8_t odd[] = {4, 'e', 'v', 'i', 0, 3, 'c', 'o', 'm', 0},
-			     dotted[] = {3, 'a', '.', 'b', 0};
+	static const uint8_t odd[] = {4, 'e', 'v', 'i', 0, 3, 'c', 'o', 'm', 0}, dotted[] = {3, 'a', '.', 'b', 0};
 	struct sg_dns_name name, other;
 	struct sg_domain domain, back;
 	uint8_t data[600] = {0};
@@ -233,8 +221,7 @@ static void test_extract(void **state)
 		size_t aliases, data;
 		uint32_t ttl;
 	} rows[] = {
-		{"one", RESPONSE("0001", "0000", "0000") A_RECORD("c00c", "0000012c", "01020304"), 0, 0, 1,
-		 300},
+		{"one", RESPONSE("0001", "0000", "0000") A_RECORD("c00c", "0000012c", "01020304"), 0, 0, 1, 300},
 		{"least ttl",
 		 RESPONSE("0002", "0000", "0000") A_RECORD("c00c", "0000012c", "01020304")
 			 A_RECORD("c00c", "00000005", "01020305"),
@@ -243,40 +230,38 @@ static void test_extract(void **state)
 		 RESPONSE("0002", "0000", "0000") A_RECORD("c00c", "0000012c", "01020304")
 			 A_RECORD("c00c", "0000012c", "01020304"),
 		 0, 0, 1, 300},
-		{"negative ttl is zero",
-		 RESPONSE("0001", "0000", "0000") A_RECORD("c00c", "80000001", "01020304"), 0, 0, 1, 0},
-		{"of another name",
-		 RESPONSE("0001", "0000", "0000") A_RECORD("04\"evil\"00", "0000012c", "01020304"), 0, 0, 0,
-		 0},
-		{"in the additional section",
-		 RESPONSE("0000", "0000", "0001") A_RECORD("c00c", "0000012c", "01020304"), 0, 0, 0, 0},
-		{"in the authority section",
-		 RESPONSE("0000", "0001", "0000") A_RECORD("c00c", "0000012c", "01020304"), 0, 0, 0, 0},
+		{"negative ttl is zero", RESPONSE("0001", "0000", "0000") A_RECORD("c00c", "80000001", "01020304"), 0,
+		 0, 1, 0},
+		{"of another name", RESPONSE("0001", "0000", "0000") A_RECORD("04\"evil\"00", "0000012c", "01020304"),
+		 0, 0, 0, 0},
+		{"in the additional section", RESPONSE("0000", "0000", "0001") A_RECORD("c00c", "0000012c", "01020304"),
+		 0, 0, 0, 0},
+		{"in the authority section", RESPONSE("0000", "0001", "0000") A_RECORD("c00c", "0000012c", "01020304"),
+		 0, 0, 0, 0},
 		{"of another type",
 		 RESPONSE("0001", "0000", "0000") "c00c 001c 0001 0000012c 0010"
 						  "20010db8000000000000000000000001",
 		 0, 0, 0, 0},
-		{"of another class", RESPONSE("0001", "0000", "0000") "c00c 0001 0003 0000012c 0004 01020304",
-		 0, 0, 0, 0},
-		{"five bytes", RESPONSE("0001", "0000", "0000") "c00c 0001 0001 0000012c 0005 0102030405",
-		 -EBADMSG, 0, 0, 0},
+		{"of another class", RESPONSE("0001", "0000", "0000") "c00c 0001 0003 0000012c 0004 01020304", 0, 0, 0,
+		 0},
+		{"five bytes", RESPONSE("0001", "0000", "0000") "c00c 0001 0001 0000012c 0005 0102030405", -EBADMSG, 0,
+		 0, 0},
 		{"alias",
-		 RESPONSE("0002", "0000", "0000") "c00c 0005 0001 0000003c 0006 03\"www\"c00c" A_RECORD(
-			 "c029", "0000012c", "01020304"),
+		 RESPONSE("0002", "0000",
+			  "0000") "c00c 0005 0001 0000003c 0006 03\"www\"c00c" A_RECORD("c029", "0000012c", "01020304"),
 		 0, 1, 1, 60},
 		{"alias, wrong order",
 		 RESPONSE("0002", "0000", "0000")
-			 A_RECORD("03\"www\"c00c", "0000012c",
-				  "01020304") "c00c 0005 0001 0000003c 0006 03\"www\"c00c",
+			 A_RECORD("03\"www\"c00c", "0000012c", "01020304") "c00c 0005 0001 0000003c 0006 03\"www\"c00c",
 		 0, 1, 1, 60},
 		{"alias and a record beside it",
-		 RESPONSE("0002", "0000", "0000") "c00c 0005 0001 0000003c 0006 03\"www\"c00c" A_RECORD(
-			 "c00c", "0000012c", "01020304"),
+		 RESPONSE("0002", "0000",
+			  "0000") "c00c 0005 0001 0000003c 0006 03\"www\"c00c" A_RECORD("c00c", "0000012c", "01020304"),
 		 0, 1, 0, 60},
-		{"alias to itself", RESPONSE("0001", "0000", "0000") "c00c 0005 0001 0000003c 0002 c00c",
+		{"alias to itself", RESPONSE("0001", "0000", "0000") "c00c 0005 0001 0000003c 0002 c00c", -EBADMSG, 0,
+		 0, 0},
+		{"alias with bytes left", RESPONSE("0001", "0000", "0000") "c00c 0005 0001 0000003c 0003 c00c00",
 		 -EBADMSG, 0, 0, 0},
-		{"alias with bytes left",
-		 RESPONSE("0001", "0000", "0000") "c00c 0005 0001 0000003c 0003 c00c00", -EBADMSG, 0, 0, 0},
 	};
 
 	(void)state;
@@ -292,8 +277,8 @@ static void test_extract(void **state)
 		result = sg_dns_extract(&message, &message.question, &answers);
 		if (result != rows[i].result || answers.alias_count != rows[i].aliases ||
 		    answers.data_count != rows[i].data || answers.ttl != rows[i].ttl) {
-			fail_msg("%s: %d, %zu aliases, %zu data, ttl %u", rows[i].name, result,
-				 answers.alias_count, answers.data_count, answers.ttl);
+			fail_msg("%s: %d, %zu aliases, %zu data, ttl %u", rows[i].name, result, answers.alias_count,
+				 answers.data_count, answers.ttl);
 		}
 	}
 }
@@ -330,10 +315,10 @@ static void test_negative(void **state)
 
 static void make_query(uint16_t edns_size, struct sg_dns_message *ret, uint8_t *bytes)
 {
-	size_t size = bytes_of(edns_size ? HEAD("0100", "0001", "0000", "0000", "0001") Q_EXAMPLE
-				       "00 0029 0000 00000000 0000"
-					 : HEAD("0100", "0001", "0000", "0000", "0000") Q_EXAMPLE,
-			       bytes);
+	size_t size =
+		bytes_of(edns_size ? HEAD("0100", "0001", "0000", "0000", "0001") Q_EXAMPLE "00 0029 0000 00000000 0000"
+				   : HEAD("0100", "0001", "0000", "0000", "0000") Q_EXAMPLE,
+			 bytes);
 
 	if (edns_size) {
 		bytes[size - 8] = (uint8_t)(edns_size >> 8);
@@ -365,8 +350,7 @@ static void test_reply(void **state)
 	make_query(65535, &query, bytes);
 	assert_int_equal(sg_dns_udp_limit(&query), SG_DNS_UDP_MAX);
 	make_query(1232, &query, bytes);
-	assert_int_equal(sg_dns_parse(out, sg_dns_write_reply(&query, &reply, out, sg_dns_udp_limit(&query)),
-				      &message),
+	assert_int_equal(sg_dns_parse(out, sg_dns_write_reply(&query, &reply, out, sg_dns_udp_limit(&query)), &message),
 			 0);
 	assert_false(message.flags & SG_DNS_TC);
 	assert_int_equal(message.counts[1], 40);
@@ -383,9 +367,8 @@ static void test_reply(void **state)
 
 static void test_refusal(void **state)
 {
-	struct sg_dns_reply reply = {.rcode = SG_DNS_NXDOMAIN,
-				     .error = SG_DNS_ERROR_BLOCKED,
-				     .error_text = "name refused by policy"};
+	struct sg_dns_reply reply = {
+		.rcode = SG_DNS_NXDOMAIN, .error = SG_DNS_ERROR_BLOCKED, .error_text = "name refused by policy"};
 	struct sg_dns_message query, message;
 	uint8_t bytes[600], out[512];
 	size_t size;
@@ -397,8 +380,7 @@ static void test_refusal(void **state)
 	assert_int_equal(message.id, 0x1234);
 	assert_true(message.has_edns);
 	assert_memory_equal(out + size - 22, "name refused by policy", 22);
-	assert_memory_equal(out + size - 28, "\x00\x0f\x00\x18\x00\x0f",
-			    6); /* option 15, 24 bytes, code 15 */
+	assert_memory_equal(out + size - 28, "\x00\x0f\x00\x18\x00\x0f", 6); /* option 15, 24 bytes, code 15 */
 	/* Without EDNS nothing but the code can be said. */
 	make_query(0, &query, bytes);
 	size = sg_dns_write_reply(&query, &reply, out, sizeof(out));
@@ -430,10 +412,9 @@ static void test_hosts(void **state)
 	assert_int_equal(sg_hosts_names(hosts, &addresses[0], names, 4), 1);
 	assert_string_equal(names[0].text, "db.internal");
 	assert_int_equal(sg_domain_parse("db", 2, &name, NULL, NULL), 0);
-	assert_int_equal(sg_hosts_addresses(hosts, &name, AF_INET6, addresses, 8),
-			 0); /* known, in the other family */
-	for (const char *const *absent = (const char *const[]){"comment.example", "c.example", "wrong", NULL};
-	     *absent; absent++) {
+	assert_int_equal(sg_hosts_addresses(hosts, &name, AF_INET6, addresses, 8), 0); /* known, in the other family */
+	for (const char *const *absent = (const char *const[]){"comment.example", "c.example", "wrong", NULL}; *absent;
+	     absent++) {
 		assert_int_equal(sg_domain_parse(*absent, strlen(*absent), &name, NULL, NULL), 0);
 		assert_int_equal(sg_hosts_addresses(hosts, &name, 0, addresses, 8), -ENOENT);
 	}

@@ -44,9 +44,7 @@ static int read_definitions(void **state)
 enum plan_name { ALL, WRITES, NATIVE, RECORD, FIRST };
 static const struct sg_filter_plan plans[] = {
 	[ALL] = {.opens = SG_FILTER_OPENS_ALL},
-	[WRITES] = {.opens = SG_FILTER_OPENS_WRITING,
-		    .looks = SG_FILTER_NATIVE,
-		    .messages = SG_FILTER_NATIVE},
+	[WRITES] = {.opens = SG_FILTER_OPENS_WRITING, .looks = SG_FILTER_NATIVE, .messages = SG_FILTER_NATIVE},
 	[NATIVE] = {.opens = SG_FILTER_OPENS_NONE,
 		    .looks = SG_FILTER_NATIVE,
 		    .changes = SG_FILTER_NATIVE,
@@ -95,11 +93,11 @@ static void check_rows(const struct row *rows, size_t count)
 			build(rows[i].flags, rows[i].plan);
 		action = run_nr(call->number, rows[i].args);
 		if (action != rows[i].action)
-			fail_msg("row %zu: %s, plan %d, %s(%#llx, %#llx, %#llx, %#llx, %#llx): %#x, not %#x",
-				 i, rows[i].flags, rows[i].plan, rows[i].call,
-				 (unsigned long long)rows[i].args[0], (unsigned long long)rows[i].args[1],
-				 (unsigned long long)rows[i].args[2], (unsigned long long)rows[i].args[3],
-				 (unsigned long long)rows[i].args[4], action, rows[i].action);
+			fail_msg("row %zu: %s, plan %d, %s(%#llx, %#llx, %#llx, %#llx, %#llx): %#x, not %#x", i,
+				 rows[i].flags, rows[i].plan, rows[i].call, (unsigned long long)rows[i].args[0],
+				 (unsigned long long)rows[i].args[1], (unsigned long long)rows[i].args[2],
+				 (unsigned long long)rows[i].args[3], (unsigned long long)rows[i].args[4], action,
+				 rows[i].action);
 	}
 }
 
@@ -108,9 +106,7 @@ static void nothing_granted(void **state)
 	build("", ALL);
 	for (uint32_t number = 0; number < SG_SYSCALL_LIMIT; number++) {
 		const struct sg_syscall *call = sg_syscall_by_number(number);
-		uint32_t wanted = call == NULL                    ? E(ENOSYS)
-				  : call->class == SG_CLASS_NEVER ? E(call->error)
-								  : E(EPERM);
+		uint32_t wanted = call == NULL ? E(ENOSYS) : call->class == SG_CLASS_NEVER ? E(call->error) : E(EPERM);
 
 		assert_int_equal(run_nr(number, NULL), wanted);
 	}
@@ -173,11 +169,7 @@ static void opens(void **state)
 	static const struct row rows[] = {
 		{start, WRITES, "openat", {0, 1, O_RDONLY | O_CLOEXEC}, ALLOW},
 		{start, WRITES, "openat", {0, 1, UPPER | O_RDONLY}, ALLOW},
-		{start,
-		 WRITES,
-		 "openat",
-		 {0, 1, UPPER | O_RDONLY, 06777},
-		 ALLOW}, /* mode is garbage without O_CREAT */
+		{start, WRITES, "openat", {0, 1, UPPER | O_RDONLY, 06777}, ALLOW}, /* mode is garbage without O_CREAT */
 		{start, WRITES, "openat", {0, 1, O_WRONLY}, NOTIFY},
 		{start, WRITES, "openat", {0, 1, O_RDWR}, NOTIFY},
 		{start, WRITES, "openat", {0, 1, O_ACCMODE}, NOTIFY},
@@ -306,10 +298,8 @@ static void memory(void **state)
 
 static void processes(void **state)
 {
-	static const char fork[] = "start fork", threads[] = "start threads",
-			  both[] = "start fork threads exec debug";
-	static const uint64_t thread =
-		CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+	static const char fork[] = "start fork", threads[] = "start threads", both[] = "start fork threads exec debug";
+	static const uint64_t thread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
 	const struct row rows[] = {
 		{fork, ALL, "clone", {SIGCHLD}, ALLOW},
 		{fork, ALL, "clone", {CLONE_VM | CLONE_VFORK | SIGCHLD}, ALLOW},
@@ -521,9 +511,7 @@ static uint64_t near_value(const struct sg_filter_rule *rule)
 		return random_64() >> (random_64() % 64);
 	row = &spec.rows[rule->first + random_64() % rule->count];
 	condition = &row->conditions[random_64() % row->count];
-	x = random_64() % 4 == 0   ? condition->last
-	    : random_64() % 3 == 0 ? condition->mask
-				   : condition->value;
+	x = random_64() % 4 == 0 ? condition->last : random_64() % 3 == 0 ? condition->mask : condition->value;
 	x += random_64() % 4 == 0 ? random_64() % 3 - 1 : 0;
 	x |= random_64() % 4 == 0 ? UINT64_C(1) << random_64() % 64 : 0;
 	return random_64() % 4 == 0 ? x | random_64() << 32 : x;
@@ -542,27 +530,25 @@ static void compare_with_spec(unsigned int rounds)
 				args[j] = near_value(rule);
 			/* A whole row met on purpose, so that rows of several conditions are reached. */
 			if (rule->count > 0 && i % 2 == 0) {
-				const struct sg_filter_row *row =
-					&spec.rows[rule->first + random_64() % rule->count];
+				const struct sg_filter_row *row = &spec.rows[rule->first + random_64() % rule->count];
 
 				for (uint32_t j = 0; j < row->count; j++)
 					args[row->conditions[j].argument] = row->conditions[j].value;
 			}
 			if (run_nr(number, args) != evaluate(number, args))
-				fail_msg("call %u (%#llx %#llx %#llx %#llx %#llx %#llx): %#x, not %#x",
-					 number, (unsigned long long)args[0], (unsigned long long)args[1],
+				fail_msg("call %u (%#llx %#llx %#llx %#llx %#llx %#llx): %#x, not %#x", number,
+					 (unsigned long long)args[0], (unsigned long long)args[1],
 					 (unsigned long long)args[2], (unsigned long long)args[3],
-					 (unsigned long long)args[4], (unsigned long long)args[5],
-					 run_nr(number, args), evaluate(number, args));
+					 (unsigned long long)args[4], (unsigned long long)args[5], run_nr(number, args),
+					 evaluate(number, args));
 		}
 	}
 }
 
 static void programs_say_what_specs_say(void **state)
 {
-	static const char *const sets[] = {
-		"start", "start tty outgoing incoming dns unix threads fork exec",
-		"start jit ping raw netlink attributes locks watch debug perf pledge-drm"};
+	static const char *const sets[] = {"start", "start tty outgoing incoming dns unix threads fork exec",
+					   "start jit ping raw netlink attributes locks watch debug perf pledge-drm"};
 
 	for (size_t i = 0; i < SG_ARRAY_SIZE(sets); i++)
 		for (int plan = ALL; plan <= FIRST; plan++) {
@@ -584,8 +570,7 @@ static void random_specs(void **state)
 		for (uint32_t number = 0; number < SG_SYSCALL_LIMIT; number++) {
 			struct sg_filter_rule *rule = &spec.rules[number];
 
-			*rule = (struct sg_filter_rule){actions[random_64() % 5], (uint16_t)spec.row_count,
-							0};
+			*rule = (struct sg_filter_rule){actions[random_64() % 5], (uint16_t)spec.row_count, 0};
 			if (number % 16 != 0)
 				continue;
 			rule->count = (uint16_t)(random_64() % 12);
@@ -602,8 +587,7 @@ static void random_specs(void **state)
 					c->width = random_64() % 3 == 0 ? 64 : 32;
 					all = c->width == 32 ? UINT32_MAX : UINT64_MAX;
 					c->compare = (uint8_t)(random_64() % 4 == 0 ? random_64() % 3 : 0);
-					c->mask =
-						random_64() % 2 == 0 ? all : corners[random_64() % 10] & all;
+					c->mask = random_64() % 2 == 0 ? all : corners[random_64() % 10] & all;
 					c->value = corners[random_64() % 10] & all;
 					c->last = corners[random_64() % 10] & all;
 					if (c->compare == SG_FILTER_IN_RANGE && c->value > c->last)
@@ -627,12 +611,10 @@ static void long_rules(void **state)
 	spec.rules[16].count = SG_FILTER_ROWS;
 	spec.row_count = SG_FILTER_ROWS;
 	for (uint32_t i = 0; i < SG_FILTER_ROWS; i++)
-		spec.rows[i] = (struct sg_filter_row){i % 2 ? ALLOW : NOTIFY,
-						      1,
-						      {{.argument = 1,
-							.width = 32,
-							.mask = UINT32_MAX,
-							.value = (uint32_t)(i * 2654435761U)}}};
+		spec.rows[i] = (struct sg_filter_row){
+			i % 2 ? ALLOW : NOTIFY,
+			1,
+			{{.argument = 1, .width = 32, .mask = UINT32_MAX, .value = (uint32_t)(i * 2654435761U)}}};
 	assert_int_equal(sg_filter_generate(&spec, &program), -E2BIG); /* two leaves a value */
 	assert_int_equal(program.count, 0);
 	spec.rules[16].count = 500;
@@ -717,10 +699,10 @@ static void libseccomp_agrees(void **state)
 			const struct sg_filter_condition *c = &spec.rows[j].conditions[0];
 
 			if (spec.rows[j].action == ALLOW)
-				assert_int_equal(seccomp_rule_add(context, SCMP_ACT_ALLOW, (int)lists[i], 1,
-								  SCMP_CMP(c->argument, SCMP_CMP_MASKED_EQ,
-									   c->mask, c->value)),
-						 0);
+				assert_int_equal(
+					seccomp_rule_add(context, SCMP_ACT_ALLOW, (int)lists[i], 1,
+							 SCMP_CMP(c->argument, SCMP_CMP_MASKED_EQ, c->mask, c->value)),
+					0);
 		}
 	}
 	assert_int_equal(seccomp_export_bpf(context, fd), 0);
@@ -740,9 +722,8 @@ static void libseccomp_agrees(void **state)
 
 			for (int j = 0; j < 6; j++)
 				data.args[j] = listed ? near_value(&spec.rules[number]) : random_64();
-			assert_int_equal(
-				sg_filter_simulate(theirs, (size_t)size / sizeof(theirs[0]), &data) == ALLOW,
-				sg_filter_simulate(program.code, program.count, &data) == ALLOW);
+			assert_int_equal(sg_filter_simulate(theirs, (size_t)size / sizeof(theirs[0]), &data) == ALLOW,
+					 sg_filter_simulate(program.code, program.count, &data) == ALLOW);
 		}
 	}
 }
@@ -804,15 +785,13 @@ static void generation_is_quick_and_the_same(void **state)
 	double microseconds;
 
 	grant_flags(definitions,
-		    "start tty outgoing incoming dns unix netlink threads fork exec attributes locks links",
-		    &grants);
+		    "start tty outgoing incoming dns unix netlink threads fork exec attributes locks links", &grants);
 	assert_int_equal(sg_filter_build(&grants, &plans[WRITES], &program, NULL), 0);
 	clock_gettime(CLOCK_MONOTONIC, &from);
 	for (int i = 0; i < 50; i++)
 		assert_int_equal(sg_filter_build(&grants, &plans[WRITES], &again, NULL), 0);
 	clock_gettime(CLOCK_MONOTONIC, &to);
-	microseconds =
-		((double)(to.tv_sec - from.tv_sec) * 1e6 + (double)(to.tv_nsec - from.tv_nsec) / 1e3) / 50;
+	microseconds = ((double)(to.tv_sec - from.tv_sec) * 1e6 + (double)(to.tv_nsec - from.tv_nsec) / 1e3) / 50;
 	print_message("%u instructions, %.0f us to build\n", program.count, microseconds);
 	assert_int_equal(program.count, again.count);
 	assert_memory_equal(program.code, again.code, program.count * sizeof(program.code[0]));
@@ -861,11 +840,11 @@ static int real_calls(void)
 	const long path = (long)"/nonexistent/shellguard-test";
 	int step = 1;
 
-#define STEP(...)                                                                                            \
-	do {                                                                                                 \
-		if (answers(__VA_ARGS__) != 0)                                                               \
-			return step;                                                                         \
-		step++;                                                                                      \
+#define STEP(...)                                                                                                      \
+	do {                                                                                                           \
+		if (answers(__VA_ARGS__) != 0)                                                                         \
+			return step;                                                                                   \
+		step++;                                                                                                \
 	} while (0)
 	STEP(0, SYS_getppid, 0, 0, 0, 0, 0);
 	STEP(0, SYS_openat, AT_FDCWD, path, O_RDONLY, 06777, 0);
@@ -918,8 +897,7 @@ static void kernel_agrees(void **state)
 	build("start outgoing fork exec", WRITES);
 	status = in_filtered_child(real_calls);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		fail_msg("the kernel disagrees: status %#x (step %d)", (unsigned int)status,
-			 WEXITSTATUS(status));
+		fail_msg("the kernel disagrees: status %#x (step %d)", (unsigned int)status, WEXITSTATUS(status));
 }
 
 static int real_int80(void)

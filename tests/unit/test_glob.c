@@ -196,11 +196,10 @@ static void test_rows(void **state)
 		fixture_add(&fixture, rows[i].glob, 1, 1);
 		fixture_compile(&fixture, SG_MATCHER_MEMORY_MIN);
 		if ((match(&fixture, rows[i].name) == 1) != rows[i].expected)
-			fail_msg("row %zu: %s on %s is not %d", i, rows[i].glob, rows[i].name,
-				 rows[i].expected);
-		assert_int_equal(reference_match(rows[i].glob, strlen(rows[i].glob), rows[i].name,
-						 strlen(rows[i].name)),
-				 rows[i].expected);
+			fail_msg("row %zu: %s on %s is not %d", i, rows[i].glob, rows[i].name, rows[i].expected);
+		assert_int_equal(
+			reference_match(rows[i].glob, strlen(rows[i].glob), rows[i].name, strlen(rows[i].name)),
+			rows[i].expected);
 	}
 }
 
@@ -300,8 +299,7 @@ static void test_limits(void **state)
 			length += (size_t)sprintf(text + length, "{a,");
 		for (int i = 0; i < depth; i++)
 			length += (size_t)sprintf(text + length, "b}");
-		assert_int_equal(sg_glob_parse(text, length, &error, &glob),
-				 depth > SG_GLOB_DEPTH_MAX ? -EINVAL : 0);
+		assert_int_equal(sg_glob_parse(text, length, &error, &glob), depth > SG_GLOB_DEPTH_MAX ? -EINVAL : 0);
 		if (depth == SG_GLOB_DEPTH_MAX)
 			sg_glob_free(glob);
 	}
@@ -357,11 +355,9 @@ static void test_expand(void **state)
 {
 	SG_AUTO_GLOB struct sg_glob *glob = parse("/{a,b{c,d}}/{,e//}f\\*");
 	SG_AUTO_GLOB struct sg_glob *wild = parse("/{a,b*}");
-	SG_AUTO_GLOB struct sg_glob *many =
-		parse("/{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}?");
+	SG_AUTO_GLOB struct sg_glob *many = parse("/{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}?");
 	SG_AUTO_GLOB_NAMES struct sg_glob_names names = {0};
-	static const char *const expected[] = {"/a/f*",    "/a/e/f*", "/bc/f*",
-					       "/bc/e/f*", "/bd/f*",  "/bd/e/f*"};
+	static const char *const expected[] = {"/a/f*", "/a/e/f*", "/bc/f*", "/bc/e/f*", "/bd/f*", "/bd/e/f*"};
 
 	(void)state;
 	assert_int_equal(sg_glob_expand(glob, 5, &names), SG_GLOB_TOO_MANY);
@@ -427,8 +423,7 @@ static void compare_generated(uint64_t seed, size_t sets, size_t globs, size_t n
 
 				matches += matched;
 				if (expected >= 0 && matched != expected)
-					fail_msg("%s on %.*s is not %d", texts[g], (int)length, name,
-						 expected);
+					fail_msg("%s on %.*s is not %d", texts[g], (int)length, name, expected);
 			}
 		}
 	}
@@ -446,9 +441,8 @@ static void test_generated(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rows),      cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_limits),    cmocka_unit_test(test_facts),
-		cmocka_unit_test(test_expand),    cmocka_unit_test(test_quote),
+		cmocka_unit_test(test_rows),      cmocka_unit_test(test_errors), cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_facts),     cmocka_unit_test(test_expand), cmocka_unit_test(test_quote),
 		cmocka_unit_test(test_generated),
 	};
 

@@ -37,8 +37,7 @@
 #include "policy/glob.h"
 #include "policy/glob_set.h"
 
-static const char *const parsers[] = {"/usr/sbin/apparmor_parser", "/sbin/apparmor_parser",
-				      "/usr/bin/apparmor_parser"};
+static const char *const parsers[] = {"/usr/sbin/apparmor_parser", "/sbin/apparmor_parser", "/usr/bin/apparmor_parser"};
 static const char *parser;
 static const char features[] = "/etc/apparmor.d/abi/3.0";
 
@@ -173,8 +172,7 @@ static size_t find_dfas(const unsigned char *data, size_t size, struct dfa *dfas
 
 /* Compiles profiles; what comes out is in *ret_data (free). Returns the parser's exit status, and fails on
  * nothing. */
-static int run_parser(const struct sg_buffer *profiles, char **ret_data, size_t *ret_size,
-		      char **ret_messages)
+static int run_parser(const struct sg_buffer *profiles, char **ret_data, size_t *ret_size, char **ret_messages)
 {
 	SG_AUTO_FD int input = memfd_create("profiles", MFD_CLOEXEC);
 	SG_AUTO_FD int output = memfd_create("compiled", MFD_CLOEXEC);
@@ -278,14 +276,13 @@ static void compare(const char *const *texts, size_t count, uint64_t seed, size_
 		assert_int_equal(sg_matcher_match(matcher, name, length, &result), 0);
 		rule_count = sg_matcher_rules(matcher, 1, rules, GLOBS);
 		for (size_t i = 0; i < count; i++) {
-			bool ours = at < rule_count && rules[at] == i,
-			     theirs = dfa_accepts(&dfas[i], name, length);
+			bool ours = at < rule_count && rules[at] == i, theirs = dfa_accepts(&dfas[i], name, length);
 
 			at += ours;
 			*matches += ours;
 			if (ours != theirs)
-				fail_msg("%s, written %s, on %.*s: ours %d, theirs %d", texts[i], paths[i],
-					 (int)length, name, ours, theirs);
+				fail_msg("%s, written %s, on %.*s: ours %d, theirs %d", texts[i], paths[i], (int)length,
+					 name, ours, theirs);
 		}
 	}
 	for (size_t i = 0; i < count; i++)
@@ -469,8 +466,7 @@ static void test_classes(void **state)
 
 			/* "/." is no canonical name, so what AppArmor says to it does not matter. */
 			if (byte != '.' && ours != dfa_accepts(&dfas[i], name, 2))
-				fail_msg("%s, written %s, on byte %02x: ours %d", texts[i], paths[i], byte,
-					 ours);
+				fail_msg("%s, written %s, on byte %02x: ours %d", texts[i], paths[i], byte, ours);
 		}
 		free(paths[i]);
 	}
@@ -479,9 +475,8 @@ static void test_classes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_same_text), cmocka_unit_test(test_differences),
-		cmocka_unit_test(test_classes),   cmocka_unit_test(test_smuggling),
-		cmocka_unit_test(test_generated),
+		cmocka_unit_test(test_same_text), cmocka_unit_test(test_differences), cmocka_unit_test(test_classes),
+		cmocka_unit_test(test_smuggling), cmocka_unit_test(test_generated),
 	};
 	const char *must_work = getenv("SG_MUST_WORK");
 

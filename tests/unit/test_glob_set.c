@@ -94,10 +94,9 @@ static void test_relations_generated(void **state)
 			int a = reference_match(texts[0], strlen(texts[0]), name, length);
 			int b = reference_match(texts[1], strlen(texts[1]), name, length);
 
-			if ((covered == SG_GLOB_YES && a == 0 && b == 1) ||
-			    (overlap == SG_GLOB_NO && a == 1 && b == 1))
-				fail_msg("%s, %s: covers %d, overlaps %d, but %s", texts[0], texts[1],
-					 covered, overlap, name);
+			if ((covered == SG_GLOB_YES && a == 0 && b == 1) || (overlap == SG_GLOB_NO && a == 1 && b == 1))
+				fail_msg("%s, %s: covers %d, overlaps %d, but %s", texts[0], texts[1], covered, overlap,
+					 name);
 		}
 		sg_glob_free(globs[0]);
 		sg_glob_free(globs[1]);
@@ -185,9 +184,8 @@ static void test_below(void **state)
 		for (uint32_t g = 0; g < 4; g++)
 			fixture_add(&fixture, rows[i].globs[g], g, UINT64_C(1) << g);
 		fixture_compile(&fixture, SG_MATCHER_MEMORY_MIN);
-		assert_int_equal(sg_matcher_below(fixture.matcher, rows[i].directory,
-						  strlen(rows[i].directory), &below),
-				 0);
+		assert_int_equal(
+			sg_matcher_below(fixture.matcher, rows[i].directory, strlen(rows[i].directory), &below), 0);
 		if (below.may != rows[i].may || below.all != rows[i].all)
 			fail_msg("row %zu, %s: %lx %lx", i, rows[i].directory, below.may, below.all);
 	}
@@ -234,8 +232,8 @@ static void test_same_below(void **state)
 		for (uint32_t g = 0; g < 3; g++)
 			fixture_add(&fixture, rows[i].globs[g], g, UINT64_C(1) << g);
 		fixture_compile(&fixture, SG_MATCHER_MEMORY_MIN);
-		if (sg_matcher_same_below(fixture.matcher, rows[i].a, strlen(rows[i].a), rows[i].b,
-					  strlen(rows[i].b), rows[i].mask) != rows[i].same)
+		if (sg_matcher_same_below(fixture.matcher, rows[i].a, strlen(rows[i].a), rows[i].b, strlen(rows[i].b),
+					  rows[i].mask) != rows[i].same)
 			fail_msg("row %zu", i);
 	}
 	/* Different nodes, the same language: one class has a tree at each place. */
@@ -277,8 +275,8 @@ static void test_below_generated(void **state)
 			lengths[d] = generate_name(&generator, directories[d], 6);
 			directories[d][lengths[d]++] = '/';
 		}
-		is_same = sg_matcher_same_below(fixture.matcher, directories[0], lengths[0], directories[1],
-						lengths[1], mask);
+		is_same = sg_matcher_same_below(fixture.matcher, directories[0], lengths[0], directories[1], lengths[1],
+						mask);
 		if (sg_matcher_below(fixture.matcher, directories[0], lengths[0], &below) < 0)
 			continue;
 		assert_int_equal(below.all & ~below.may, 0);
@@ -293,16 +291,15 @@ static void test_below_generated(void **state)
 			if (rest[1] == '\0' || rest[0] != '/')
 				continue;
 			for (size_t d = 0; d < 2; d++) {
-				size_t length =
-					(size_t)snprintf(names[d], sizeof(names[d]), "%s%.*s", directories[d],
-							 (int)rest_length - 1, rest + 1);
+				size_t length = (size_t)snprintf(names[d], sizeof(names[d]), "%s%.*s", directories[d],
+								 (int)rest_length - 1, rest + 1);
 
 				if (sg_matcher_match(fixture.matcher, names[d], length, &result[d]) < 0)
 					break;
 				if (d == 0 && strspn(rest, "/") < rest_length &&
 				    ((result[0].mask & ~below.may) || (below.all & ~result[0].mask)))
-					fail_msg("below %s may %lx all %lx, but %s is %lx", directories[0],
-						 below.may, below.all, names[0], result[0].mask);
+					fail_msg("below %s may %lx all %lx, but %s is %lx", directories[0], below.may,
+						 below.all, names[0], result[0].mask);
 				if (d == 1 && strspn(rest, "/") < rest_length && is_same &&
 				    ((result[0].mask ^ result[1].mask) & mask))
 					fail_msg("%s and %s are the same, but not below: %s", directories[0],
@@ -326,8 +323,7 @@ static void test_hostile(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < 40; i++) {
 		(void)snprintf(text, sizeof(text), "/**a%.*s%c", (int)i + 20,
-			       "????????????????????????????????????????????????????????????",
-			       i % 2 == 0 ? 'a' : 'b');
+			       "????????????????????????????????????????????????????????????", i % 2 == 0 ? 'a' : 'b');
 		fixture_add(&fixture, text, i, UINT64_C(1) << i);
 	}
 	fixture_compile(&fixture, SG_MATCHER_MEMORY_MIN);
@@ -347,8 +343,7 @@ static void test_hostile(void **state)
 		sg_matcher_statistics(fixture.matcher, &after);
 		assert_int_equal(result.mask, expected);
 		/* At worst every node and every edge once for each byte. */
-		assert_true(after.visited - before.visited <=
-			    4 * sizeof(name) * sg_globset_nodes(fixture.set));
+		assert_true(after.visited - before.visited <= 4 * sizeof(name) * sg_globset_nodes(fixture.set));
 	}
 	assert_true(after.plain > 0);   /* the sets alone were used */
 	assert_true(after.flushes > 0); /* and the cache was emptied */

@@ -96,10 +96,10 @@ static void short_calls_are_left_alone(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(a_call_that_lasts_is_interrupted),
-	    cmocka_unit_test(one_that_starts_anew_is_left),
-	    cmocka_unit_test(after_a_pause_too),
-	    cmocka_unit_test(short_calls_are_left_alone),
+		cmocka_unit_test(a_call_that_lasts_is_interrupted),
+		cmocka_unit_test(one_that_starts_anew_is_left),
+		cmocka_unit_test(after_a_pause_too),
+		cmocka_unit_test(short_calls_are_left_alone),
 	};
 
 	return cmocka_run_group_tests(tests, make_pipe, NULL);

@@ -14,7 +14,8 @@
 
 static const struct sg_variables variables = {"/home/u/work", "/home/u", "u", "1000", "/run/user/1000"};
 
-static int no_profile(void *data, const char *name, const struct sg_source *from, struct sg_source **ret, struct sg_error *error)
+static int no_profile(void *data, const char *name, const struct sg_source *from, struct sg_source **ret,
+		      struct sg_error *error)
 {
 	const char *const *table = data;
 
@@ -26,7 +27,8 @@ static int no_profile(void *data, const char *name, const struct sg_source *from
 }
 
 /* Compiles up to two texts; the rendered diagnostics go to `out` (may be NULL). */
-static int compile(const char *a, const char *b, const char *const *others, struct sg_policy **ret, struct sg_buffer *out)
+static int compile(const char *a, const char *b, const char *const *others, struct sg_policy **ret,
+		   struct sg_buffer *out)
 {
 	SG_AUTO_DIAGNOSTICS struct sg_diagnostics diagnostics = SG_DIAGNOSTICS_INIT;
 	struct sg_error error = SG_ERROR_INIT;
@@ -37,7 +39,8 @@ static int compile(const char *a, const char *b, const char *const *others, stru
 	assert_int_equal(sg_source_new("a.toml", a, strlen(a), &sources[0]), 0);
 	if (b != NULL)
 		assert_int_equal(sg_source_new("b.toml", b, strlen(b), &sources[1]), 0);
-	status = sg_policy_compile(sources, count, &variables, no_profile, (void *)(uintptr_t)others, &diagnostics, ret, &error);
+	status = sg_policy_compile(sources, count, &variables, no_profile, (void *)(uintptr_t)others, &diagnostics, ret,
+				   &error);
 	if (out != NULL)
 		sg_diagnostics_render(&diagnostics, out);
 	return status;
@@ -58,32 +61,36 @@ static void test_errors(void **state)
 	static const struct {
 		const char *text, *expected;
 	} rows[] = {
-	    {"[Networking]\nFlags = [\"dsn\"]\n", "a.toml:2:10: error: unknown flag \"dsn\""},
-	    {"[Networking]\nFlags = [\"dsn\"]\n", "hint: did you mean \"dns\"?"},
-	    {"[Filesystem]\nFlags = [\"dns\"]\n", "the flag \"dns\" belongs in [Networking], not in [Filesystem]"},
-	    {"[Filesystem]\nReadOnly = \"/etc/**\"\n", "a.toml:2:12: error: ReadOnly is a string here; it takes an array"},
-	    {"[Filesystem]\nReadOnly = [5]\n", "a.toml:2:13: error: ReadOnly is an integer here; it takes a string"},
-	    {"[Filesystem]\nReadOnyl = []\n", "did you mean \"ReadOnly\"?"},
-	    {"[Networking]\nReadOnly = []\n", "it belongs in [Filesystem]"},
-	    {"[Filesytem]\nReadOnly = []\n", "did you mean \"Filesystem\"?"},
-	    {"ReadOnly = []\n", "it belongs in [Filesystem]"},
-	    {"[Filesystem]\nReadOnly = [\"etc/**\"]\n", "\"etc/**\" is not an absolute name"},
-	    {"[Filesystem]\nReadOnly = [\"/etc/[!a]\"]\n", "a.toml:2:19: error"},
-	    {"[Filesystem]\nReadOnly = [\"/etc/{a,b\"]\n", "a.toml:2:19: error"},
-	    {"[Filesystem]\nReadOnly = [\"${CDW}/**\"]\n", "unknown variable"},
-	    {"[Filesystem]\nReadOnly = [\"/w/a/**\"]\nReadWrite = [\"/w/**\"]\n", "name it under DenyWrite"},
-	    {"[Runtime]\nLimits = { Proceses = 5 }\n", "hint: did you mean \"Processes\"?"},
-	    {"[Runtime]\nLimits = { Memory = \"2 potatoes\" }\n", "not a value of the limit Memory"},
-	    {"[Runtime]\nLimits = { Processes = 0 }\n", "not a value of the limit Processes"},
-	    {"[Define.x]\nFlags = [\"y\"]\n[Define.y]\nFlags = [\"x\"]\n[Misc]\nFlags = [\"x\"]\n", "leads back to itself"},
-	    {"[Define.start]\nSyscalls = [\"read\"]\n", "\"start\" is a built-in flag"},
-	    {"[Define.x]\nSyscalls = [\"raed\"]\n[Misc]\nFlags = [\"x\"]\n", "there is no system call \"raed\""},
-	    {"[Define.x]\nSyscalls = [\"io_uring_setup\"]\n[Misc]\nFlags = [\"x\"]\n", "no flag may give \"io_uring_setup\""},
-	    {"[Define.x]\nCapabilities = [\"CAP_NET_RWA\"]\n[Misc]\nFlags = [\"x\"]\n", "there is no capability"},
-	    {"[Walls]\nNever = [[\"a\", \"b\"]]\n", "there is no label \"a\""},
-	    {"[Walls]\nNever = [[\"a\"]]\n", "at least two labels"},
-	    {"Extends = [\"nothing\"]\n", "a.toml:1:12: error: there is no profile \"nothing\""},
-	    {"Extends = [\"a.toml\"]\n", "error"},
+		{"[Networking]\nFlags = [\"dsn\"]\n", "a.toml:2:10: error: unknown flag \"dsn\""},
+		{"[Networking]\nFlags = [\"dsn\"]\n", "hint: did you mean \"dns\"?"},
+		{"[Filesystem]\nFlags = [\"dns\"]\n", "the flag \"dns\" belongs in [Networking], not in [Filesystem]"},
+		{"[Filesystem]\nReadOnly = \"/etc/**\"\n",
+		 "a.toml:2:12: error: ReadOnly is a string here; it takes an array"},
+		{"[Filesystem]\nReadOnly = [5]\n",
+		 "a.toml:2:13: error: ReadOnly is an integer here; it takes a string"},
+		{"[Filesystem]\nReadOnyl = []\n", "did you mean \"ReadOnly\"?"},
+		{"[Networking]\nReadOnly = []\n", "it belongs in [Filesystem]"},
+		{"[Filesytem]\nReadOnly = []\n", "did you mean \"Filesystem\"?"},
+		{"ReadOnly = []\n", "it belongs in [Filesystem]"},
+		{"[Filesystem]\nReadOnly = [\"etc/**\"]\n", "\"etc/**\" is not an absolute name"},
+		{"[Filesystem]\nReadOnly = [\"/etc/[!a]\"]\n", "a.toml:2:19: error"},
+		{"[Filesystem]\nReadOnly = [\"/etc/{a,b\"]\n", "a.toml:2:19: error"},
+		{"[Filesystem]\nReadOnly = [\"${CDW}/**\"]\n", "unknown variable"},
+		{"[Filesystem]\nReadOnly = [\"/w/a/**\"]\nReadWrite = [\"/w/**\"]\n", "name it under DenyWrite"},
+		{"[Runtime]\nLimits = { Proceses = 5 }\n", "hint: did you mean \"Processes\"?"},
+		{"[Runtime]\nLimits = { Memory = \"2 potatoes\" }\n", "not a value of the limit Memory"},
+		{"[Runtime]\nLimits = { Processes = 0 }\n", "not a value of the limit Processes"},
+		{"[Define.x]\nFlags = [\"y\"]\n[Define.y]\nFlags = [\"x\"]\n[Misc]\nFlags = [\"x\"]\n",
+		 "leads back to itself"},
+		{"[Define.start]\nSyscalls = [\"read\"]\n", "\"start\" is a built-in flag"},
+		{"[Define.x]\nSyscalls = [\"raed\"]\n[Misc]\nFlags = [\"x\"]\n", "there is no system call \"raed\""},
+		{"[Define.x]\nSyscalls = [\"io_uring_setup\"]\n[Misc]\nFlags = [\"x\"]\n",
+		 "no flag may give \"io_uring_setup\""},
+		{"[Define.x]\nCapabilities = [\"CAP_NET_RWA\"]\n[Misc]\nFlags = [\"x\"]\n", "there is no capability"},
+		{"[Walls]\nNever = [[\"a\", \"b\"]]\n", "there is no label \"a\""},
+		{"[Walls]\nNever = [[\"a\"]]\n", "at least two labels"},
+		{"Extends = [\"nothing\"]\n", "a.toml:1:12: error: there is no profile \"nothing\""},
+		{"Extends = [\"a.toml\"]\n", "error"},
 	};
 
 	(void)state;
@@ -93,7 +100,8 @@ static void test_errors(void **state)
 
 		if (compile(rows[i].text, NULL, NULL, &policy, &out) != SG_POLICY_REFUSED ||
 		    strstr(out.data, rows[i].expected) == NULL)
-			fail_msg("row %zu: wanted %s, got:\n%s", i, rows[i].expected, out.data == NULL ? "nothing" : out.data);
+			fail_msg("row %zu: wanted %s, got:\n%s", i, rows[i].expected,
+				 out.data == NULL ? "nothing" : out.data);
 		sg_policy_free(policy);
 	}
 }
@@ -104,8 +112,8 @@ static void test_all_errors_at_once(void **state)
 	struct sg_policy *policy = NULL;
 
 	(void)state;
-	assert_int_equal(compile("[Networking]\nFlags = [\"dsn\"]\n[Filesystem]\nReadOnly = [\"x\"]\n", "[Runtime]\nFlags = [\"strat\"]\n",
-				 NULL, &policy, &out),
+	assert_int_equal(compile("[Networking]\nFlags = [\"dsn\"]\n[Filesystem]\nReadOnly = [\"x\"]\n",
+				 "[Runtime]\nFlags = [\"strat\"]\n", NULL, &policy, &out),
 			 SG_POLICY_REFUSED);
 	assert_non_null(strstr(out.data, "a.toml:2:10"));
 	assert_non_null(strstr(out.data, "a.toml:4:13"));
@@ -119,7 +127,8 @@ static void test_writable_cwd(void **state)
 	static const struct {
 		const char *cwd;
 		bool good;
-	} rows[] = {{"/home/u/work", true}, {"/home/u", false}, {"/home", false}, {"/", false}, {"/home/uu", true}, {"/srv/x", true}};
+	} rows[] = {{"/home/u/work", true}, {"/home/u", false}, {"/home", false},
+		    {"/", false},           {"/home/uu", true}, {"/srv/x", true}};
 	static const char text[] = "[Filesystem]\nReadWrite = [\"${CWD}/**\"]\n";
 
 	(void)state;
@@ -152,16 +161,22 @@ static void test_variables_are_literal(void **state)
 	assert_int_equal(sg_source_new("a.toml", text, strlen(text), &source), 0);
 	assert_int_equal(sg_policy_compile(&source, 1, &here, no_profile, NULL, &diagnostics, &policy, NULL), 0);
 	assert_true(sg_glob_is_literal(sg_policy_rules(policy, SG_RULE_READ, &count)->glob));
-	assert_string_equal(sg_glob_prefix(sg_policy_rules(policy, SG_RULE_READ, &count)->glob, &count), "/home/u/a*{b,c}[d]/f");
+	assert_string_equal(sg_glob_prefix(sg_policy_rules(policy, SG_RULE_READ, &count)->glob, &count),
+			    "/home/u/a*{b,c}[d]/f");
 	sg_policy_free(policy);
 }
 
 static void test_order_and_repetition(void **state)
 {
 	static const char *const texts[][2] = {
-	    {"[Filesystem]\nReadOnly = [\"/a/**\", \"/b\"]\nDeny = [\"/a/x\"]\n[Runtime]\nFlags = [\"start\", \"fork\"]\n", NULL},
-	    {"[Runtime]\nFlags = [\"fork\", \"start\", \"fork\"]\n[Filesystem]\nDeny = [\"/a/x\", \"/a/x\"]\nReadOnly = [\"/b\", \"/a/**\"]\n", NULL},
-	    {"[Filesystem]\nDeny = [\"/a/x\"]\n[Runtime]\nFlags = [\"start\"]\n", "[Filesystem]\nReadOnly = [\"/b\", \"/a/**\", \"/b\"]\n[Runtime]\nFlags = [\"fork\"]\n"},
+		{"[Filesystem]\nReadOnly = [\"/a/**\", \"/b\"]\nDeny = [\"/a/x\"]\n[Runtime]\nFlags = [\"start\", "
+		 "\"fork\"]\n",
+		 NULL},
+		{"[Runtime]\nFlags = [\"fork\", \"start\", \"fork\"]\n[Filesystem]\nDeny = [\"/a/x\", "
+		 "\"/a/x\"]\nReadOnly = [\"/b\", \"/a/**\"]\n",
+		 NULL},
+		{"[Filesystem]\nDeny = [\"/a/x\"]\n[Runtime]\nFlags = [\"start\"]\n",
+		 "[Filesystem]\nReadOnly = [\"/b\", \"/a/**\", \"/b\"]\n[Runtime]\nFlags = [\"fork\"]\n"},
 	};
 	char first[2 * SG_POLICY_HASH_SIZE + 1], hash[sizeof(first)];
 
@@ -184,7 +199,9 @@ static void test_extends(void **state)
 	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
 
 	(void)state;
-	assert_int_equal(compile("Extends = [\"base\", \"deeper\"]\n[Filesystem]\nReadOnly = [\"/own\"]\n", NULL, others, &policy, &out), 0);
+	assert_int_equal(compile("Extends = [\"base\", \"deeper\"]\n[Filesystem]\nReadOnly = [\"/own\"]\n", NULL,
+				 others, &policy, &out),
+			 0);
 	assert_non_null(sg_policy_find(policy, SG_RULE_READ, "/base"));
 	assert_non_null(sg_policy_find(policy, SG_RULE_READ, "/deeper"));
 	assert_non_null(sg_policy_find(policy, SG_RULE_READ, "/own"));
@@ -199,10 +216,17 @@ static void test_limits(void **state)
 		int status;
 		uint64_t value;
 	} rows[] = {
-	    {"2GiB", SG_LIMIT_BYTES, 0, 2ULL << 30},  {"500MB", SG_LIMIT_BYTES, 0, 500000000}, {"1h", SG_LIMIT_SECONDS, 0, 3600},
-	    {"30s", SG_LIMIT_SECONDS, 0, 30},         {"256", SG_LIMIT_COUNT, 0, 256},         {"", SG_LIMIT_COUNT, -EINVAL, 0},
-	    {"-5", SG_LIMIT_COUNT, -EINVAL, 0},       {"5x", SG_LIMIT_COUNT, -EINVAL, 0},      {"1h", SG_LIMIT_BYTES, -EINVAL, 0},
-	    {"99999999999999999999", SG_LIMIT_COUNT, -ERANGE, 0}, {"20000000TiB", SG_LIMIT_BYTES, -ERANGE, 0},
+		{"2GiB", SG_LIMIT_BYTES, 0, 2ULL << 30},
+		{"500MB", SG_LIMIT_BYTES, 0, 500000000},
+		{"1h", SG_LIMIT_SECONDS, 0, 3600},
+		{"30s", SG_LIMIT_SECONDS, 0, 30},
+		{"256", SG_LIMIT_COUNT, 0, 256},
+		{"", SG_LIMIT_COUNT, -EINVAL, 0},
+		{"-5", SG_LIMIT_COUNT, -EINVAL, 0},
+		{"5x", SG_LIMIT_COUNT, -EINVAL, 0},
+		{"1h", SG_LIMIT_BYTES, -EINVAL, 0},
+		{"99999999999999999999", SG_LIMIT_COUNT, -ERANGE, 0},
+		{"20000000TiB", SG_LIMIT_BYTES, -ERANGE, 0},
 	};
 	struct sg_policy *policy;
 	bool named;
@@ -255,10 +279,13 @@ enum { R = SG_ACCESS_READ, W = SG_ACCESS_WRITE, C = SG_ACCESS_CHANGE, X = SG_ACC
 
 static void test_decision(void **state)
 {
-	static const char text[] = "[Filesystem]\n"
-				   "ReadOnly = [\"/etc/**\", \"/srv/a*\"]\nReadWrite = [\"/w/**\"]\nExec = [\"/usr/bin/*\", \"/w/bin/*\"]\n"
-				   "Deny = [\"/etc/shadow\", \"/w/**/secret\"]\nDenyWrite = [\"/w/ro/**\"]\nDenyExec = [\"/usr/bin/su\"]\n"
-				   "DenyRead = [\"/w/blind\"]\nHide = [\"/w/hidden/**\"]\nLogOnWrite = [\"/w/log/**\"]\nLogOnRead = [\"/etc/h*\"]\n";
+	static const char text[] =
+		"[Filesystem]\n"
+		"ReadOnly = [\"/etc/**\", \"/srv/a*\"]\nReadWrite = [\"/w/**\"]\nExec = [\"/usr/bin/*\", "
+		"\"/w/bin/*\"]\n"
+		"Deny = [\"/etc/shadow\", \"/w/**/secret\"]\nDenyWrite = [\"/w/ro/**\"]\nDenyExec = [\"/usr/bin/su\"]\n"
+		"DenyRead = [\"/w/blind\"]\nHide = [\"/w/hidden/**\"]\nLogOnWrite = [\"/w/log/**\"]\nLogOnRead = "
+		"[\"/etc/h*\"]\n";
 	static const struct {
 		const char *name;
 		unsigned int access;
@@ -267,22 +294,38 @@ static void test_decision(void **state)
 		int error;
 		bool record;
 	} rows[] = {
-	    {"/etc/hosts", R, false, SG_VERDICT_ALLOW, 0, true},       {"/etc/passwd", R, false, SG_VERDICT_ALLOW, 0, false},
-	    {"/etc/passwd", W, false, SG_VERDICT_DENY, EROFS, false},  {"/etc/passwd", R | W, false, SG_VERDICT_DENY, EROFS, false},
-	    {"/etc/shadow", R, false, SG_VERDICT_DENY, EACCES, false}, {"/etc/shadow", R, true, SG_VERDICT_DENY, EACCES, false},
-	    {"/srv/abc", R, false, SG_VERDICT_ALLOW, 0, false},        {"/srv/bc", R, false, SG_VERDICT_DENY, EACCES, false},
-	    {"/w/x", R | W, false, SG_VERDICT_ALLOW, 0, false},        {"/w/x", C, false, SG_VERDICT_ALLOW, 0, false},
-	    {"/w/d/secret", R, false, SG_VERDICT_DENY, EACCES, false}, {"/w/secret", W, false, SG_VERDICT_ALLOW, 0, false},
-	    {"/w/ro/x", R, false, SG_VERDICT_ALLOW, 0, false},         {"/w/ro/x", W, false, SG_VERDICT_DENY, EACCES, false},
-	    {"/w/blind", W, false, SG_VERDICT_ALLOW, 0, false},        {"/w/blind", R, false, SG_VERDICT_DENY, EACCES, false},
-	    {"/w/blind", R | W, false, SG_VERDICT_DENY, EACCES, false}, {"/w/hidden/x", R, false, SG_VERDICT_HIDE, ENOENT, false},
-	    {"/w/hidden/x", C, false, SG_VERDICT_HIDE, EACCES, false}, {"/w/log/x", W, false, SG_VERDICT_ALLOW, 0, true},
-	    {"/w/log/x", R, false, SG_VERDICT_ALLOW, 0, false},        {"/usr/bin/ls", X, false, SG_VERDICT_ALLOW, 0, false},
-	    {"/usr/bin/su", X, false, SG_VERDICT_DENY, EACCES, false}, {"/usr/bin/su", R, false, SG_VERDICT_ALLOW, 0, false},
-	    {"/w/bin/tool", X, false, SG_VERDICT_ALLOW, 0, false},     {"/w/tool", X, false, SG_VERDICT_DENY, EACCES, false},
-	    {"/tmp/x", R | W, true, SG_VERDICT_ALLOW, 0, false},       {"/tmp/x", X, true, SG_VERDICT_DENY, EACCES, false},
-	    {"/tmp/x", R, false, SG_VERDICT_DENY, EACCES, false},      {"relative", R, true, SG_VERDICT_DENY, EACCES, false},
-	    {"/etc/../etc/passwd", R, true, SG_VERDICT_DENY, EACCES, false}, {"/etc/passwd", 0, true, SG_VERDICT_DENY, EACCES, false},
+		{"/etc/hosts", R, false, SG_VERDICT_ALLOW, 0, true},
+		{"/etc/passwd", R, false, SG_VERDICT_ALLOW, 0, false},
+		{"/etc/passwd", W, false, SG_VERDICT_DENY, EROFS, false},
+		{"/etc/passwd", R | W, false, SG_VERDICT_DENY, EROFS, false},
+		{"/etc/shadow", R, false, SG_VERDICT_DENY, EACCES, false},
+		{"/etc/shadow", R, true, SG_VERDICT_DENY, EACCES, false},
+		{"/srv/abc", R, false, SG_VERDICT_ALLOW, 0, false},
+		{"/srv/bc", R, false, SG_VERDICT_DENY, EACCES, false},
+		{"/w/x", R | W, false, SG_VERDICT_ALLOW, 0, false},
+		{"/w/x", C, false, SG_VERDICT_ALLOW, 0, false},
+		{"/w/d/secret", R, false, SG_VERDICT_DENY, EACCES, false},
+		{"/w/secret", W, false, SG_VERDICT_ALLOW, 0, false},
+		{"/w/ro/x", R, false, SG_VERDICT_ALLOW, 0, false},
+		{"/w/ro/x", W, false, SG_VERDICT_DENY, EACCES, false},
+		{"/w/blind", W, false, SG_VERDICT_ALLOW, 0, false},
+		{"/w/blind", R, false, SG_VERDICT_DENY, EACCES, false},
+		{"/w/blind", R | W, false, SG_VERDICT_DENY, EACCES, false},
+		{"/w/hidden/x", R, false, SG_VERDICT_HIDE, ENOENT, false},
+		{"/w/hidden/x", C, false, SG_VERDICT_HIDE, EACCES, false},
+		{"/w/log/x", W, false, SG_VERDICT_ALLOW, 0, true},
+		{"/w/log/x", R, false, SG_VERDICT_ALLOW, 0, false},
+		{"/usr/bin/ls", X, false, SG_VERDICT_ALLOW, 0, false},
+		{"/usr/bin/su", X, false, SG_VERDICT_DENY, EACCES, false},
+		{"/usr/bin/su", R, false, SG_VERDICT_ALLOW, 0, false},
+		{"/w/bin/tool", X, false, SG_VERDICT_ALLOW, 0, false},
+		{"/w/tool", X, false, SG_VERDICT_DENY, EACCES, false},
+		{"/tmp/x", R | W, true, SG_VERDICT_ALLOW, 0, false},
+		{"/tmp/x", X, true, SG_VERDICT_DENY, EACCES, false},
+		{"/tmp/x", R, false, SG_VERDICT_DENY, EACCES, false},
+		{"relative", R, true, SG_VERDICT_DENY, EACCES, false},
+		{"/etc/../etc/passwd", R, true, SG_VERDICT_DENY, EACCES, false},
+		{"/etc/passwd", 0, true, SG_VERDICT_DENY, EACCES, false},
 	};
 	struct names names;
 
@@ -291,26 +334,29 @@ static void test_decision(void **state)
 	for (size_t i = 0; i < SG_ARRAY_SIZE(rows); i++) {
 		struct sg_decision decision;
 
-		sg_decide(names.policy, names.matcher, rows[i].name, strlen(rows[i].name), rows[i].access, rows[i].own, &decision);
-		if (decision.verdict != rows[i].verdict || decision.error != rows[i].error || decision.record != rows[i].record)
-			fail_msg("row %zu (%s): verdict %d error %d record %d: %s", i, rows[i].name, decision.verdict, decision.error,
-				 decision.record, decision.reason);
+		sg_decide(names.policy, names.matcher, rows[i].name, strlen(rows[i].name), rows[i].access, rows[i].own,
+			  &decision);
+		if (decision.verdict != rows[i].verdict || decision.error != rows[i].error ||
+		    decision.record != rows[i].record)
+			fail_msg("row %zu (%s): verdict %d error %d record %d: %s", i, rows[i].name, decision.verdict,
+				 decision.error, decision.record, decision.reason);
 	}
 	close_names(&names);
 }
 
 static void test_moves(void **state)
 {
-	static const char text[] = "[Filesystem]\nReadWrite = [\"/w/**\", \"/v/**\"]\nDeny = [\"/w/**/secret\"]\nDenyWrite = [\"/w/a/ro/**\"]\n";
+	static const char text[] = "[Filesystem]\nReadWrite = [\"/w/**\", \"/v/**\"]\nDeny = "
+				   "[\"/w/**/secret\"]\nDenyWrite = [\"/w/a/ro/**\"]\n";
 	static const struct {
 		const char *from, *to;
 		enum sg_verdict verdict;
 	} rows[] = {
-	    {"/w/x/", "/w/y/", SG_VERDICT_ALLOW}, /* the same rules hold below both */
-	    {"/w/a/", "/w/b/", SG_VERDICT_DENY},  /* DenyWrite below a */
-	    {"/w/x/", "/v/x/", SG_VERDICT_DENY},  /* the Deny would not follow */
-	    {"/v/x/", "/w/x/", SG_VERDICT_ALLOW}, /* nothing is gained */
-	    {"/v/x/", "/v/y/", SG_VERDICT_ALLOW},
+		{"/w/x/", "/w/y/", SG_VERDICT_ALLOW}, /* the same rules hold below both */
+		{"/w/a/", "/w/b/", SG_VERDICT_DENY},  /* DenyWrite below a */
+		{"/w/x/", "/v/x/", SG_VERDICT_DENY},  /* the Deny would not follow */
+		{"/v/x/", "/w/x/", SG_VERDICT_ALLOW}, /* nothing is gained */
+		{"/v/x/", "/v/y/", SG_VERDICT_ALLOW},
 	};
 	struct names names;
 
@@ -319,8 +365,8 @@ static void test_moves(void **state)
 	for (size_t i = 0; i < SG_ARRAY_SIZE(rows); i++) {
 		struct sg_decision decision;
 
-		sg_decide_move(names.policy, names.matcher, rows[i].from, strlen(rows[i].from), rows[i].to, strlen(rows[i].to),
-			       &decision);
+		sg_decide_move(names.policy, names.matcher, rows[i].from, strlen(rows[i].from), rows[i].to,
+			       strlen(rows[i].to), &decision);
 		if (decision.verdict != rows[i].verdict)
 			fail_msg("%s to %s: %s", rows[i].from, rows[i].to, decision.reason);
 	}
@@ -331,7 +377,8 @@ static void test_moves(void **state)
 static void test_denies_only_narrow(void **state)
 {
 	static const char *const globs[] = {"/a/**", "/a/b/*", "/a/*.c", "/a/b/c", "/**", "/a/{b,c}/**", "/a/b/"};
-	static const char *const keys[] = {"ReadOnly", "ReadWrite", "Exec", "Deny", "DenyRead", "DenyWrite", "DenyExec", "Hide"};
+	static const char *const keys[] = {"ReadOnly", "ReadWrite", "Exec",     "Deny",
+					   "DenyRead", "DenyWrite", "DenyExec", "Hide"};
 	static const char *const subjects[] = {"/a/b/c", "/a/x.c", "/a/b/", "/a/", "/z", "/a/c/d/e", "/a/b/x.c"};
 	unsigned int seed = 12345, checked = 0;
 
@@ -361,8 +408,10 @@ static void test_denies_only_narrow(void **state)
 			for (unsigned int access = 1; access < 16; access++) {
 				struct sg_decision a, b;
 
-				sg_decide(before.policy, before.matcher, subjects[i], strlen(subjects[i]), access, false, &a);
-				sg_decide(after.policy, after.matcher, subjects[i], strlen(subjects[i]), access, false, &b);
+				sg_decide(before.policy, before.matcher, subjects[i], strlen(subjects[i]), access,
+					  false, &a);
+				sg_decide(after.policy, after.matcher, subjects[i], strlen(subjects[i]), access, false,
+					  &b);
 				if (b.verdict == SG_VERDICT_ALLOW)
 					assert_int_equal(a.verdict, SG_VERDICT_ALLOW);
 				checked++;
@@ -377,16 +426,16 @@ static void test_denies_only_narrow(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_errors),
-	    cmocka_unit_test(test_all_errors_at_once),
-	    cmocka_unit_test(test_writable_cwd),
-	    cmocka_unit_test(test_variables_are_literal),
-	    cmocka_unit_test(test_order_and_repetition),
-	    cmocka_unit_test(test_extends),
-	    cmocka_unit_test(test_limits),
-	    cmocka_unit_test(test_decision),
-	    cmocka_unit_test(test_moves),
-	    cmocka_unit_test(test_denies_only_narrow),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_all_errors_at_once),
+		cmocka_unit_test(test_writable_cwd),
+		cmocka_unit_test(test_variables_are_literal),
+		cmocka_unit_test(test_order_and_repetition),
+		cmocka_unit_test(test_extends),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_decision),
+		cmocka_unit_test(test_moves),
+		cmocka_unit_test(test_denies_only_narrow),
 	};
 	return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
 }

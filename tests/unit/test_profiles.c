@@ -47,8 +47,7 @@ static struct sg_policy *compile(struct sg_source *source, const char *cwd, cons
 	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
 	struct sg_error error = SG_ERROR_INIT;
 	struct sg_policy *policy = NULL;
-	int status =
-		sg_policy_compile(&source, 1, &variables, open_profile, NULL, &diagnostics, &policy, &error);
+	int status = sg_policy_compile(&source, 1, &variables, open_profile, NULL, &diagnostics, &policy, &error);
 
 	sg_diagnostics_render(&diagnostics, &text);
 	if (status != 0 || text.size > 0)
@@ -200,9 +199,8 @@ static void names_that_do_not_exist_are_covered(void **state)
 		struct sg_plan *made;
 
 		(void)snprintf(tree, sizeof(tree), "%s/tree", work);
-		(void)snprintf(text, sizeof(text),
-			       "[Filesystem]\nReadOnly = [\"%s/**\"]\nDeny = [\"%s/%s\"]\n", tree, tree,
-			       rows[i].deny);
+		(void)snprintf(text, sizeof(text), "[Filesystem]\nReadOnly = [\"%s/**\"]\nDeny = [\"%s/%s\"]\n", tree,
+			       tree, rows[i].deny);
 		assert_int_equal(sg_source_new("p", text, strlen(text), &source), 0);
 		policy = compile(source, work, "/nonexistent");
 		made = plan(policy, work);

@@ -75,15 +75,14 @@ struct session {
 	pid_t command;
 };
 
-static void tell(const struct session *session, enum sg_control_kind kind, int value, const char *text,
-		 int fd)
+static void tell(const struct session *session, enum sg_control_kind kind, int value, const char *text, int fd)
 {
 	struct sg_control_message message = {.kind = kind, .value = value};
 
 	message.text_size = (uint32_t)strlen(text);
 	memcpy(message.text, text, message.text_size);
-	(void)sg_fd_send(session->control, &message,
-			 offsetof(struct sg_control_message, text) + message.text_size, &fd, fd >= 0 ? 1 : 0);
+	(void)sg_fd_send(session->control, &message, offsetof(struct sg_control_message, text) + message.text_size, &fd,
+			 fd >= 0 ? 1 : 0);
 }
 
 static int open_pty_pair(struct session *session)
@@ -132,8 +131,8 @@ static void report_children(const struct session *session)
 			tell(session, SG_CONTROL_STOPPED, WSTOPSIG(status), "", -1);
 			continue;
 		}
-		tell(session, SG_CONTROL_ENDED,
-		     WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), "", -1);
+		tell(session, SG_CONTROL_ENDED, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), "",
+		     -1);
 		_exit(0);
 	}
 }
@@ -222,10 +221,8 @@ SG_NORETURN static void front_end(const struct scenario *scenario)
 	struct sg_stdio stdio;
 	struct sg_stdio_pipes pipes = SG_STDIO_PIPES_INIT;
 	struct session session = {.scenario = scenario, .stdio = &stdio, .pipes = &pipes, .slave = -1};
-	struct sg_relay relay = {.stdio = &stdio,
-				 .pipes = &pipes,
-				 .quiet = scenario->quiet,
-				 .on_demand = !scenario->foreground};
+	struct sg_relay relay = {
+		.stdio = &stdio, .pipes = &pipes, .quiet = scenario->quiet, .on_demand = !scenario->foreground};
 	int pair[2], status = -1;
 	pid_t supervisor;
 
@@ -530,8 +527,8 @@ static void shell_expect(struct shell *shell, char what, int value)
 	}
 	assert_int_equal(read_before(shell->orders, answer, 2, deadline), 2);
 	if (answer[0] != what || (unsigned char)answer[1] != value)
-		fail_msg("expected %c%d, got %c%d; screen: %s", what, value, answer[0],
-			 (unsigned char)answer[1], shell->screen.text);
+		fail_msg("expected %c%d, got %c%d; screen: %s", what, value, answer[0], (unsigned char)answer[1],
+			 shell->screen.text);
 }
 
 static void shell_end(struct shell *shell)
@@ -574,8 +571,7 @@ static void test_exit_status_and_input(void **state)
 static void test_order_of_shared_output(void **state)
 {
 	const struct scenario scenario = {
-		.argv = SHELL(
-			"i=0; while [ $i -lt 500 ]; do echo $i; i=$((i+1)); echo $i >&2; i=$((i+1)); done")};
+		.argv = SHELL("i=0; while [ $i -lt 500 ]; do echo $i; i=$((i+1)); echo $i >&2; i=$((i+1)); done")};
 	int out[2], number = 0;
 	pid_t pid;
 	SG_AUTO_FREE char *text = NULL;
@@ -624,8 +620,7 @@ static void test_reader_goes_away(void **state)
  * runs on. */
 static void test_command_closes_input(void **state)
 {
-	const struct scenario scenario = {
-		.argv = SHELL("trap 'exit 0' TERM; exec <&-; echo closed; sleep 30 & wait")};
+	const struct scenario scenario = {.argv = SHELL("trap 'exit 0' TERM; exec <&-; echo closed; sleep 30 & wait")};
 	int in[2], out[2];
 	char some[8];
 	pid_t pid;
@@ -895,12 +890,10 @@ static void test_signals_are_forwarded(void **state)
 	(void)state;
 	for (size_t i = 0; i < SG_ARRAY_SIZE(signals); i++) {
 		const struct scenario scenario = {
-			.argv = SHELL(
-				"for s in TERM INT HUP QUIT USR1 USR2 ALRM; do trap \"echo $s; exit 0\" "
-				"$s; done; "
-				"echo ready; while read x <&2; do :; done; sleep 30 & wait; wait")};
-		const char *const names[] = {"TERM\n", "INT\n",  "HUP\n", "QUIT\n",
-					     "USR1\n", "USR2\n", "ALRM\n"};
+			.argv = SHELL("for s in TERM INT HUP QUIT USR1 USR2 ALRM; do trap \"echo $s; exit 0\" "
+				      "$s; done; "
+				      "echo ready; while read x <&2; do :; done; sleep 30 & wait; wait")};
+		const char *const names[] = {"TERM\n", "INT\n", "HUP\n", "QUIT\n", "USR1\n", "USR2\n", "ALRM\n"};
 		struct screen screen = {.size = 0};
 		int out[2];
 		pid_t pid;
@@ -931,9 +924,8 @@ static void start_job(struct shell *shell, const struct scenario *scenario)
 
 static void test_terminal(void **state)
 {
-	const struct scenario scenario = {
-		.argv = SHELL("stty size; test -t 0 && test -t 1 && test -t 2 && echo tty; "
-			      "read line; echo \"<$line>\"; exit 9")};
+	const struct scenario scenario = {.argv = SHELL("stty size; test -t 0 && test -t 1 && test -t 2 && echo tty; "
+							"read line; echo \"<$line>\"; exit 9")};
 	struct shell shell;
 
 	(void)state;
@@ -984,8 +976,7 @@ static void test_interrupt_reaches_the_inner_only(void **state)
 
 static void stop_and_continue(char order)
 {
-	const struct scenario scenario = {
-		.argv = SHELL("echo ready; read a; echo \"<$a>\"; read b; echo \"<$b>\"")};
+	const struct scenario scenario = {.argv = SHELL("echo ready; read a; echo \"<$a>\"; read b; echo \"<$b>\"")};
 	struct winsize window = {.ws_row = 33, .ws_col = 99}, seen;
 	struct shell shell;
 
@@ -1155,8 +1146,7 @@ static void test_terminal_is_restored_after_faults(void **state)
 
 static void test_notices_on_the_terminal(void **state)
 {
-	const struct scenario scenario = {
-		.argv = SHELL("printf prompt; read a"), .notices = 9, .notice = "no\033[2J"};
+	const struct scenario scenario = {.argv = SHELL("printf prompt; read a"), .notices = 9, .notice = "no\033[2J"};
 	struct shell shell;
 	unsigned int shown = 0;
 
@@ -1176,8 +1166,7 @@ static void test_notices_on_the_terminal(void **state)
 
 static void test_quiet(void **state)
 {
-	const struct scenario scenario = {
-		.argv = SHELL("read a"), .notices = 9, .notice = "no", .quiet = true};
+	const struct scenario scenario = {.argv = SHELL("read a"), .notices = 9, .notice = "no", .quiet = true};
 	struct shell shell;
 
 	(void)state;
@@ -1192,8 +1181,7 @@ static void test_quiet(void **state)
 /* With pipes on 0-2 a notice goes to the controlling terminal, and the pipes stay clean. */
 static void test_notices_beside_pipes(void **state)
 {
-	const struct scenario scenario = {
-		.argv = SHELL("echo data; read a"), .notices = 1, .notice = "refused"};
+	const struct scenario scenario = {.argv = SHELL("echo data; read a"), .notices = 1, .notice = "refused"};
 	struct job job = on_terminal;
 	struct shell shell;
 	int in[2], out[2];
@@ -1294,16 +1282,14 @@ static void test_inspect(void **state)
 				if (given[j] >= 0)
 					(void)dup2(high[given[j]], j);
 			}
-			good = sg_stdio_inspect(&stdio, NULL) == 0 && !stdio.wants_pty &&
-			       stdio.terminal == -1;
+			good = sg_stdio_inspect(&stdio, NULL) == 0 && !stdio.wants_pty && stdio.terminal == -1;
 			for (int j = 0; j < 3 && good; j++)
 				good = stdio.of[j].same_as == rows[i].same[j] && fcntl(j, F_GETFD) >= 0 &&
 				       stdio.of[j].kind == (given[j] < 0 ? SG_STDIO_CLOSED : SG_STDIO_STREAM);
 			good = good && sg_stdio_make_pipes(&stdio, &pipes, NULL) == 0;
 			for (int j = 0; j < 3 && good; j++)
 				good = (pipes.world[j] >= 3) == (given[j] >= 0) &&
-				       (pipes.front[j] >= 3) ==
-					       (given[j] >= 0 && !(j == 2 && given[1] == given[2]));
+				       (pipes.front[j] >= 3) == (given[j] >= 0 && !(j == 2 && given[1] == given[2]));
 			_exit(good ? 0 : 1);
 		}
 		assert_int_equal(wait_status(pid), 0);

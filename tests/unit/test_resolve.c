@@ -126,8 +126,8 @@ static void expect_at(int dirfd, const char *path, unsigned int flags, int error
 	int status = sg_resolve(&view, &caller, dirfd, path, flags, &resolved);
 
 	if (status != -error)
-		fail_msg("%.80s (flags %u): %s, expected %s", path, flags, status < 0 ? strerror(-status) : resolved.name,
-			 strerror(error));
+		fail_msg("%.80s (flags %u): %s, expected %s", path, flags,
+			 status < 0 ? strerror(-status) : resolved.name, strerror(error));
 	if (error != 0) {
 		assert_int_equal(resolved.fd, -1);
 		return;
@@ -150,72 +150,72 @@ static void test_names(void **state)
 		int error;
 		const char *name;
 	} rows[] = {
-	    {"f", 0, 0, "f"},
-	    {"./f", 0, 0, "f"},
-	    {"d", 0, 0, "d/"},
-	    {"d/", 0, 0, "d/"},
-	    {"d//./e///", 0, 0, "d/e/"},
-	    {".", 0, 0, ""},
-	    {"", 0, ENOENT, NULL},
-	    {"d/..", 0, 0, ""},
-	    {"d/e/../../f", 0, 0, "f"},
-	    {"d/e/../f", 0, 0, "d/f"},
-	    {"d/new\nline", 0, 0, "d/new\nline"},
-	    {"f/", 0, ENOTDIR, NULL},
-	    {"f/.", 0, ENOTDIR, NULL},
-	    {"f/..", 0, ENOTDIR, NULL},
-	    {"f/x", 0, ENOTDIR, NULL},
-	    {"missing", 0, ENOENT, NULL},
-	    {"missing/", 0, ENOENT, NULL},
-	    {"missing/..", 0, ENOENT, NULL},
-	    {"to-f", 0, 0, "f"},
-	    {"to-f", F, 0, "to-f"},
-	    {"to-f/", 0, ENOTDIR, NULL},
-	    {"to-f/", F, ENOTDIR, NULL},
-	    {"to-f-slash", 0, ENOTDIR, NULL},
-	    {"to-f-slash", F, 0, "to-f-slash"},
-	    {"to-d", 0, 0, "d/"},
-	    {"to-d", F, 0, "to-d"},
-	    {"to-d/", F, 0, "d/"},
-	    {"to-d-slash", 0, 0, "d/"},
-	    {"to-d/f", F, 0, "d/f"},
-	    {"to-d/..", 0, 0, ""},
-	    {"d/e/up", 0, 0, "f"},
-	    {"d/e/up", F, 0, "d/e/up"},
-	    {"to-e", 0, 0, "d/e/"},
-	    {"to-e/..", 0, 0, "d/"},
-	    {"to-root/to-root", 0, ENOENT, NULL},
-	    {"dangling", 0, ENOENT, NULL},
-	    {"dangling", F, 0, "dangling"},
-	    {"dangling/", F, ENOENT, NULL},
-	    {"dangling-below", 0, ENOENT, NULL},
-	    {"loop", 0, ELOOP, NULL},
-	    {"loop", F, 0, "loop"},
-	    {"loop/x", F, ELOOP, NULL},
-	    {"ping", 0, ELOOP, NULL},
-	    {"hop1", 0, 0, "f"},
-	    {"hop0", 0, ELOOP, NULL},
-	    {"f" DELETED, 0, 0, "f" DELETED},
-	    {"d" DELETED, 0, 0, "d" DELETED "/"},
-	    {"d" DELETED "/..", 0, 0, ""},
-	    /* The folder is pinned, the last component kept as text. */
-	    {"f", P, 0, "f"},
-	    {"d", P, 0, "d/"},
-	    {"d/", P, 0, "d/"},
-	    {"to-d", P, 0, "to-d"},
-	    {"to-d/x", P, 0, "d/x"},
-	    {"dangling", P, 0, "dangling"},
-	    {"loop", P, 0, "loop"},
-	    {"missing", P, 0, "missing"},
-	    {"missing/", P, 0, "missing"},
-	    {"d/e/../missing", P, 0, "d/missing"},
-	    {"missing/x", P, ENOENT, NULL},
-	    {"f/x", P, ENOTDIR, NULL},
-	    {"dangling/x", P, ENOENT, NULL},
-	    {"loop/x", P, ELOOP, NULL},
-	    {"d/..", P, 0, ""},
-	    {"d/.", P, 0, "d/"},
-	    {"/", P, 0, "/"},
+		{"f", 0, 0, "f"},
+		{"./f", 0, 0, "f"},
+		{"d", 0, 0, "d/"},
+		{"d/", 0, 0, "d/"},
+		{"d//./e///", 0, 0, "d/e/"},
+		{".", 0, 0, ""},
+		{"", 0, ENOENT, NULL},
+		{"d/..", 0, 0, ""},
+		{"d/e/../../f", 0, 0, "f"},
+		{"d/e/../f", 0, 0, "d/f"},
+		{"d/new\nline", 0, 0, "d/new\nline"},
+		{"f/", 0, ENOTDIR, NULL},
+		{"f/.", 0, ENOTDIR, NULL},
+		{"f/..", 0, ENOTDIR, NULL},
+		{"f/x", 0, ENOTDIR, NULL},
+		{"missing", 0, ENOENT, NULL},
+		{"missing/", 0, ENOENT, NULL},
+		{"missing/..", 0, ENOENT, NULL},
+		{"to-f", 0, 0, "f"},
+		{"to-f", F, 0, "to-f"},
+		{"to-f/", 0, ENOTDIR, NULL},
+		{"to-f/", F, ENOTDIR, NULL},
+		{"to-f-slash", 0, ENOTDIR, NULL},
+		{"to-f-slash", F, 0, "to-f-slash"},
+		{"to-d", 0, 0, "d/"},
+		{"to-d", F, 0, "to-d"},
+		{"to-d/", F, 0, "d/"},
+		{"to-d-slash", 0, 0, "d/"},
+		{"to-d/f", F, 0, "d/f"},
+		{"to-d/..", 0, 0, ""},
+		{"d/e/up", 0, 0, "f"},
+		{"d/e/up", F, 0, "d/e/up"},
+		{"to-e", 0, 0, "d/e/"},
+		{"to-e/..", 0, 0, "d/"},
+		{"to-root/to-root", 0, ENOENT, NULL},
+		{"dangling", 0, ENOENT, NULL},
+		{"dangling", F, 0, "dangling"},
+		{"dangling/", F, ENOENT, NULL},
+		{"dangling-below", 0, ENOENT, NULL},
+		{"loop", 0, ELOOP, NULL},
+		{"loop", F, 0, "loop"},
+		{"loop/x", F, ELOOP, NULL},
+		{"ping", 0, ELOOP, NULL},
+		{"hop1", 0, 0, "f"},
+		{"hop0", 0, ELOOP, NULL},
+		{"f" DELETED, 0, 0, "f" DELETED},
+		{"d" DELETED, 0, 0, "d" DELETED "/"},
+		{"d" DELETED "/..", 0, 0, ""},
+		/* The folder is pinned, the last component kept as text. */
+		{"f", P, 0, "f"},
+		{"d", P, 0, "d/"},
+		{"d/", P, 0, "d/"},
+		{"to-d", P, 0, "to-d"},
+		{"to-d/x", P, 0, "d/x"},
+		{"dangling", P, 0, "dangling"},
+		{"loop", P, 0, "loop"},
+		{"missing", P, 0, "missing"},
+		{"missing/", P, 0, "missing"},
+		{"d/e/../missing", P, 0, "d/missing"},
+		{"missing/x", P, ENOENT, NULL},
+		{"f/x", P, ENOTDIR, NULL},
+		{"dangling/x", P, ENOENT, NULL},
+		{"loop/x", P, ELOOP, NULL},
+		{"d/..", P, 0, ""},
+		{"d/.", P, 0, "d/"},
+		{"/", P, 0, "/"},
 	};
 
 	(void)state;
@@ -258,9 +258,13 @@ static void test_parent(void **state)
 		const char *path, *last;
 		bool exists, slash;
 	} rows[] = {
-	    {"d/f", "f", true, false},	  {"d/missing", "missing", false, false}, {"d/missing//", "missing", false, true},
-	    {"d/e/", "e", true, true},	  {"loop", "loop", true, false},	  {"d/..", "", true, false},
-	    {"d/../.", "", true, false},
+		{"d/f", "f", true, false},
+		{"d/missing", "missing", false, false},
+		{"d/missing//", "missing", false, true},
+		{"d/e/", "e", true, true},
+		{"loop", "loop", true, false},
+		{"d/..", "", true, false},
+		{"d/../.", "", true, false},
 	};
 
 	(void)state;
@@ -325,7 +329,8 @@ static void test_deep(void **state)
 	for (; length < PATH_MAX; length += deep == 0 ? strlen("/deep") : NAME_MAX + 1, deep++) {
 		int next;
 
-		must(mkdirat(here, "deep", 0755) == 0 && renameat(here, "deep", here, deep == 0 ? "deep" : long_name) == 0,
+		must(mkdirat(here, "deep", 0755) == 0 &&
+			     renameat(here, "deep", here, deep == 0 ? "deep" : long_name) == 0,
 		     "mkdirat");
 		next = openat(here, deep == 0 ? "deep" : long_name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		must(next >= 0, "openat");
@@ -398,7 +403,8 @@ static void expect_unnamed(int fd, const char *name)
 					  : sg_resolve_descriptor(&view, &caller, fd, &resolved),
 				 0);
 		if (!resolved.unnamed || strncmp(resolved.name, name, strlen(name)) != 0)
-			fail_msg("%s: is \"%s\"%s", name, resolved.name, resolved.unnamed ? "" : ", and counts as named");
+			fail_msg("%s: is \"%s\"%s", name, resolved.name,
+				 resolved.unnamed ? "" : ", and counts as named");
 		assert_int_equal(resolved.magic, way == 0);
 		assert_int_equal(fstat(fd, &status), 0);
 		assert_true(status.st_ino == resolved.status.st_ino && status.st_dev == resolved.status.st_dev);
@@ -524,10 +530,10 @@ static void test_failure(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_names),     cmocka_unit_test(test_starts),	 cmocka_unit_test(test_parent),
-	    cmocka_unit_test(test_lengths),   cmocka_unit_test(test_deep),	 cmocka_unit_test(test_proc),
-	    cmocka_unit_test(test_anonymous), cmocka_unit_test(test_removed),	 cmocka_unit_test(test_removed_folder),
-	    cmocka_unit_test(test_pinned),    cmocka_unit_test(test_failure),
+		cmocka_unit_test(test_names),     cmocka_unit_test(test_starts),  cmocka_unit_test(test_parent),
+		cmocka_unit_test(test_lengths),   cmocka_unit_test(test_deep),    cmocka_unit_test(test_proc),
+		cmocka_unit_test(test_anonymous), cmocka_unit_test(test_removed), cmocka_unit_test(test_removed_folder),
+		cmocka_unit_test(test_pinned),    cmocka_unit_test(test_failure),
 	};
 
 	return cmocka_run_group_tests(tests, make_tree, remove_tree);

@@ -89,11 +89,10 @@ static struct sg_addressset *make_set(void)
 		struct sg_addresspattern_problem problem;
 		bool deny = rules[i][0] == '-';
 
-		assert_int_equal(
-			sg_addresspattern_parse(rules[i] + 1, strlen(rules[i] + 1),
-						deny ? SG_ADDRESSPATTERN_DENY : SG_ADDRESSPATTERN_ALLOW,
-						&pattern, &problem),
-			0);
+		assert_int_equal(sg_addresspattern_parse(rules[i] + 1, strlen(rules[i] + 1),
+							 deny ? SG_ADDRESSPATTERN_DENY : SG_ADDRESSPATTERN_ALLOW,
+							 &pattern, &problem),
+				 0);
 		assert_int_equal(sg_addressset_builder_add(builder, &pattern, i, deny ? DENY : ALLOW), 0);
 	}
 	assert_int_equal(sg_addressset_build(builder, DENY, &set), 0);
@@ -155,16 +154,16 @@ static void setup(struct fixture *fixture, const char *conf_text)
 	fixture->set = make_set();
 	fixture->own = sg_addressranges_new(&range, 1);
 	fixture->environment.own = fixture->own;
-	fixture->rules = (struct sg_namerules){
-		.set = fixture->set, .allow = ALLOW, .environment = &fixture->environment};
+	fixture->rules =
+		(struct sg_namerules){.set = fixture->set, .allow = ALLOW, .environment = &fixture->environment};
 	assert_int_equal(sg_hosts_parse(hosts_text, sizeof(hosts_text) - 1, &fixture->hosts), 0);
 	sg_namerules_policy(&fixture->rules, &fixture->policy);
 	fixture->policy.record = record;
 	fixture->policy.record_data = fixture;
 	sg_resolvconf_parse(conf_text, strlen(conf_text), &conf);
 	options.port = fixture->port;
-	assert_int_equal(sg_resolver_new(&conf, fixture->hosts, fixture->cache, &fixture->policy, &options,
-					 take_reply, fixture, &fixture->resolver, NULL),
+	assert_int_equal(sg_resolver_new(&conf, fixture->hosts, fixture->cache, &fixture->policy, &options, take_reply,
+					 fixture, &fixture->resolver, NULL),
 			 0);
 }
 
@@ -201,8 +200,7 @@ static size_t write_answer(const struct fixture *fixture, const struct sg_dns_me
 		if (fixture->answers[i][0] == '=') {
 			answers.aliases[answers.alias_count++] =
 				(struct sg_dns_alias){wire_name(fixture->answers[i] + 1), fixture->ttl};
-		} else if (query->question.type == SG_DNS_A &&
-			   inet_pton(AF_INET, fixture->answers[i], bytes) == 1) {
+		} else if (query->question.type == SG_DNS_A && inet_pton(AF_INET, fixture->answers[i], bytes) == 1) {
 			sg_dns_answers_add(&answers, fixture->ttl, bytes, 4);
 		} else if (query->question.type == SG_DNS_AAAA &&
 			   inet_pton(AF_INET6, fixture->answers[i], bytes) == 1) {
@@ -337,8 +335,8 @@ static void drive(struct fixture *fixture, unsigned int replies)
 			socklen_t length = sizeof(fixture->last_from);
 			struct sg_dns_message query;
 			uint8_t in[1024];
-			ssize_t size = recvfrom(fixture->udp, in, sizeof(in), 0,
-						(struct sockaddr *)&fixture->last_from, &length);
+			ssize_t size = recvfrom(fixture->udp, in, sizeof(in), 0, (struct sockaddr *)&fixture->last_from,
+						&length);
 
 			assert_int_equal(sg_dns_parse(in, (size_t)size, &query), 0);
 			note_query(fixture, &query);
@@ -355,8 +353,7 @@ static void drive(struct fixture *fixture, unsigned int replies)
 /* Asks, and returns the parsed reply. */
 static struct sg_dns_message ask(struct fixture *fixture, const char *name, enum sg_dns_type type)
 {
-	struct sg_dns_question question = {
-		.name = wire_name(name), .type = (uint16_t)type, .class = SG_DNS_CLASS_IN};
+	struct sg_dns_question question = {.name = wire_name(name), .type = (uint16_t)type, .class = SG_DNS_CLASS_IN};
 	struct sg_resolver_request request = {.token = 1};
 	unsigned int before = fixture->replies;
 	struct sg_dns_message reply = {0};
@@ -402,8 +399,7 @@ static void test_decided_first(void **state)
 		{"wild.example", SG_DNS_A, SG_DNS_NXDOMAIN, SG_RESOLVER_REFUSED},
 		{"sub.good.example", SG_DNS_A, SG_DNS_NXDOMAIN, SG_RESOLVER_REFUSED},
 		{"stolen-data.unnamed.example", SG_DNS_TXT, SG_DNS_NXDOMAIN, SG_RESOLVER_REFUSED},
-		{"secret.internal", SG_DNS_A, SG_DNS_NXDOMAIN,
-		 SG_RESOLVER_REFUSED}, /* in hosts, but not permitted */
+		{"secret.internal", SG_DNS_A, SG_DNS_NXDOMAIN, SG_RESOLVER_REFUSED}, /* in hosts, but not permitted */
 		{"8.0.0.10.in-addr.arpa", SG_DNS_PTR, SG_DNS_NXDOMAIN, SG_RESOLVER_REFUSED},
 		{"1.1.1.1.in-addr.arpa", SG_DNS_PTR, SG_DNS_NXDOMAIN, SG_RESOLVER_REFUSED},
 		{"good.example", SG_DNS_NS, SG_DNS_REFUSED, SG_RESOLVER_ODD},
@@ -420,8 +416,7 @@ static void test_decided_first(void **state)
 	for (size_t i = 0; i < SG_ARRAY_SIZE(rows); i++) {
 		struct sg_dns_message reply = ask(&fixture, rows[i].name, rows[i].type);
 
-		if (RCODE(reply) != rows[i].rcode || fixture.outcome != rows[i].outcome ||
-		    reply.counts[1] != 0) {
+		if (RCODE(reply) != rows[i].rcode || fixture.outcome != rows[i].outcome || reply.counts[1] != 0) {
 			fail_msg("row %zu: rcode %u outcome %d", i, RCODE(reply), (int)fixture.outcome);
 		}
 	}
@@ -450,7 +445,8 @@ static void test_local(void **state)
 	assert_int_equal(reply.counts[1], 0);
 	reply = ask(&fixture, "localhost", SG_DNS_A);
 	assert_int_equal(reply.counts[1], 1);
-	assert_int_equal(cached(&fixture, "127.0.0.1"), 0); /* a rule for localhost holds by the address, not by the name */
+	assert_int_equal(cached(&fixture, "127.0.0.1"),
+			 0); /* a rule for localhost holds by the address, not by the name */
 	assert_int_equal(ask(&fixture, "any.localhost", SG_DNS_AAAA).counts[1], 1);
 	assert_int_equal(cached(&fixture, "::1"), 0); /* no rule names any.localhost */
 	assert_int_equal(ask(&fixture, "localhost", SG_DNS_TXT).counts[1], 0);
@@ -528,9 +524,8 @@ static void test_rebinding(void **state)
 {
 	static const char *const inward[] = {"127.0.0.1",       "169.254.169.254", "192.0.2.10", "0.0.0.0",
 					     "255.255.255.255", "224.0.0.1",       "127.1.2.3"};
-	static const char *const inward6[] = {
-		"::1",     "fe80::1",          "fd00:ec2::254",   "::",
-		"ff02::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::"};
+	static const char *const inward6[] = {"::1",     "fe80::1",          "fd00:ec2::254",   "::",
+					      "ff02::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::"};
 	struct fixture fixture;
 	struct sg_dns_message reply;
 
@@ -841,9 +836,8 @@ static int serve(struct fixture *fixture, struct sg_dnsserver *server, pid_t chi
 	int64_t end = now_ms() + 20000;
 
 	while (now_ms() < end) {
-		struct pollfd fds[] = {{fixture->udp, POLLIN, 0},
-				       {fixture->tcp, POLLIN, 0},
-				       {sg_dnsserver_fd(server), POLLIN, 0}};
+		struct pollfd fds[] = {
+			{fixture->udp, POLLIN, 0}, {fixture->tcp, POLLIN, 0}, {sg_dnsserver_fd(server), POLLIN, 0}};
 		int status;
 
 		poll(fds, 3, 20);
@@ -851,8 +845,8 @@ static int serve(struct fixture *fixture, struct sg_dnsserver *server, pid_t chi
 			socklen_t length = sizeof(fixture->last_from);
 			struct sg_dns_message query;
 			uint8_t in[1024];
-			ssize_t size = recvfrom(fixture->udp, in, sizeof(in), 0,
-						(struct sockaddr *)&fixture->last_from, &length);
+			ssize_t size = recvfrom(fixture->udp, in, sizeof(in), 0, (struct sockaddr *)&fixture->last_from,
+						&length);
 
 			assert_int_equal(sg_dns_parse(in, (size_t)size, &query), 0);
 			note_query(fixture, &query);
@@ -878,8 +872,8 @@ static struct sg_dnsserver *make_server(struct fixture *fixture, int udp, int tc
 	struct sg_resolvconf conf;
 
 	sg_resolvconf_parse("nameserver 127.0.0.1\n", 21, &conf);
-	assert_int_equal(sg_dnsserver_new(udp, tcp, &conf, fixture->hosts, fixture->cache, &fixture->policy,
-					  &options, &server, NULL),
+	assert_int_equal(sg_dnsserver_new(udp, tcp, &conf, fixture->hosts, fixture->cache, &fixture->policy, &options,
+					  &server, NULL),
 			 0);
 	return server;
 }
@@ -987,8 +981,7 @@ static int libc_client(void)
 		int result = look_up(rows[i].name, rows[i].expected);
 
 		if (result != 0 || now_ms() - start > STEP) {
-			fprintf(stderr, "%s: %d after %d ms\n", rows[i].name, result,
-				(int)(now_ms() - start));
+			fprintf(stderr, "%s: %d after %d ms\n", rows[i].name, result, (int)(now_ms() - start));
 			return 1;
 		}
 	}
@@ -1009,11 +1002,9 @@ static int enter_namespaces(void)
 {
 	char template[] = "/tmp/test_resolver.XXXXXX", path[80];
 	static const char *const names[] = {"resolv.conf", "nsswitch.conf", "hosts"};
-	static const char *const texts[] = {"nameserver 127.0.0.1\noptions edns0 timeout:1\n", "hosts: dns\n",
-					    "\n"};
+	static const char *const texts[] = {"nameserver 127.0.0.1\noptions edns0 timeout:1\n", "hosts: dns\n", "\n"};
 
-	if (unshare(CLONE_NEWNET | CLONE_NEWNS) != 0 ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+	if (unshare(CLONE_NEWNET | CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
 	    system("ip link set lo up 2>/dev/null || ifconfig lo up") != 0 || !mkdtemp(template)) {
 		return -1;
 	}

@@ -52,7 +52,7 @@
 #include "tables/ioctl.def"
 #include "tables/personality.def"
 #include "tables/prctl.def"
-#define SG_OPTION(level_name, name, level, option, flag)                                                     \
+#define SG_OPTION(level_name, name, level, option, flag)                                                               \
 	_Static_assert((level_name) == (level) && (name) == (option), #level_name " " #name);
 #define SG_OPTION_LATER(level_name, name, level, option, flag)
 #define SG_OPTION_NEVER(level_name, name, level, option, why) SG_OPTION(level_name, name, level, option, why)
@@ -197,8 +197,7 @@ static void rows_are_whole(void **state)
 		if (row->class == SG_CLASS_FD_CHANGE)
 			assert_true(!by_name && sg_syscall_role(row, 0) == SG_ARG_FD);
 		if (by_name)
-			assert_int_not_equal(sg_syscall_answer((enum sg_syscall_class)row->class),
-					     SG_ANSWER_CONTINUE);
+			assert_int_not_equal(sg_syscall_answer((enum sg_syscall_class)row->class), SG_ANSWER_CONTINUE);
 	}
 }
 
@@ -229,8 +228,7 @@ static void every_call_is_given_or_never(void **state)
 		for (int flag = 0; flag < SG_FLAGS_; flag++)
 			given = given || sg_syscall_set_has(&definitions[flag].calls, number);
 		if (given == (row->class == SG_CLASS_NEVER))
-			fail_msg("%s is %s", row->name,
-				 given ? "never given, and given" : "given by no flag");
+			fail_msg("%s is %s", row->name, given ? "never given, and given" : "given by no flag");
 	}
 	assert_int_equal(count, 383);
 }
@@ -355,11 +353,9 @@ static void socket_tables_are_whole(void **state)
 
 		assert_int_equal(options[i].flag == SG_FLAG_NONE_, options[i].reason != NULL);
 		for (size_t j = i + 1; j < count; j++) {
-			assert_false(options[i].level == options[j].level &&
-				     options[i].option == options[j].option);
+			assert_false(options[i].level == options[j].level && options[i].option == options[j].option);
 			left = left || options[j].level != options[i].level;
-			assert_false(left &&
-				     options[j].level == options[i].level); /* levels stand together */
+			assert_false(left && options[j].level == options[i].level); /* levels stand together */
 		}
 	}
 	kinds = sg_socket_kinds(&count);
@@ -371,8 +367,7 @@ static void socket_tables_are_whole(void **state)
 		assert_true(sg_syscall_set_has(&grants.calls, sg_syscall_by_name("socket", 6)->number));
 		for (size_t j = i + 1; j < count; j++)
 			assert_false(kinds[i].domain == kinds[j].domain && kinds[i].type == kinds[j].type &&
-				     kinds[i].protocol == kinds[j].protocol &&
-				     kinds[i].flag == kinds[j].flag);
+				     kinds[i].protocol == kinds[j].protocol && kinds[i].flag == kinds[j].flag);
 	}
 }
 

@@ -187,8 +187,8 @@ static void compare_datetime(const struct sg_toml_value *value, const char *type
 	if (value->type == SG_TOML_DATETIME && d->offset == 0)
 		snprintf(offset, sizeof(offset), "Z");
 	else if (value->type == SG_TOML_DATETIME)
-		snprintf(offset, sizeof(offset), "%c%02d:%02d", d->offset < 0 ? '-' : '+',
-			 abs(d->offset) / 60, abs(d->offset) % 60);
+		snprintf(offset, sizeof(offset), "%c%02d:%02d", d->offset < 0 ? '-' : '+', abs(d->offset) / 60,
+			 abs(d->offset) % 60);
 	if (strcmp(type, "date-local") == 0) {
 		assert_int_equal(value->type, SG_TOML_LOCAL_DATE);
 		snprintf(text, sizeof(text), "%04d-%02d-%02d", d->year, d->month, d->day);
@@ -199,8 +199,8 @@ static void compare_datetime(const struct sg_toml_value *value, const char *type
 		bool local = strcmp(type, "datetime-local") == 0;
 
 		assert_int_equal(value->type, local ? SG_TOML_LOCAL_DATETIME : SG_TOML_DATETIME);
-		snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d%s%s", d->year, d->month, d->day,
-			 d->hour, d->minute, d->second, fraction, offset);
+		snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d%s%s", d->year, d->month, d->day, d->hour,
+			 d->minute, d->second, fraction, offset);
 	}
 	assert_string_equal(text, expected);
 }
@@ -336,11 +336,10 @@ static void check_span(const struct sg_source *source, struct sg_span span, cons
 
 static void test_positions(void **state)
 {
-	static const char text[] =
-		"\xef\xbb\xbf# \xc3\xa9\r\n"
-		"[ a . 'b' ]\r\n"
-		"\"k\\u0065y\" = [ 1, \"\xc3\xa9\xc3\xa9\", { x.y = 1979-05-27 07:32:00Z } ] # c\n"
-		"[[t]]\n[[t]]\nm = '''\nx'''\n";
+	static const char text[] = "\xef\xbb\xbf# \xc3\xa9\r\n"
+				   "[ a . 'b' ]\r\n"
+				   "\"k\\u0065y\" = [ 1, \"\xc3\xa9\xc3\xa9\", { x.y = 1979-05-27 07:32:00Z } ] # c\n"
+				   "[[t]]\n[[t]]\nm = '''\nx'''\n";
 	SG_AUTO_SOURCE struct sg_source *source = make_source(text, sizeof(text) - 1);
 	SG_AUTO_TOML struct sg_toml_document *document = accept_text(source);
 	const struct sg_toml_entry *a = sg_toml_find(sg_toml_root(document), "a");
@@ -468,8 +467,7 @@ static void repeat(struct sg_buffer *buffer, const char *text, size_t count)
 		sg_buffer_append_text(buffer, text);
 }
 
-static struct sg_source *nest(const char *before, const char *open, size_t count, const char *middle,
-			      const char *close)
+static struct sg_source *nest(const char *before, const char *open, size_t count, const char *middle, const char *close)
 {
 	SG_AUTO_BUFFER struct sg_buffer buffer = SG_BUFFER_INIT;
 
@@ -536,8 +534,7 @@ static void test_size(void **state)
 	repeat(&text, "\n", SG_TOML_TEXT_MAX);
 	time_of(&text, 0, NULL);
 	sg_buffer_append_text(&text, "\n");
-	time_of(&text, SG_TOML_REFUSED,
-		"t:1:1: error: the text has 10485761 bytes: at most 10485760 are read");
+	time_of(&text, SG_TOML_REFUSED, "t:1:1: error: the text has 10485761 bytes: at most 10485760 are read");
 	sg_buffer_clear(&text);
 	sg_buffer_append_text(&text, "x = [");
 	repeat(&text, "1,", SG_TOML_VALUES_MAX - 1);
@@ -679,8 +676,8 @@ static void add_test(const char *name, CMUnitTestFunction function)
 		if (tests == NULL)
 			abort();
 	}
-	tests[test_count++] = (struct CMUnitTest){
-		.name = name, .test_func = function, .initial_state = (void *)(uintptr_t)name};
+	tests[test_count++] =
+		(struct CMUnitTest){.name = name, .test_func = function, .initial_state = (void *)(uintptr_t)name};
 }
 
 static bool ends_with(const char *name, const char *end)

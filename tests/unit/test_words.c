@@ -34,8 +34,7 @@ static struct sg_policy *compile(const char *text)
 	struct sg_error error = SG_ERROR_INIT;
 
 	assert_int_equal(sg_source_new("test.toml", text, strlen(text), &source), 0);
-	assert_int_equal(sg_policy_compile(&source, 1, &variables, NULL, NULL, &diagnostics, &policy, &error),
-			 0);
+	assert_int_equal(sg_policy_compile(&source, 1, &variables, NULL, NULL, &diagnostics, &policy, &error), 0);
 	return policy;
 }
 
@@ -74,8 +73,7 @@ static uint32_t simulate(int flag, const struct sg_syscall *call, const uint64_t
 }
 
 /* The answer under the empty policy is what the filter of the named flag does. */
-static void check_need(const struct sg_policy *empty, const struct sg_syscall *call,
-		       const uint64_t arguments[6])
+static void check_need(const struct sg_policy *empty, const struct sg_syscall *call, const uint64_t arguments[6])
 {
 	const uint32_t refused = SECCOMP_RET_ERRNO | EPERM;
 	struct sg_need need;
@@ -96,8 +94,8 @@ static void check_need(const struct sg_policy *empty, const struct sg_syscall *c
 		assert_non_null(need.reason);
 		for (flag = 0; flag < SG_FLAGS_; flag++)
 			if ((simulate(flag, call, arguments) & SECCOMP_RET_ACTION_FULL) != SECCOMP_RET_ERRNO)
-				fail_msg("%s is said to be never given, and the flag \"%s\" gives it",
-					 call->name, sg_flag_name((enum sg_flag)flag));
+				fail_msg("%s is said to be never given, and the flag \"%s\" gives it", call->name,
+					 sg_flag_name((enum sg_flag)flag));
 		return;
 	case SG_NEED_DENIED:
 	case SG_NEED_UNKNOWN:
@@ -116,8 +114,8 @@ static void test_need_of_every_call(void **state)
 		const struct sg_syscall *call = sg_syscall_by_number(i);
 
 		/* Arguments of zero are no known socket, option or request. */
-		if (call == NULL || i == SYS_socket || i == SYS_setsockopt || i == SYS_ioctl ||
-		    i == SYS_prctl || i == SYS_arch_prctl)
+		if (call == NULL || i == SYS_socket || i == SYS_setsockopt || i == SYS_ioctl || i == SYS_prctl ||
+		    i == SYS_arch_prctl)
 			continue;
 		check_need(empty, call, zeros);
 		count++;
@@ -135,9 +133,8 @@ static void test_need_of_every_value(void **state)
 	(void)state;
 	for (size_t i = 0; i < count; i++, checked++)
 		check_need(empty, sg_syscall_by_number(SYS_socket),
-			   (const uint64_t[6]){
-				   (uint64_t)kinds[i].domain, (uint64_t)kinds[i].type | SOCK_CLOEXEC,
-				   kinds[i].protocol == SG_SOCKET_ANY ? 0 : (uint64_t)kinds[i].protocol});
+			   (const uint64_t[6]){(uint64_t)kinds[i].domain, (uint64_t)kinds[i].type | SOCK_CLOEXEC,
+					       kinds[i].protocol == SG_SOCKET_ANY ? 0 : (uint64_t)kinds[i].protocol});
 	options = sg_socket_options(&count);
 	for (size_t i = 0; i < count; i++, checked++)
 		check_need(empty, sg_syscall_by_number(SYS_setsockopt),
@@ -170,10 +167,7 @@ static void test_need_of_arguments(void **state)
 	} rows[] = {
 		{SYS_mmap, {0, 4096, PROT_WRITE | PROT_EXEC}, SG_NEED_FLAG, "the flag \"jit\" gives it"},
 		{SYS_mprotect, {0, 4096, PROT_EXEC}, SG_NEED_FLAG, "the flag \"jit\" gives it"},
-		{SYS_clone,
-		 {CLONE_THREAD | CLONE_VM | CLONE_SIGHAND},
-		 SG_NEED_FLAG,
-		 "the flag \"threads\" gives it"},
+		{SYS_clone, {CLONE_THREAD | CLONE_VM | CLONE_SIGHAND}, SG_NEED_FLAG, "the flag \"threads\" gives it"},
 		{SYS_clone, {17}, SG_NEED_FLAG, "the flag \"fork\" gives it"},
 		{SYS_clone,
 		 {CLONE_NEWUSER | 17},
@@ -181,10 +175,7 @@ static void test_need_of_arguments(void **state)
 		 "no flag gives it: a world may not make namespaces of its own"},
 		{SYS_unshare, {CLONE_NEWUSER}, SG_NEED_NEVER, NULL},
 		{SYS_ptrace, {0}, SG_NEED_DENIED, "DenySyscalls names it"},
-		{SYS_sethostname,
-		 {0},
-		 SG_NEED_DENIED,
-		 "DenyFlags refuses the flag \"hostname\", which gives it"},
+		{SYS_sethostname, {0}, SG_NEED_DENIED, "DenyFlags refuses the flag \"hostname\", which gives it"},
 		{SYS_ioctl, {1, 0x5402}, SG_NEED_FLAG, "the flag \"tty\" gives it"},
 		{SYS_ioctl, {1, 0x5412}, SG_NEED_NEVER, NULL},
 		{SYS_seccomp, {1, 1U << 3}, SG_NEED_UNKNOWN, "not with these arguments"},
@@ -224,21 +215,17 @@ static void test_proposals(void **state)
 	} rows[] = {
 		{"open", "read", "/a/b", "", "", "", SG_PROPOSAL_LINE, "Filesystem", "ReadOnly", "/a/b"},
 		{"open", "read", "/a/b/", "", "", "", SG_PROPOSAL_LINE, "Filesystem", "ReadOnly", "/a/b/"},
-		{"open", "write", "/a/b", "ReadOnly", "", "", SG_PROPOSAL_LINE, "Filesystem", "ReadWrite",
-		 "/a/b"},
-		{"remove", "change", "/a/*", "ReadOnly", "", "", SG_PROPOSAL_LINE, "Filesystem", "ReadWrite",
-		 "/a/\\*"},
+		{"open", "write", "/a/b", "ReadOnly", "", "", SG_PROPOSAL_LINE, "Filesystem", "ReadWrite", "/a/b"},
+		{"remove", "change", "/a/*", "ReadOnly", "", "", SG_PROPOSAL_LINE, "Filesystem", "ReadWrite", "/a/\\*"},
 		{"execute", "execute", "/a/b", "", "", "", SG_PROPOSAL_LINE, "Filesystem", "Exec", "/a/b"},
 		{"execute", "execute", "/a/b", "Exec", "", "", SG_PROPOSAL_NONE, NULL, NULL, NULL},
-		{"open", "", "/a/b", "", "it has no name in the world", "", SG_PROPOSAL_NONE, NULL, NULL,
-		 NULL},
+		{"open", "", "/a/b", "", "it has no name in the world", "", SG_PROPOSAL_NONE, NULL, NULL, NULL},
 		{"open", "read", "/a/b", "Deny", "", "", SG_PROPOSAL_DENIED, NULL, NULL, NULL},
 		{"open", "read", "/a/b", "DenyRead", "", "", SG_PROPOSAL_DENIED, NULL, NULL, NULL},
 		{"open", "read", "/a/b", "Hide", "", "", SG_PROPOSAL_HIDDEN, NULL, NULL, NULL},
 		{"call", "", "ptrace", "", "", "debug", SG_PROPOSAL_LINE, "Runtime", "Flags", "debug"},
 		{"call", "", "bpf", "", "no flag gives it: so", "", SG_PROPOSAL_NEVER, NULL, NULL, NULL},
-		{"call", "", "seccomp", "", "not with these arguments", "", SG_PROPOSAL_NONE, NULL, NULL,
-		 NULL},
+		{"call", "", "seccomp", "", "not with these arguments", "", SG_PROPOSAL_NONE, NULL, NULL, NULL},
 		{"call", "", "ptrace", "DenyFlags", "", "", SG_PROPOSAL_DENIED, NULL, NULL, NULL},
 		{"connect to", "", "tcp:1.2.3.4:443", "", "", "", SG_PROPOSAL_LINE, "Networking", "Allow",
 		 "tcp:1.2.3.4:443"},
@@ -297,8 +284,7 @@ static void test_verbs(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < SG_ARRAY_SIZE(rows); i++)
-		assert_string_equal(sg_words_verb(rows[i].operation, rows[i].access, rows[i].object),
-				    rows[i].verb);
+		assert_string_equal(sg_words_verb(rows[i].operation, rows[i].access, rows[i].object), rows[i].verb);
 }
 
 static void test_globs_in_words(void **state)
@@ -367,19 +353,15 @@ static void test_reasons(void **state)
 		const char *reason, *rule;
 	} rows[] = {
 		{"/r/a", SG_ACCESS_READ, SG_VERDICT_ALLOW, SG_ACCESS_READ, 0, "a rule allows it", "/r/**"},
-		{"/r/a", SG_ACCESS_READ | SG_ACCESS_WRITE, SG_VERDICT_DENY, SG_ACCESS_WRITE, EROFS,
-		 "ReadOnly only", "/r/**"},
-		{"/r/a", SG_ACCESS_EXECUTE, SG_VERDICT_DENY, SG_ACCESS_EXECUTE, EACCES, "ReadOnly only",
+		{"/r/a", SG_ACCESS_READ | SG_ACCESS_WRITE, SG_VERDICT_DENY, SG_ACCESS_WRITE, EROFS, "ReadOnly only",
 		 "/r/**"},
-		{"/w/a", SG_ACCESS_EXECUTE, SG_VERDICT_DENY, SG_ACCESS_EXECUTE, EACCES, "ReadWrite only",
-		 "/w/**"},
+		{"/r/a", SG_ACCESS_EXECUTE, SG_VERDICT_DENY, SG_ACCESS_EXECUTE, EACCES, "ReadOnly only", "/r/**"},
+		{"/w/a", SG_ACCESS_EXECUTE, SG_VERDICT_DENY, SG_ACCESS_EXECUTE, EACCES, "ReadWrite only", "/w/**"},
 		{"/x/a", SG_ACCESS_CHANGE, SG_VERDICT_DENY, SG_ACCESS_CHANGE, EROFS, "Exec only", "/x/**"},
 		{"/r/d", SG_ACCESS_READ, SG_VERDICT_DENY, SG_ACCESS_READ, EACCES, "Deny names it", "/r/d"},
-		{"/w/d", SG_ACCESS_WRITE, SG_VERDICT_DENY, SG_ACCESS_WRITE, EACCES, "DenyWrite names it",
-		 "/w/d"},
+		{"/w/d", SG_ACCESS_WRITE, SG_VERDICT_DENY, SG_ACCESS_WRITE, EACCES, "DenyWrite names it", "/w/d"},
 		{"/w/h", SG_ACCESS_READ, SG_VERDICT_HIDE, SG_ACCESS_READ, ENOENT, "it is hidden", "/w/h"},
-		{"/n", SG_ACCESS_READ, SG_VERDICT_DENY, SG_ACCESS_READ, EACCES, "no rule allows reading it",
-		 NULL},
+		{"/n", SG_ACCESS_READ, SG_VERDICT_DENY, SG_ACCESS_READ, EACCES, "no rule allows reading it", NULL},
 	};
 	SG_AUTO_GLOBSET struct sg_globset *set = NULL;
 	SG_AUTO_MATCHER struct sg_matcher *names = NULL;
