@@ -278,9 +278,9 @@ def test_a_lease_held_outside_stops_only_its_opener(sg):
     sg.write("leased", "")
     holder = subprocess.Popen(sg.command(["/usr/bin/python3", "-c", LEASE, os.path.join(sg.cwd, "leased")]), stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "leased\n"
     process, _ = sg.start(profile([sg.cwd + "/**"]), "/usr/bin/python3", "-c", LEASED, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
-        assert holder.stdout.readline() == "leased\n"
         assert [process.stdout.readline(), process.stdout.readline()] == [b"would block\n", b"free\n"]
         assert process.poll() is None
         holder.stdin.write("\n")
