@@ -35,17 +35,32 @@ REFUSED = ["up", "Input/output error", "old Input/output error", "new Input/outp
 
 
 def below(pid):
-    """{name: pid} of our processes below the front end."""
+    """{name: pid} of our processes below the front end. One that ends while it is looked at is left out."""
     found, wanted = {}, [pid]
     while wanted:
         pid = wanted.pop()
-        for task in os.listdir("/proc/%d/task" % pid):
-            with open("/proc/%d/task/%s/children" % (pid, task), encoding="ascii") as file:
-                for child in file.read().split():
-                    with open("/proc/%s/comm" % child, encoding="ascii") as comm:
-                        found[comm.read().strip()] = int(child)
+        for task in names_in("/proc/%d/task" % pid):
+            for child in text_of("/proc/%d/task/%s/children" % (pid, task)).split():
+                name = text_of("/proc/%s/comm" % child).strip()
+                if name:
+                    found[name] = int(child)
                     wanted.append(int(child))
     return found
+
+
+def names_in(folder):
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def text_of(path):
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def start(sg, *arguments, prefix=(), log=None, profile=None):
