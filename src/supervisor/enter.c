@@ -30,23 +30,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "supervisor/supervisor.h"
 
 enum { PATIENCE_MS = 2000, PAUSE_NS = 50000 };
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Returns 0 with the wait status of the stop, or -ETIMEDOUT, or -ESRCH when the thread has ended. */
 static int wait_for_stop(const struct sg_supervisor *supervisor, pid_t tid, int *ret_status)
 {
-	const int64_t end = now_ms() + PATIENCE_MS;
+	const int64_t end = sg_now_ms() + PATIENCE_MS;
 	const struct timespec pause = {0, PAUSE_NS};
 	bool waited = false;
 
@@ -58,7 +51,7 @@ static int wait_for_stop(const struct sg_supervisor *supervisor, pid_t tid, int 
 			return WIFSTOPPED(*ret_status) ? 0 : -ESRCH;
 		if (found < 0)
 			return -ESRCH;
-		if (now_ms() >= end)
+		if (sg_now_ms() >= end)
 			return -ETIMEDOUT;
 		/* Another child's end keeps the descriptor readable until the loop reads it: then time has to
 		 * pass. */

@@ -8,22 +8,14 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "supervisor/supervisor.h"
 #include "world/init.h"
 
 enum { START_MS = 10000, LOOK_MS = 1, EXIT_FAILED = 125, EXIT_REFUSED = 126, EXIT_NOT_FOUND = 127 };
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* Never waits: a front end that does not read loses the message, as one that is gone does. */
 static void tell(int control, enum sg_control_kind kind, int value, const char *text, int fd)
@@ -169,7 +161,7 @@ static const char *begin(struct sg_supervisor *supervisor, struct sg_enter_reque
 				   .listener = -1,
 				   .pidfd = -1,
 				   .pty = -1,
-				   .deadline_ms = now_ms() + START_MS};
+				   .deadline_ms = sg_now_ms() + START_MS};
 	if ((size_t)(entry - supervisor->entries) >= supervisor->entry_limit)
 		supervisor->entry_limit = (size_t)(entry - supervisor->entries) + 1;
 	(void)snprintf(entry->name, sizeof(entry->name), "%.200s", request->count > 0 ? request->words : "the shell");
@@ -323,7 +315,7 @@ static void act(struct sg_supervisor *supervisor, struct sg_entry *entry, const 
 {
 	if (entry->phase == SG_ENTRY_ANNOUNCED)
 		take_listener(supervisor, entry);
-	if (entry->phase < SG_ENTRY_HELD && now_ms() > entry->deadline_ms)
+	if (entry->phase < SG_ENTRY_HELD && sg_now_ms() > entry->deadline_ms)
 		fail(entry, EXIT_FAILED, "the command did not start in time: the world may have stopped it");
 	if (polls[2].revents != 0 && polls[2].fd == entry->listener && entry->listener >= 0) {
 		if ((polls[2].revents & POLLIN) != 0)

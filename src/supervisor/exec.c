@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "supervisor/guard.h"
 #include "supervisor/loader.h"
@@ -34,14 +35,6 @@ enum {
 	PATIENCE_INTERRUPTED_MS = 2000,
 	SEIZE_TICKS = 3
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void free_traced(struct sg_supervisor *supervisor, struct sg_traced *traced)
 {
@@ -267,7 +260,7 @@ static void give_up(struct sg_request *request, struct sg_traced *traced)
 {
 	(void)ptrace(PTRACE_INTERRUPT, traced->tid, 0, 0);
 	traced->interrupted = true;
-	traced->deadline_ms = now_ms() + PATIENCE_INTERRUPTED_MS;
+	traced->deadline_ms = sg_now_ms() + PATIENCE_INTERRUPTED_MS;
 	sg_answer_error(request, EAGAIN);
 }
 
@@ -317,7 +310,7 @@ static void let_go(struct sg_request *request, struct sg_resolved *program, cons
 				     .device = program->status.st_dev,
 				     .inode = program->status.st_ino,
 				     .seized = status == 0,
-				     .deadline_ms = now_ms() + PATIENCE_MS,
+				     .deadline_ms = sg_now_ms() + PATIENCE_MS,
 				     .decision = *decision,
 				     .name = strdup(program->name),
 				     .loader = strdup(loader)};
@@ -461,13 +454,13 @@ int sg_exec_timeout(const struct sg_supervisor *supervisor)
 			earliest = supervisor->traced[i].deadline_ms;
 	if (earliest == INT64_MAX)
 		return -1;
-	left = earliest - now_ms();
+	left = earliest - sg_now_ms();
 	return left < 0 ? 0 : (int)left + 1;
 }
 
 void sg_exec_expire(struct sg_supervisor *supervisor)
 {
-	int64_t now = now_ms();
+	int64_t now = sg_now_ms();
 
 	for (size_t i = 0; supervisor->traced_count > 0 && i < SG_TRACED_MAX; i++) {
 		struct sg_traced *traced = &supervisor->traced[i];

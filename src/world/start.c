@@ -10,21 +10,13 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "world/enter.h"
 #include "world/init.h"
 #include "world/keeper.h"
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static int open_pidfd(pid_t pid)
 {
@@ -59,7 +51,7 @@ static int fetch_listener(int pidfd, int number, int64_t deadline, struct sg_err
 			return fd;
 		if (fd != -EAGAIN)
 			return sg_error_set_errno(error, fd, "cannot take the world's listener");
-		if (now_ms() > deadline)
+		if (sg_now_ms() > deadline)
 			return sg_error_set(error, -ETIMEDOUT, "the world's filter did not come up in time");
 		(void)sched_yield();
 	}
@@ -107,7 +99,7 @@ static int await_report(int socket, int64_t deadline, struct sg_world_report *re
 			struct sg_error *error)
 {
 	struct pollfd wait = {.fd = socket, .events = POLLIN};
-	int64_t left = deadline - now_ms();
+	int64_t left = deadline - sg_now_ms();
 	int status;
 
 	if (left <= 0 || poll(&wait, 1, (int)left) <= 0)
@@ -185,7 +177,7 @@ static int await_seal(const struct sg_world *world, int64_t deadline, struct sg_
 		struct pollfd wait = {.fd = world->first_listener, .events = POLLIN};
 		struct seccomp_notif call = {0};
 		struct seccomp_notif_resp answer = {0};
-		int64_t left = deadline - now_ms();
+		int64_t left = deadline - sg_now_ms();
 
 		if (left <= 0 || poll(&wait, 1, (int)left) <= 0 || (wait.revents & POLLIN) == 0)
 			return sg_error_set(error, -ETIMEDOUT, "the world's first process did not seal itself");
@@ -220,7 +212,7 @@ int sg_world_hold(const struct sg_world *world, int listener)
 static int await_keeper(const struct sg_world *world, int64_t deadline, struct sg_error *error)
 {
 	struct pollfd wait = {.fd = world->keeper_socket, .events = POLLIN};
-	int64_t left = deadline - now_ms();
+	int64_t left = deadline - sg_now_ms();
 	char byte;
 
 	if (left <= 0 || poll(&wait, 1, (int)left) <= 0 || recv(world->keeper_socket, &byte, 1, 0) != 1)
@@ -237,7 +229,7 @@ int sg_world_enter(const struct sg_world *world, struct sg_enter_request *reques
 
 static int collect(struct sg_world *world, int report_socket, struct sg_error *error)
 {
-	int64_t deadline = now_ms() + SG_WORLD_START_SECONDS * 1000;
+	int64_t deadline = sg_now_ms() + SG_WORLD_START_SECONDS * 1000;
 	int status;
 
 	while (world->listener < 0 || world->first_listener < 0) {
