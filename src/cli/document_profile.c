@@ -19,7 +19,13 @@ static const char *const sections[SG_SECTIONS] = {
 	[SG_SECTION_RUNTIME] = "What programs may do with memory, processes and time.",
 	[SG_SECTION_USER] = "Who the world runs as.",
 	[SG_SECTION_MISC] = "All else.",
-	[SG_SECTION_DEFINE] = "A flag of one's own, [Define.NAME]; it may be named wherever flags are.",
+	[SG_SECTION_DEFINE] = "A flag of one's own, [Define.NAME]; it may be named wherever flags are. Where it is "
+			      "denied (DenyFlags), all "
+			      "that it states is refused whatever else gives it, and so are the flags under Flags; but "
+			      "not what it only "
+			      "needs (NeedsFlags, NeedsSyscalls), which other purposes share: of such a call (fcntl, "
+			      "ioctl, socket ...) "
+			      "those requests are refused that no other granted flag gives.",
 	[SG_SECTION_LABEL] = "A class of data or of reach, [Label.NAME].",
 	[SG_SECTION_WALLS] = "Labels that one world may never hold together.",
 	[SG_SECTION_PRIVILEGED] = "What the broker may do for the world.",

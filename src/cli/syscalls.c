@@ -68,7 +68,7 @@ static size_t find_flags(const struct sg_policy *policy, const char *name, const
 		for (size_t j = 0; j < policy->profiles[i]->count && count < max; j++) {
 			const struct sg_statement *statement = &policy->profiles[i]->statements[j];
 
-			if (statement->section == SG_SECTION_DEFINE && statement->kind == SG_RULE_SYSCALL &&
+			if (statement->section == SG_SECTION_DEFINE && sg_rule_gives_call(statement->kind) &&
 			    strcmp(statement->text, name) == 0 &&
 			    (count == 0 || strcmp(flags[count - 1], statement->group) != 0))
 				flags[count++] = statement->group;

@@ -181,7 +181,7 @@ static const struct {
 	{"DenyRead", "A DenyRead holds whatever else allows the same, wherever it stands and however exactly."},
 	{"DenyWrite", "A DenyWrite holds whatever else allows the same, wherever it stands and however exactly."},
 	{"DenyExec", "A DenyExec holds whatever else allows the same, wherever it stands and however exactly."},
-	{"DenyFlags", "DenyFlags refuses all that the flag gives, even where another flag gives it too."},
+	{"DenyFlags", "DenyFlags refuses all that is the flag's own, even where another flag gives it too."},
 	{"DenySyscalls", "DenySyscalls holds whatever flag gives the call."},
 };
 

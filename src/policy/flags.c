@@ -2,7 +2,12 @@
  * Flags: a name for a purpose, defined by [Define.x] in the built-in files or in a profile.
  *
  * Granting a flag states what its definition states and grants the flags in it. Denying one refuses all of that, whatever
- * else gives it. Definitions may name each other; a circle is an error, and each is expanded once for each direction.
+ * else gives it, but not what the definition merely needs (NeedsFlags, NeedsSyscalls): those are means that other purposes
+ * share, as fcntl is that of locks and of every program. Of a call that is only needed, the requests that no other granted
+ * flag gives are refused: a denied flag is none of the set that the filter asks (world/grants.c). Since a denial states
+ * rules that refuse and takes no rule away, one more of them never allows more, whatever the order.
+ *
+ * Definitions may name each other; a circle is an error, and each is expanded once for each direction.
  */
 #include <errno.h>
 #include <string.h>
@@ -188,8 +193,12 @@ static void expand_statements(struct sg_compiler *compiler, const struct sg_defi
 	for (size_t i = 0; i < definition->count && compiler->status == 0; i++) {
 		const struct sg_statement *statement = &definition->profile->statements[definition->first + i];
 
-		if (statement->kind == SG_RULE_FLAG)
+		if (deny && (statement->kind == SG_RULE_NEED_FLAG || statement->kind == SG_RULE_NEED_SYSCALL))
+			continue;
+		if (sg_rule_gives_flag(statement->kind))
 			expand_flag(compiler, statement, deny);
+		else if (statement->kind == SG_RULE_NEED_SYSCALL)
+			sg_compile_statement(compiler, SG_RULE_SYSCALL, statement, definition->name);
 		else if (statement->kind == SG_RULE_DESCRIPTION || statement->kind == SG_RULE_CATEGORY)
 			continue;
 		else if (!deny)

@@ -63,7 +63,7 @@ static void close_over(const struct sg_policy *policy, const char *name, struct 
 			for (size_t k = 0; k < policy->profiles[j]->count; k++) {
 				const struct sg_statement *statement = &policy->profiles[j]->statements[k];
 
-				if (statement->section == SG_SECTION_DEFINE && statement->kind == SG_RULE_FLAG &&
+				if (statement->section == SG_SECTION_DEFINE && sg_rule_gives_flag(statement->kind) &&
 				    strcmp(statement->group, closure->names[i]) == 0)
 					add_name(closure, statement->text);
 			}
@@ -88,7 +88,7 @@ static size_t count_calls(const struct sg_policy *policy, const struct closure *
 		for (size_t j = 0; j < policy->profiles[i]->count; j++) {
 			const struct sg_statement *statement = &policy->profiles[i]->statements[j];
 
-			if (statement->section != SG_SECTION_DEFINE || statement->kind != SG_RULE_SYSCALL ||
+			if (statement->section != SG_SECTION_DEFINE || !sg_rule_gives_call(statement->kind) ||
 			    !closure_has(closure, statement->group))
 				continue;
 			count++;
@@ -114,7 +114,8 @@ static bool is_pledge(const char *name)
 	return flag != SG_FLAG_NONE_ && sg_flag_category(flag) == SG_FLAG_CATEGORY_PLEDGE;
 }
 
-const char *sg_need_flag_of_call(const struct sg_policy *policy, const char *name)
+/* The smallest flag with a statement of that kind about the call: one that merely includes that one is larger. */
+static const char *find_smallest(const struct sg_policy *policy, enum sg_rule_kind kind, const char *name)
 {
 	const char *best = NULL;
 	size_t best_size = 0;
@@ -126,9 +127,7 @@ const char *sg_need_flag_of_call(const struct sg_policy *policy, const char *nam
 			size_t size;
 			bool has;
 
-			/* The smallest that gives it states it itself: one that merely includes that one is
-			 * larger. */
-			if (statement->section != SG_SECTION_DEFINE || statement->kind != SG_RULE_SYSCALL ||
+			if (statement->section != SG_SECTION_DEFINE || statement->kind != kind ||
 			    strcmp(statement->text, name) != 0 || (best != NULL && is_pledge(statement->group)))
 				continue;
 			close_over(policy, statement->group, &closure);
@@ -139,6 +138,14 @@ const char *sg_need_flag_of_call(const struct sg_policy *policy, const char *nam
 			}
 		}
 	return best;
+}
+
+const char *sg_need_flag_of_call(const struct sg_policy *policy, const char *name)
+{
+	const char *best = find_smallest(policy, SG_RULE_SYSCALL, name);
+
+	/* A call that is nobody's own is what several flags need: clone, of processes and of threads. */
+	return best != NULL ? best : find_smallest(policy, SG_RULE_NEED_SYSCALL, name);
 }
 
 const char *sg_need_section_of_flag(const char *name)

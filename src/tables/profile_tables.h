@@ -29,6 +29,17 @@ struct sg_rule_info {
 };
 extern const struct sg_rule_info sg_rule_infos[SG_RULE_KINDS];
 
+/* True for a statement of a definition that grants a flag, or a system call, with it: its own, or one that it needs. */
+static inline bool sg_rule_gives_flag(enum sg_rule_kind kind)
+{
+	return kind == SG_RULE_FLAG || kind == SG_RULE_NEED_FLAG;
+}
+
+static inline bool sg_rule_gives_call(enum sg_rule_kind kind)
+{
+	return kind == SG_RULE_SYSCALL || kind == SG_RULE_NEED_SYSCALL;
+}
+
 enum sg_section {
 	SG_SECTION_ROOT,
 #define SG_SECTION(id, name, form) SG_SECTION_##id,

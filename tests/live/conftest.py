@@ -3,6 +3,7 @@
 A test takes the fixture `sg` and is run once for each identity that this machine can give. `sg.run(profile, command...)`
 runs `shellguard run` and returns what came of it with its records. Nothing sleeps: what is waited for has a deadline.
 """
+import importlib.util
 import json
 import os
 import pwd
@@ -14,6 +15,9 @@ import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("SG_BUILD_ROOT") or os.path.join(ROOT, "build")
+_spec = importlib.util.spec_from_file_location("day_terminal", os.path.join(ROOT, "tests", "day", "terminal.py"))
+terminal = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(terminal)
 MUST_WORK = os.environ.get("SG_MUST_WORK") == "1"
 USER = "sgtest"
 TIMEOUT = 60
@@ -145,6 +149,16 @@ class Identity:
             out, err = process.communicate()
             raise AssertionError("hung: %r\n%s\n%s" % (command, out, err))
         return Result(process.returncode, out.decode(errors="surrogateescape"), err.decode(errors="surrogateescape"), log)
+
+    def on_terminal(self, profile, *command, options=(), env=None):
+        """Runs to its end with a terminal around it, as a person does: (exit status, lines shown, path of the record)."""
+        self.count += 1
+        log = os.path.join(self.work, "record%d.jsonl" % self.count)
+        arguments = [self.program, "run", "--record", log, "-p", self.profile(profile) if "\n" in profile else profile]
+        with terminal.Terminal(self.command(arguments + list(options) + ["--"] + list(command)),
+                               self.environment(dict({"TERM": "vt100"}, **(env or {}))), self.cwd, columns=400) as shown:
+            status = shown.wait()
+            return status, shown.text.split("\n"), log
 
     def shell(self, profile, script, **kwargs):
         return self.run(profile, "/bin/sh", "-c", script, **kwargs)

@@ -1,5 +1,4 @@
 """enter: one more command in a running world, with what that has and no more."""
-import importlib.util
 import json
 import os
 import re
@@ -10,12 +9,9 @@ import time
 
 import pytest
 
-from conftest import BASE, ROOT, TIMEOUT, USER
+from conftest import BASE, TIMEOUT, USER, terminal
 
-_spec = importlib.util.spec_from_file_location("day_terminal", os.path.join(ROOT, "tests", "day", "terminal.py"))
-_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_module)
-Terminal, CTRL_C, CTRL_Z = _module.Terminal, _module.CTRL_C, _module.CTRL_Z
+Terminal, CTRL_C, CTRL_Z = terminal.Terminal, terminal.CTRL_C, terminal.CTRL_Z
 
 WAIT = "echo up; while :; do sleep 0.05; done"
 SPACES = ("user", "mnt", "pid", "ipc", "uts", "net", "cgroup", "time")

@@ -25,8 +25,10 @@ struct flag_definition {
 	bool defined;
 	bool described;
 	enum sg_flag_category category; /* as the file says */
-	struct sg_flag_set flags;       /* as the file says, without what those include */
+	struct sg_flag_set flags;       /* as the file says, without what those include; needed ones too */
 	struct sg_syscall_set calls;
+	struct sg_flag_set own_flags; /* less those that it merely needs */
+	struct sg_syscall_set own_calls;
 };
 
 struct flag_reader {
@@ -90,7 +92,7 @@ static inline void reader_element(struct flag_reader *reader, const char *key, c
 {
 	struct flag_definition *definition = &reader->definitions[reader->current];
 
-	if (strcmp(key, "Syscalls") == 0) {
+	if (strcmp(key, "Syscalls") == 0 || strcmp(key, "NeedsSyscalls") == 0) {
 		const struct sg_syscall *call = sg_syscall_by_name(element, strlen(element));
 
 		if (call == NULL || call->class == SG_CLASS_NEVER)
@@ -98,12 +100,16 @@ static inline void reader_element(struct flag_reader *reader, const char *key, c
 		if (sg_syscall_set_has(&definition->calls, call->number))
 			READER_FAIL(reader, "%s twice\n", element);
 		sg_syscall_set_add(&definition->calls, call->number);
-	} else if (strcmp(key, "Flags") == 0) {
+		if (key[0] != 'N')
+			sg_syscall_set_add(&definition->own_calls, call->number);
+	} else if (strcmp(key, "Flags") == 0 || strcmp(key, "NeedsFlags") == 0) {
 		enum sg_flag flag = sg_flag_find(element, strlen(element));
 
 		if (flag == SG_FLAG_NONE_)
 			READER_FAIL(reader, "no flag %s\n", element);
 		sg_flag_set_add(&definition->flags, flag);
+		if (key[0] != 'N')
+			sg_flag_set_add(&definition->own_flags, flag);
 	} else if (strcmp(key, "Capabilities") == 0) {
 		assert_int_equal(strncmp(element, "CAP_", 4), 0);
 	} else if (strcmp(key, "Allow") != 0) {
@@ -114,8 +120,9 @@ static inline void reader_element(struct flag_reader *reader, const char *key, c
 
 static inline void reader_value(struct flag_reader *reader, const char *key)
 {
-	static const char *const lists[] = {"Flags", "Syscalls", "Capabilities", "ReadOnly", "ReadWrite", "Exec",
-					    "Allow", "Map",      "Private",      "Deny",     "DenyWrite"};
+	static const char *const lists[] = {"Flags",    "NeedsFlags", "Syscalls", "NeedsSyscalls", "Capabilities",
+					    "ReadOnly", "ReadWrite",  "Exec",     "Allow",         "Map",
+					    "Private",  "Deny",       "DenyWrite"};
 	struct flag_definition *definition = &reader->definitions[reader->current];
 	char text[512];
 	bool known = false;
