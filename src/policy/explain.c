@@ -255,7 +255,7 @@ void sg_explain_flags(const struct sg_policy *policy, struct sg_buffer *out)
 	append_names(policy, SG_RULE_CAPABILITY, false,
 		     "Capabilities over its own namespace that come with flags:", out);
 	append_names(policy, SG_RULE_DENY_CAPABILITY, true, "Capabilities that are refused:", out);
-	append_names(policy, SG_RULE_BOUND, true, "A second bound behind the mount tree:", out);
+	append_names(policy, SG_RULE_BOUND, true, "Further bounds, beside and behind the mount tree:", out);
 	append_names(policy, SG_RULE_ACCEPT, true, "It runs even where the kernel lacks:", out);
 	if (calls > 0)
 		sg_buffer_printf(

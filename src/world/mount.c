@@ -158,12 +158,23 @@ static int map_ids(const struct sg_mount *mount, int tree, int user_namespace, s
 			    hidden ? "hidden for a test" : strerrordesc_np(errno));
 }
 
+/* What was a file when the plan was made. */
+static bool is_fifo_to_read(const struct sg_mount *mount, int source)
+{
+	struct stat status;
+
+	return mount->kind == SG_MOUNT_TREE && (mount->flags & SG_MOUNT_WRITE) == 0 && fstat(source, &status) == 0 &&
+	       S_ISFIFO(status.st_mode);
+}
+
 /* Clones the source as a detached tree with its attributes set. Returns the descriptor or a negative errno value. */
 static int clone_source(const struct sg_mount *mount, int user_namespace, struct sg_error *error)
 {
 	struct mount_attr change = {.attr_set = attributes(mount), .propagation = MS_PRIVATE};
 	SG_AUTO_FD int source = open_source(mount), tree = -1;
 
+	if (source >= 0 && is_fifo_to_read(mount, source))
+		return sg_error_set(error, -EACCES, SG_MOUNT_IS_FIFO, mount->source);
 	if (source >= 0)
 		tree = open_tree(source, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 	if (tree < 0) {
@@ -301,7 +312,8 @@ static int make_filesystem(const char *type, const struct option *options, size_
  * Covers: an overlay of two read-only layers over a tree, a tmpfs of ours above it. In the layer stands, for each name, a
  * whiteout (the name does not exist) or an empty file or folder that nobody may open. An overlay looks names up by name
  * each time, so a cover holds for the name, not for the file that bore it at the start: nothing that is renamed or made
- * outside comes through under it. (A mount over the name would go with the file that was there.)
+ * outside comes through under it. (A mount over the name would go with the file that was there.) With an empty layer the
+ * overlay is the whole purpose: a FIFO's pipe belongs to the overlay's inode, not to the host's.
  */
 static int make_cover(int layer, const struct sg_mount_cover *cover)
 {
@@ -371,7 +383,9 @@ static int build_tree(int root, struct sg_mount *mount, struct sg_error *error)
 	if (tree < 0)
 		return (mount->flags & SG_MOUNT_OPTIONAL) != 0 ? 0 : tree;
 	status = attach(root, tree, mount, error);
-	return status == 0 && mount->cover_count > 0 ? build_covers(root, mount, error) : status;
+	if (status == 0 && (mount->cover_count > 0 || (mount->flags & SG_MOUNT_OVERLAY) != 0))
+		status = build_covers(root, mount, error);
+	return status;
 }
 
 static int attach_made(int root, int tree, const struct sg_mount *mount, struct sg_error *error)

@@ -38,7 +38,14 @@ enum sg_mount_flag {
 	SG_MOUNT_EXECUTE = 1U << 1,  /* not noexec: code may be mapped from it */
 	SG_MOUNT_OPTIONAL = 1U << 2, /* skipped when the source does not exist */
 	SG_MOUNT_OWNED = 1U << 3,    /* as root: host id 0 on disk is the world's 0 (an idmapped mount) */
+	SG_MOUNT_OVERLAY =
+		1U << 4, /* a read-only overlay of the TREE in its place: the FIFOs in it are the world's own */
 };
+
+/* Why a FIFO is not mounted by itself for reading; its name. */
+#define SG_MOUNT_IS_FIFO                                                                                               \
+	"%s is a FIFO (a named pipe) of this host. To read from it takes what it says away from others, and whoever "  \
+	"writes to it sees that somebody reads: it needs a ReadWrite rule"
 
 /* A name within a read-only tree that the world may not reach, whatever happens to the name or its folders outside. */
 struct sg_mount_cover {

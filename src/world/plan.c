@@ -345,6 +345,8 @@ static void decide_placements(struct sg_plan *plan)
 
 		if (plan->placements[i] == SG_PLACED_NOWHERE)
 			plan->placements[i] = default_placements[kind];
+		if (kind == SG_RULE_BOUND && strcmp(plan->policy->rules[i].text, "overlay") == 0)
+			plan->placements[i] = SG_PLACED_OVERLAY;
 		if (kind == SG_RULE_LOG_READ || kind == SG_RULE_DENY_READ || kind == SG_RULE_DENY ||
 		    kind == SG_RULE_HIDE)
 			if (plan->placements[i] == SG_PLACED_NOWHERE)
@@ -372,6 +374,7 @@ int sg_plan_make(const struct sg_policy *policy, const struct sg_plan_options *o
 		return sg_error_set_errno(error, -ENOMEM, "cannot plan the world");
 	planner->plan = plan;
 	planner->options = options;
+	planner->overlay_bound = sg_policy_find(policy, SG_RULE_BOUND, "overlay") != NULL;
 	planner->error = error;
 	if (plan != NULL) {
 		plan->policy = policy;
@@ -390,6 +393,8 @@ int sg_plan_make(const struct sg_policy *policy, const struct sg_plan_options *o
 	planner->no_overlays = !overlays_work();
 	if (planner->status == 0)
 		sg_plan_find_covers(planner);
+	if (planner->status == 0)
+		sg_plan_settle_nodes(planner);
 	if (planner->status == 0)
 		sg_plan_settle_decisions(planner);
 	if (planner->status == 0)

@@ -22,6 +22,7 @@ enum sg_placement {
 	SG_PLACED_LOOKS,    /* decided at every look at a name, too */
 	SG_PLACED_EXEC,     /* decided at execve */
 	SG_PLACED_LANDLOCK, /* held by Landlock's part for files, behind the mount tree */
+	SG_PLACED_OVERLAY,  /* held by overlays in the place of the trees that may only be read */
 	SG_PLACED_FILTER,   /* held by the system call filter */
 	SG_PLACED_NETWORK,  /* decided at connect, bind and their like */
 	SG_PLACED_PROCESS,  /* held by the state of the process: limits, ids, environment */
@@ -36,6 +37,7 @@ struct sg_plan {
 	bool decide_looks; /* looks at names, listings and working directories are notified: Hide rules need it */
 	const struct sg_rule *hiding;  /* with decide_looks: the first of those rules */
 	bool decide_changes;           /* openings that write, changes of the tree and of attributes are notified */
+	bool overlays;                 /* what may only be read is behind overlays (nodes.c), or decide_reads is set */
 	bool mixed_code;               /* some files on mounts that allow code may not be executed by their names */
 	enum sg_placement *placements; /* one for each rule of the policy */
 	char **strings;                /* owned: names that the mounts point to */

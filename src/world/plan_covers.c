@@ -183,10 +183,13 @@ void sg_plan_find_covers(struct sg_planner *planner)
 		if (!find_place(planner, name, length, &place))
 			continue;
 		root = sg_plan_root_of(planner, place);
-		/* A root that is refused as a whole, and one that may be written, are decided at each opening. */
+		/*
+		 * A root that is refused as a whole, one that may be written, and one with sockets to connect to (which are
+		 * nobody's behind an overlay) are decided at each opening.
+		 */
 		if (bears_other_names(place))
 			continue;
-		if (root == NULL || root->write || root->private || root->mounted || !root->folder ||
+		if (root == NULL || root->write || root->private || root->mounted || root->sockets || !root->folder ||
 		    strlen(place) <= strlen(root->path))
 			continue;
 		if (planner->no_overlays)

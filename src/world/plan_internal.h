@@ -10,6 +10,8 @@ struct sg_plan_root {
 	bool folder;
 	struct sg_match_below names; /* what the rules say about names in it */
 	bool private;                /* an empty tmpfs instead of the host's */
+	bool sockets;                /* sockets in it, or itself, may be connected to */
+	bool overlay;                /* an overlay of it stands in its place (nodes.c) */
 	bool write, execute;
 	bool mounted;                  /* something is mounted below it */
 	bool covered;                  /* lies under a cover: a refusal holds for all of it */
@@ -36,7 +38,8 @@ struct sg_planner {
 	size_t link_count, link_capacity;
 	size_t mount_capacity, string_capacity;
 	struct sg_matcher *matcher;
-	bool no_overlays; /* this kernel makes none: nothing can be covered */
+	bool no_overlays;   /* this kernel makes none: nothing can be covered */
+	bool overlay_bound; /* the profile asks for overlays of what may only be read */
 	struct sg_error *error;
 	int status;
 };
@@ -71,6 +74,12 @@ void sg_plan_refuse_folding(struct sg_planner *planner);
 
 /* covers.c: gives literal refusals in read-only trees to covers. After the roots are settled. */
 void sg_plan_find_covers(struct sg_planner *planner);
+
+/*
+ * nodes.c: refuses FIFOs that are to be mounted by themselves, and with the bound "overlay" makes the read-only trees overlays;
+ * where that cannot be, reads are decided. After the covers were found.
+ */
+void sg_plan_settle_nodes(struct sg_planner *planner);
 
 /* The innermost mounted root that holds the canonical name `path`, or NULL. */
 struct sg_plan_root *sg_plan_root_of(const struct sg_planner *planner, const char *path);

@@ -132,6 +132,8 @@ static void add_root_mount(struct sg_planner *planner, struct sg_plan_root *root
 	 */
 	if (planner->options->owned && (root->write || (!root->folder && root->rule->kind != SG_RULE_ALLOW)))
 		flags |= SG_MOUNT_OWNED;
+	if (root->overlay)
+		flags |= SG_MOUNT_OVERLAY;
 	add_mount(planner, SG_MOUNT_TREE, flags, 0, root->path, root->path);
 	if (planner->status == 0) {
 		struct sg_mount *mount = &planner->plan->mounts[planner->plan->mount_count - 1];

@@ -32,6 +32,7 @@ static void add_root(struct sg_planner *planner, const struct sg_rule *rule, con
 	for (size_t i = 0; i < planner->root_count; i++) {
 		if (strcmp(planner->roots[i].path, canonical) == 0) {
 			planner->roots[i].private |= private;
+			planner->roots[i].sockets |= rule->kind == SG_RULE_ALLOW;
 			return;
 		}
 	}
@@ -40,8 +41,11 @@ static void add_root(struct sg_planner *planner, const struct sg_rule *rule, con
 	if (!sg_plan_grow(planner, &planner->roots, planner->root_count, &planner->root_capacity,
 			  sizeof(*planner->roots)))
 		return;
-	planner->roots[planner->root_count++] = (struct sg_plan_root){
-		.path = canonical, .rule = rule, .folder = private || S_ISDIR(status.st_mode), .private = private};
+	planner->roots[planner->root_count++] = (struct sg_plan_root){.path = canonical,
+								      .rule = rule,
+								      .folder = private || S_ISDIR(status.st_mode),
+								      .private = private,
+								      .sockets = rule->kind == SG_RULE_ALLOW};
 }
 
 /* The root of the file system is not mounted as a whole: the world has a skeleton there. Each folder in it is. */
@@ -281,6 +285,9 @@ void sg_plan_settle_roots(struct sg_planner *planner)
 		above = find_above(planner, i);
 		root->skip = above != NULL && !root->private && !above->private && above->write == root->write &&
 			     (above->execute || !root->execute);
+		/* What stands in the place of the tree above, an overlay, would hide whose sockets they are (nodes.c). */
+		if (root->sockets && root->folder && !root->write)
+			root->skip = false;
 	}
 }
 

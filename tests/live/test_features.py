@@ -190,6 +190,23 @@ def test_overlays(hiding):
         assert done.stdout.split() == ["denied", "open", "shut"] and "No such file" in done.stderr
 
 
+def test_overlays_against_fifos(hiding):
+    """Where there are none, Bounds = ["overlay"] decides each opening; a FIFO is not read either way."""
+    tree = os.path.join(hiding.work, "pipes")
+    hiding.write("file", "text\n", folder=tree)
+    fifo = os.path.join(tree, "fifo")
+    os.mkfifo(fifo)
+    os.chmod(fifo, 0o666)
+    speaker = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
+    os.write(speaker, b"said\n")
+    profile = BASE.replace("ReadOnly = [", 'ReadOnly = ["%s/**", ' % tree).replace("[Runtime]", 'Bounds = ["overlay"]\n[Runtime]')
+    for hide in ("", "overlay-in-user-namespaces"):
+        done = hiding.shell(profile, "cat {0}/file; dd if={0}/fifo iflag=nonblock count=1".format(tree), env={"SG_HIDE_FEATURES": hide})
+        assert done.stdout == "text\n" and bool(done.refusals(fifo)) == bool(hide), (hide, done.stderr)
+    assert os.read(speaker, 100) == b"said\n"
+    os.close(speaker)
+
+
 def test_landlock_for_files(hiding):
     """A profile that asks for it does not run where there is none, unless it accepts that."""
     text = BASE.replace("[Runtime]", 'Bounds = ["landlock"]\n[Runtime]')

@@ -201,9 +201,23 @@ static void files(void **state)
 			fail_msg("%s: %d, not %d", wanted[i].what, found[i], wanted[i].wanted);
 }
 
+/* A FIFO that took the place of a file after the plan was made is not mounted for reading. */
+static void fifo(void **state)
+{
+	struct sg_mount mounts[] = {
+		{.kind = SG_MOUNT_TREE, .source = in(OUTSIDE, "fifo"), .target = "/fifo", .tree = -1}};
+	struct sg_error error = SG_ERROR_INIT;
+
+	(void)state;
+	assert_int_equal(mkfifo(mounts[0].source, 0600), 0);
+	assert_int_equal(sg_mount_prepare(mounts, 1, -1, &error), -EACCES);
+	assert_non_null(strstr(error.text, "is a FIFO"));
+	assert_int_equal(mounts[0].tree, -1);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(files)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(files), cmocka_unit_test(fifo)};
 
 	return cmocka_run_group_tests(tests, make_tree, remove_tree);
 }
