@@ -235,8 +235,10 @@ int sg_audit_find_refusal(const char *path, uint64_t sequence, json_t **ret_json
 		result = sg_read_json(line, size, &json, error);
 		if (result < 0)
 			break;
+		/* Nobody was told of an attribute that is not to be had (ENODATA), so nobody asks. */
 		if (strcmp(string_of(json, "kind"), "refusal") == 0 &&
-		    (sequence == 0 || json_integer_value(json_object_get(json, "seq")) == (json_int_t)sequence)) {
+		    (sequence == 0 ? strcmp(string_of(json, "error"), "ENODATA") != 0
+				   : json_integer_value(json_object_get(json, "seq")) == (json_int_t)sequence)) {
 			json_decref(found);
 			found = json_incref(json);
 		}

@@ -65,7 +65,7 @@ struct sg_read_report {
 int sg_audit_verify(int fd, struct sg_read_report *ret_report, struct sg_error *error);
 
 /*
- * The refusal with record number `sequence`, or the last one if 0, in the log at `path`. *ret_json is the
+ * The refusal with record number `sequence`, or the last one that was told (none of ENODATA) if 0, in the log at `path`. *ret_json is the
  * caller's. Returns 0; 1 if there is none, or that record is not a refusal; a negative errno value with its
  * context.
  */

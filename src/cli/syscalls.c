@@ -18,7 +18,10 @@ static const char *const bound[SG_CLASSES_] = {
 	[SG_CLASS_UNKNOWN] = "not known: ENOSYS",
 	[SG_CLASS_NATIVE] = "runs natively once a flag gives it: mounts, namespaces and ids hold what it can reach",
 	[SG_CLASS_CHECKED] = "the filter looks at its arguments, then it runs natively",
-	[SG_CLASS_FILE_LOOK] = "runs natively on what is mounted; the supervisor is asked where a profile needs it",
+	[SG_CLASS_FILE_LOOK] = "runs natively; where a profile hides names by wildcards or in a writable "
+			       "folder, the supervisor looks on behalf of the caller",
+	[SG_CLASS_FILE_DETAIL] = "runs natively on what is mounted; where reading is decided by name, the supervisor "
+				 "reads it on behalf of the caller",
 	[SG_CLASS_FD_LOOK] = "runs natively; where a profile hides names by wildcards or in a writable "
 			     "folder, the supervisor takes them out",
 	[SG_CLASS_FILE_ENTER] = "runs natively; where a profile hides names by wildcards or in a writable "

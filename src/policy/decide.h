@@ -27,7 +27,8 @@ struct sg_decision {
 	const char *reason; /* in words, static */
 	bool record;        /* LogOnRead or LogOnWrite ask for a record of the attempt */
 	enum sg_access
-		access;    /* DENY, HIDE: what of it was refused; ALLOW: what was asked, as bits; 0: not about a name */
+		access; /* DENY, HIDE: what of it was refused; ALLOW: what was asked, as bits; 0: not about a name */
+	bool silent;    /* DENY: recorded, and no line at the terminal: the answer is that there is nothing to be had */
 	const char *needs; /* DENY of a system call: the flag that would give it, or NULL; borrowed */
 };
 

@@ -148,6 +148,26 @@ int64_t sg_change_remove_xattr(struct sg_change *change)
 	return removexattr(pin, arguments.name) < 0 ? -errno : 0;
 }
 
+/*
+ * Of an object that is shown and may not be read: it has no attributes, as far as the world can tell. ls(1) asks for them with each
+ * long listing, and is told so without a line. Returns 0, -ENODATA then, or another negative errno value.
+ */
+static int reach_for_reading(struct sg_change *change, char *pin)
+{
+	struct sg_decision *decision = &change->first.decision;
+	int status = sg_change_pin_object(change);
+
+	if (status < 0)
+		return status;
+	sg_change_decide_object(change, SG_ACCESS_READ);
+	if (decision->verdict == SG_VERDICT_DENY) {
+		decision->error = ENODATA;
+		decision->silent = true;
+	}
+	status = sg_change_commit(change, false);
+	return status == 0 ? enter_proc(change, pin) : status;
+}
+
 /* Gives the caller `length` bytes of the values. Returns `length`, or a negative errno value. */
 static int64_t answer(const struct sg_change *change, uint64_t address, uint64_t size, ssize_t length)
 {
@@ -170,9 +190,7 @@ int64_t sg_change_get_xattr(struct sg_change *change)
 	if (status == 0 && arguments.flags != 0)
 		status = -EINVAL;
 	if (status == 0)
-		status = sg_change_object(change, SG_ACCESS_READ);
-	if (status == 0)
-		status = enter_proc(change, pin);
+		status = reach_for_reading(change, pin);
 	if (status < 0)
 		return status;
 	if (arguments.size > sizeof(values))
@@ -185,12 +203,10 @@ int64_t sg_change_list_xattrs(struct sg_change *change)
 	const uint64_t address = sg_change_argument(change, 0);
 	uint64_t size = sg_change_argument(change, 1);
 	char pin[SG_CHANGE_LINK_MAX];
-	int status = sg_change_object(change, SG_ACCESS_READ);
+	int status = reach_for_reading(change, pin);
 
-	if (status == 0)
-		status = enter_proc(change, pin);
 	if (status < 0)
-		return status;
+		return status == -ENODATA ? 0 : status;
 	if (size > sizeof(values))
 		size = sizeof(values);
 	return answer(change, address, size, listxattr(pin, values, size));

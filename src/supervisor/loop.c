@@ -78,6 +78,7 @@ static void handle(struct sg_request *request)
 		sg_handle_change(request);
 		break;
 	case SG_CLASS_FILE_LOOK:
+	case SG_CLASS_FILE_DETAIL:
 	case SG_CLASS_FD_LOOK:
 		sg_handle_look(request);
 		break;

@@ -162,7 +162,7 @@ int sg_report(struct sg_request *request, const struct sg_decision *decision, co
 	fill_rule(&record, decision->rule);
 	status = notice_unrecorded(supervisor, sg_audit_append(supervisor->audit, &record, NULL));
 	/* What is hidden is not spoken of where the world could read it back from its terminal. */
-	if (!granted && decision->verdict != SG_VERDICT_HIDE)
+	if (!granted && decision->verdict != SG_VERDICT_HIDE && !decision->silent)
 		notice_refusal(request, decision, process != NULL ? process->program : "?", object, named);
 	return status;
 }

@@ -142,7 +142,7 @@ void sg_notice(int control, const char *text, size_t size);
 /* --- handlers: one for each kind of call; each answers --- */
 void sg_handle_open(struct sg_request *request);
 void sg_handle_change(struct sg_request *request); /* FILE_CHANGE and FD_CHANGE */
-void sg_handle_look(struct sg_request *request);   /* FILE_LOOK and FD_LOOK */
+void sg_handle_look(struct sg_request *request);   /* FILE_LOOK, FILE_DETAIL, FD_LOOK */
 void sg_handle_enter(struct sg_request *request);  /* FILE_ENTER (enter.c) */
 void sg_handle_exec(struct sg_request *request);
 void sg_handle_network(struct sg_request *request);

@@ -101,6 +101,7 @@ static const struct {
 	[SG_CLASS_NATIVE] = {"native", SG_ANSWER_OF_NATIVE},
 	[SG_CLASS_CHECKED] = {"checked", SG_ANSWER_OF_CHECKED},
 	[SG_CLASS_FILE_LOOK] = {"file-look", SG_ANSWER_OF_FILE_LOOK},
+	[SG_CLASS_FILE_DETAIL] = {"file-detail", SG_ANSWER_OF_FILE_DETAIL},
 	[SG_CLASS_FD_LOOK] = {"fd-look", SG_ANSWER_OF_FD_LOOK},
 	[SG_CLASS_FILE_ENTER] = {"file-enter", SG_ANSWER_OF_FILE_ENTER},
 	[SG_CLASS_FILE_OPEN] = {"file-open", SG_ANSWER_OF_FILE_OPEN},

@@ -19,7 +19,8 @@ enum sg_syscall_class {
 	SG_CLASS_NATIVE,      /* nothing to decide: kernel bounds (mounts, namespaces, Landlock, ids) hold it */
 	SG_CLASS_CHECKED,     /* the filter looks at its arguments (checks.def, or an allow-list), then it is
 			       native */
-	SG_CLASS_FILE_LOOK,   /* looks at a name, its attributes or a link's target */
+	SG_CLASS_FILE_LOOK,   /* looks at a name, or what stat tells of it */
+	SG_CLASS_FILE_DETAIL, /* reads a link's target, or attributes beyond those of stat, by name */
 	SG_CLASS_FD_LOOK,     /* lists an open directory, or tells the working directory's name */
 	SG_CLASS_FILE_ENTER,  /* makes a folder the working directory, by name */
 	SG_CLASS_FILE_OPEN,   /* gives a descriptor for a file by name */
@@ -44,6 +45,7 @@ enum sg_syscall_answer {
 	SG_ANSWER_OF_NATIVE = SG_ANSWER_NONE,
 	SG_ANSWER_OF_CHECKED = SG_ANSWER_NONE,
 	SG_ANSWER_OF_FILE_LOOK = SG_ANSWER_ON_BEHALF,
+	SG_ANSWER_OF_FILE_DETAIL = SG_ANSWER_ON_BEHALF,
 	SG_ANSWER_OF_FD_LOOK = SG_ANSWER_ON_BEHALF,
 	SG_ANSWER_OF_FILE_ENTER = SG_ANSWER_VERIFIED,
 	SG_ANSWER_OF_FILE_OPEN = SG_ANSWER_ON_BEHALF,

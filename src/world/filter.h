@@ -53,7 +53,8 @@ enum sg_filter_opens {
 struct sg_filter_plan {
 	enum sg_filter_opens opens;
 	enum sg_filter_mode
-		looks; /* FILE_LOOK, FD_LOOK, FILE_ENTER: names, attributes, link targets, listings, working directories */
+		looks; /* FILE_LOOK, FD_LOOK, FILE_ENTER: names, what stat tells, listings, working directories */
+	enum sg_filter_mode details;    /* FILE_DETAIL: link targets, attributes beyond stat's */
 	enum sg_filter_mode changes;    /* FILE_CHANGE */
 	enum sg_filter_mode fd_changes; /* FD_CHANGE, calls of FILE_CHANGE that can act by descriptor, ioctls
 					   that set a file's flags */

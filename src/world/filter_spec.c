@@ -153,6 +153,8 @@ static uint32_t action_of_class(enum sg_syscall_class class, const struct sg_fil
 	case SG_CLASS_FD_LOOK:
 	case SG_CLASS_FILE_ENTER:
 		return action_of_mode(plan->looks);
+	case SG_CLASS_FILE_DETAIL:
+		return action_of_mode(plan->details);
 	case SG_CLASS_FILE_OPEN:
 		return plan->opens == SG_FILTER_OPENS_WRITING || plan->opens == SG_FILTER_OPENS_NONE
 			       ? SECCOMP_RET_ALLOW

@@ -62,6 +62,7 @@ void sg_grants_plan(const struct sg_plan *plan, struct sg_filter_plan *ret)
 	*ret = (struct sg_filter_plan){
 		.opens = plan->decide_reads ? SG_FILTER_OPENS_ALL : SG_FILTER_OPENS_WRITING,
 		.looks = plan->decide_looks ? SG_FILTER_NOTIFIED : SG_FILTER_NATIVE,
+		.details = plan->decide_details ? SG_FILTER_NOTIFIED : SG_FILTER_NATIVE,
 		.changes = plan->decide_changes ? SG_FILTER_NOTIFIED : SG_FILTER_NATIVE,
 		.fd_changes = plan->decide_changes ? SG_FILTER_NOTIFIED : SG_FILTER_NATIVE,
 		.messages = outside.messages ? SG_FILTER_NOTIFIED : SG_FILTER_NATIVE,

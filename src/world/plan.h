@@ -34,6 +34,7 @@ struct sg_plan {
 	size_t mount_count;
 	struct sg_globset *names; /* rule numbers are indices into policy->rules */
 	bool decide_reads;        /* every opening is notified */
+	bool decide_details; /* link targets and attributes beyond stat's are notified: a mount shows names that no rule grants */
 	bool decide_looks; /* looks at names, listings and working directories are notified: Hide rules need it */
 	const struct sg_rule *hiding;  /* with decide_looks: the first of those rules */
 	bool decide_changes;           /* openings that write, changes of the tree and of attributes are notified */

@@ -256,13 +256,15 @@ static void settle_decisions(struct sg_planner *planner, const struct sg_plan_ro
 		return;
 	if (root->execute && ((names->all & SG_NAME_BIT(SG_RULE_EXECUTE)) == 0 || (names->may & refuse_execute) != 0))
 		planner->plan->mixed_code = true;
-	if ((names->all & SG_NAMES_ALLOW) == 0 || (names->may & SG_NAME_BIT(SG_RULE_LOG_READ)) != 0)
+	if ((names->may & SG_NAME_BIT(SG_RULE_LOG_READ)) != 0)
 		planner->plan->decide_reads = true;
-	if ((names->may & refuse_read) != 0 && find_uncovered(planner, root, refuse_read) != NULL)
-		planner->plan->decide_reads = true;
+	/* Of what is shown and not granted, the name and stat's data are all there is. */
+	if ((names->all & SG_NAMES_ALLOW) == 0 ||
+	    ((names->may & refuse_read) != 0 && find_uncovered(planner, root, refuse_read) != NULL))
+		planner->plan->decide_reads = planner->plan->decide_details = true;
 	hiding = (names->may & hide) != 0 ? find_uncovered(planner, root, hide) : NULL;
 	if (hiding != NULL) {
-		planner->plan->decide_reads = planner->plan->decide_looks = true;
+		planner->plan->decide_reads = planner->plan->decide_details = planner->plan->decide_looks = true;
 		planner->plan->hiding = hiding;
 	}
 	if (root->write && ((names->all & SG_NAME_BIT(SG_RULE_WRITE)) == 0 || (names->may & refuse_write) != 0))

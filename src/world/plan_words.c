@@ -136,6 +136,10 @@ void sg_plan_explain(const struct sg_plan *plan, struct sg_buffer *out)
 					      "those in trees that may be read are the world's own\n"
 					    : "    \tso is that of a FIFO (a named pipe) of this host that lies where "
 					      "files may be read (Bounds = [\"overlay\"] keeps them out)\n");
+	if (plan->decide_details)
+		sg_buffer_append_text(out,
+				      "    details\tlink targets and extended attributes: of what is shown and not "
+				      "granted there are none\n");
 	if (plan->decide_looks)
 		sg_buffer_append_text(out, "    looks	every look at a name and every listing: Hide takes names out "
 					   "of them (--cost says which)\n");

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <linux/fs.h>
 #include <linux/openat2.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -285,13 +286,57 @@ static int aliases(int argc, char **argv)
 	return 0;
 }
 
+/* Neither the bytes nor the name of the attribute "user.sg" may come. */
+static void hide_attribute(const char *name, ssize_t size, const char *bytes)
+{
+	if (size > 0 &&
+	    (memmem(bytes, (size_t)size, "TOPSECRET", 9) != NULL || memmem(bytes, (size_t)size, "user.sg", 7) != NULL))
+		escaped(name);
+	else
+		refused(name, size < 0 ? errno : 0);
+}
+
+/* FOLDER NAME OPEN LINK...: NAME may be looked at and not read: nor its attributes beyond stat's, nor where LINK leads. */
+static int details(int argc, char **argv)
+{
+	char text[256], again[64];
+	const char *file = in(argv[0], argv[1]);
+	const int place = open(file, O_PATH), folder = open(argv[0], O_PATH);
+	struct {
+		unsigned long long value;
+		unsigned int size, flags;
+	} packed = {(unsigned long long)(uintptr_t)text, sizeof(text), 0};
+	struct stat status;
+
+	(void)must_work("stat", stat(file, &status));
+	(void)snprintf(again, sizeof(again), "/proc/self/fd/%d", place);
+	hide_attribute("getxattr", getxattr(file, "user.sg", text, sizeof(text)), text);
+	hide_attribute("lgetxattr", lgetxattr(file, "user.sg", text, sizeof(text)), text);
+	hide_attribute("fgetxattr", fgetxattr(place, "user.sg", text, sizeof(text)), text);
+	hide_attribute("getxattr-by-proc", getxattr(again, "user.sg", text, sizeof(text)), text);
+	hide_attribute("getxattrat", syscall(464, folder, argv[1], 0, "user.sg", &packed, sizeof(packed)), text);
+	hide_attribute("getxattrat-empty", syscall(464, place, "", AT_EMPTY_PATH, "user.sg", &packed, sizeof(packed)),
+		       text);
+	hide_attribute("listxattr", listxattr(file, text, sizeof(text)), text);
+	hide_attribute("llistxattr", llistxattr(file, text, sizeof(text)), text);
+	hide_attribute("flistxattr", flistxattr(place, text, sizeof(text)), text);
+	hide_attribute("listxattr-by-proc", listxattr(again, text, sizeof(text)), text);
+	hide_attribute("listxattrat", syscall(465, folder, argv[1], 0, text, sizeof(text)), text);
+	(void)must_work("getxattr-open", getxattr(in(argv[0], argv[2]), "user.sg", text, sizeof(text)));
+	(void)must_work("listxattr-open", listxattr(in(argv[0], argv[2]), text, sizeof(text)));
+	for (int i = 3; i < argc; i++) {
+		const int link = open(in(argv[0], argv[i]), O_PATH | O_NOFOLLOW);
+
+		(void)must_work("lstat", lstat(in(argv[0], argv[i]), &status));
+		(void)must_fail("readlink", readlink(in(argv[0], argv[i]), text, sizeof(text)));
+		(void)must_fail("readlinkat", readlinkat(folder, argv[i], text, sizeof(text)));
+		(void)must_fail("readlinkat-empty", readlinkat(link, "", text, sizeof(text)));
+	}
+	return 0;
+}
+
 const struct probe probes[] = {
-	{"modes", modes},
-	{"attributes", attributes},
-	{"privileged-attributes", privileged_attributes},
-	{"nodes", nodes},
-	{"host-node", host_node},
-	{"moves", moves},
-	{"aliases", aliases},
-	{NULL, NULL},
+	{"modes", modes},     {"attributes", attributes}, {"privileged-attributes", privileged_attributes},
+	{"nodes", nodes},     {"host-node", host_node},   {"moves", moves},
+	{"aliases", aliases}, {"details", details},       {NULL, NULL},
 };

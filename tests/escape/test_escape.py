@@ -298,6 +298,19 @@ def test_path_descriptors_give_no_contents(tree, kind):
 
 
 @pytest.mark.parametrize("kind", PROFILES)
+def test_what_is_shown_and_not_granted_keeps_its_details(tree, kind):
+    profile, folder, mediated = reading_profiles(tree)[kind]
+    for name in ("secret.key", "open.txt"):
+        os.setxattr(os.path.join(folder, name), "user.sg", b"TOPSECRET")
+    os.symlink("TOPSECRET", os.path.join(folder, "link.key"))
+    profile = profile.replace('/secret.key"', '/secret.key", "%s/link.key"' % folder) if kind == "writable" else profile
+    done = held(tree.run(profile, "files", "details", folder, "secret.key", "open.txt", *["link.key"] * mediated),
+                refused=11, works=3)
+    asked = [r for r in done.of("refusal", operation="look") if r["object"] == os.path.join(folder, "secret.key")]
+    assert not mediated or {r["error"] for r in asked} == {"ENODATA"}
+
+
+@pytest.mark.parametrize("kind", PROFILES)
 def test_openat2(tree, kind):
     profile, folder, _ = reading_profiles(tree)[kind]
     held(tree.run(profile, "paths", "openat2", folder, "secret.key", "open.txt"), refused=140)

@@ -56,6 +56,22 @@ def check_proposal(sg, profile, script, neighbour, access, key, object_):
     return text
 
 
+def test_where_a_link_leads_is_proposed(sg):
+    """Of what is shown and not granted, names and stat's data are there: attributes are not (recorded, and told to nobody: each
+    long listing asks for them), and where a link leads is refused."""
+    folder = tree(sg)
+    os.symlink("a.txt", os.path.join(folder, "link"))
+    profile = BASE.replace('ReadOnly = ["/usr/**"', 'ReadOnly = ["%s/", "%s/a*", "/usr/**"' % (folder, folder), 1)
+    listing = sg.shell(profile, "ls -ln %s/b.txt" % folder)
+    assert listing.status == 0, listing.stderr
+    assert {r["error"] for r in listing.refusals(folder + "/b.txt")} == {"ENODATA"}
+    status, text = why(sg, listing.log)
+    assert status == 1 and text.startswith("There is no refusal"), text
+    text = check_proposal(sg, profile, "readlink %s/link" % folder, "readlink %s/none" % folder, "read", "ReadOnly",
+                          folder + "/link")
+    assert "readlink may not look at" in text, text
+
+
 def test_write_is_proposed(sg):
     folder = tree(sg)
     profile = BASE.replace('"/usr/**", "/etc/**"', '"/usr/**", "/etc/**", "%s/**"' % folder)

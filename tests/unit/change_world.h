@@ -93,7 +93,7 @@ static int install_filter(void)
 		const struct sg_syscall *call = sg_syscall_by_number(number);
 
 		if (call == NULL || (call->class != SG_CLASS_FILE_CHANGE && call->class != SG_CLASS_FD_CHANGE &&
-				     call->class != SG_CLASS_FILE_LOOK))
+				     call->class != SG_CLASS_FILE_LOOK && call->class != SG_CLASS_FILE_DETAIL))
 			continue;
 		program[used++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1);
 		program[used++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
@@ -215,7 +215,7 @@ static void serve_one(struct test_world *world)
 					    .proc = supervisor->view.proc};
 	world->notified++;
 	call = sg_syscall_by_number((unsigned int)request.notification.data.nr);
-	if (call->class == SG_CLASS_FILE_LOOK)
+	if (call->class == SG_CLASS_FILE_LOOK || call->class == SG_CLASS_FILE_DETAIL)
 		sg_handle_look(&request);
 	else if (call->class == SG_CLASS_FILE_OPEN)
 		sg_handle_open(&request);

@@ -44,9 +44,13 @@ static int read_definitions(void **state)
 enum plan_name { ALL, WRITES, NATIVE, RECORD, FIRST };
 static const struct sg_filter_plan plans[] = {
 	[ALL] = {.opens = SG_FILTER_OPENS_ALL},
-	[WRITES] = {.opens = SG_FILTER_OPENS_WRITING, .looks = SG_FILTER_NATIVE, .messages = SG_FILTER_NATIVE},
+	[WRITES] = {.opens = SG_FILTER_OPENS_WRITING,
+		    .looks = SG_FILTER_NATIVE,
+		    .details = SG_FILTER_NATIVE,
+		    .messages = SG_FILTER_NATIVE},
 	[NATIVE] = {.opens = SG_FILTER_OPENS_NONE,
 		    .looks = SG_FILTER_NATIVE,
+		    .details = SG_FILTER_NATIVE,
 		    .changes = SG_FILTER_NATIVE,
 		    .fd_changes = SG_FILTER_NATIVE,
 		    .messages = SG_FILTER_NATIVE,

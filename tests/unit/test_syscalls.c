@@ -191,8 +191,8 @@ static void rows_are_whole(void **state)
 			by_name = by_name || (role & SG_ARG_NAMES_BY_POINTER) != 0;
 		}
 		if (row->class == SG_CLASS_FILE_OPEN || row->class == SG_CLASS_FILE_CHANGE ||
-		    row->class == SG_CLASS_FILE_LOOK || row->class == SG_CLASS_FILE_ENTER ||
-		    row->class == SG_CLASS_EXEC)
+		    row->class == SG_CLASS_FILE_LOOK || row->class == SG_CLASS_FILE_DETAIL ||
+		    row->class == SG_CLASS_FILE_ENTER || row->class == SG_CLASS_EXEC)
 			assert_true(by_name);
 		if (row->class == SG_CLASS_FD_CHANGE)
 			assert_true(!by_name && sg_syscall_role(row, 0) == SG_ARG_FD);

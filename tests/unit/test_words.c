@@ -47,7 +47,8 @@ static bool built[SG_FLAGS_ + 1];
 static const struct sg_filter_program *program_of(int flag)
 {
 	struct sg_filter_grants grants;
-	const struct sg_filter_plan plan = {.opens = SG_FILTER_OPENS_WRITING, .looks = SG_FILTER_NATIVE};
+	const struct sg_filter_plan plan = {
+		.opens = SG_FILTER_OPENS_WRITING, .looks = SG_FILTER_NATIVE, .details = SG_FILTER_NATIVE};
 	SG_AUTO_POLICY struct sg_policy *policy = NULL;
 	char text[256];
 
