@@ -269,22 +269,24 @@ static int start(struct sg_session_spec *spec, struct sg_supervisor *supervisor,
 	if (status == 0)
 		status = take_identity(spec, error);
 	/*
-	 * The world comes up by itself while we make ready what decides about it. Forked before the auditor's ring, the matcher and
-	 * the rest are there, its processes have copies of none of them. Nothing of the world's runs before the end of this
-	 * function: the command waits for us in its first execve, whatever fails here meanwhile.
+	 * The world comes up by itself while we make ready what decides about it. Its first process is forked before the auditor's
+	 * ring is there. Nothing of the world's runs before the end of this function: the command waits for us in its first
+	 * execve, whatever fails here meanwhile.
 	 */
 	if (status == 0)
 		status = sg_world_begin(&spec->world, &supervisor->world, error);
 	if (status == 0)
 		status = find_owner(supervisor);
 	if (status == 0)
-		status = sg_audit_start(&audit, &supervisor->audit, error);
-	if (status == 0)
 		status = sg_matcher_new(supervisor->plan->names, SG_MATCHER_MEMORY, &supervisor->names);
 	if (status == 0)
 		status = sg_network_prepare(supervisor, error);
 	if (status == 0)
 		status = look_at_host(supervisor, error);
+	if (status == 0)
+		status = sg_world_await_keeper(&supervisor->world, error);
+	if (status == 0)
+		status = sg_audit_start(&audit, &supervisor->audit, error);
 	if (status == 0)
 		status = sg_world_finish(&supervisor->world, error);
 	for (int i = 0; i < 3; i++)

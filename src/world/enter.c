@@ -11,8 +11,8 @@
  * its own user namespace that its profile gives. It knows the moment at which the command appears, and can
  * retry as often as the session's owner enters. Why it gains nothing:
  *
- * 1. Until it executes, the command is a copy of the keeper's memory (the policy, names and variables of the
- * host). It holds every capability over the world's user namespace up to that moment, and who looks into a
+ * 1. Until it executes, the command is a copy of the keeper's memory, which is the supervisor's (the policy,
+ * names and variables of the host; not the audit ring, which no child gets). It holds every capability over the world's user namespace up to that moment, and who looks into a
  * process must hold all that it does, or CAP_SYS_PTRACE there (commoncap, cap_ptrace_access_check):
  * /proc/PID/mem, exe, fd, cwd, environ and maps, ptrace, process_vm_readv and pidfd_getfd fail with EPERM or
  * EACCES. A world whose profile gives CAP_SYS_PTRACE is not entered. The capabilities go in the execve
@@ -63,6 +63,7 @@
 #include "world/confine.h"
 #include "world/init.h"
 #include "world/keeper.h"
+#include "world/sibling.h"
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x00000080
@@ -280,9 +281,9 @@ void sg_enter_run(const struct sg_world_spec *spec, const int spaces[SG_ENTER_SP
 	(void)umask(0);
 	if (prepare(request, &world, spaces, fds, count, &slave, &error) < 0)
 		sg_init_fail(fds[0], &error);
-	command = fork();
+	command = sg_sibling_fork();
 	if (command < 0) {
-		(void)sg_error_set_errno(&error, -errno, "the world takes no more processes");
+		(void)sg_error_set_errno(&error, command, "the world takes no more processes");
 		sg_init_fail(fds[0], &error);
 	}
 	if (command == 0) {

@@ -32,6 +32,7 @@
 #include "base/fd.h"
 #include "world/confine.h"
 #include "world/loopback.h"
+#include "world/sibling.h"
 
 enum { EXIT_FAILED = 125, EXIT_REFUSED = 126, EXIT_NOT_FOUND = 127 };
 
@@ -419,9 +420,9 @@ void sg_world_init(const struct sg_world_spec *spec, int go, int report)
 		(void)sg_confine_files(spec->mounts, spec->mount_count, &error);
 	if (error.code != 0)
 		sg_init_fail(report, &error);
-	command = fork();
+	command = sg_sibling_fork();
 	if (command < 0)
-		(void)sg_error_set_errno(&error, -errno, "cannot fork the command");
+		(void)sg_error_set_errno(&error, command, "cannot fork the command");
 	if (command < 0)
 		sg_init_fail(report, &error);
 	if (command == 0)

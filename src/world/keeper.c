@@ -5,6 +5,9 @@
  * hands them to the first process and to whatever is started later. Neither binds the keeper in what it does:
  * it signals its own children, and uses no key.
  *
+ * It runs in the supervisor's memory (sibling.c says what that allows): it allocates nothing, and writes to nothing that the
+ * supervisor reads.
+ *
  * It holds a second copy of every listener: when the supervisor dies, a notified call is not answered ENOSYS,
  * nor could the world put a listener of its own in the place. The keeper sees the supervisor's end and kills
  * the first process, with which the kernel kills all of the PID namespace. Killed itself, it takes the first

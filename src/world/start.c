@@ -17,6 +17,7 @@
 #include "world/enter.h"
 #include "world/init.h"
 #include "world/keeper.h"
+#include "world/sibling.h"
 
 static int open_pidfd(pid_t pid)
 {
@@ -208,16 +209,29 @@ int sg_world_hold(const struct sg_world *world, int listener)
 	return send_to_keeper(world, SG_KEEPER_HOLD, &listener, 1);
 }
 
-/* The keeper says that it has the namespaces of the first process, which can be had only until that one is sealed. */
-static int await_keeper(const struct sg_world *world, int64_t deadline, struct sg_error *error)
+/* Why the keeper ended before it said anything. */
+static int find_failure(struct sg_world *world, int64_t deadline, struct sg_error *error)
+{
+	struct sg_world_report report;
+	pid_t pid = 0;
+	int fd = -1, status = await_report(world->reports, deadline, &report, &pid, &fd, error);
+
+	if (status == 0)
+		status = take_report(world, &report, pid, fd, deadline, error);
+	return status < 0 ? status : sg_error_set(error, -EPIPE, "the world's keeper ended");
+}
+
+int sg_world_await_keeper(struct sg_world *world, struct sg_error *error)
 {
 	struct pollfd wait = {.fd = world->keeper_socket, .events = POLLIN};
-	int64_t left = deadline - sg_now_ms();
+	const int64_t deadline = sg_now_ms() + SG_WORLD_START_SECONDS * 1000;
+	ssize_t size;
 	char byte;
 
-	if (left <= 0 || poll(&wait, 1, (int)left) <= 0 || recv(world->keeper_socket, &byte, 1, 0) != 1)
+	if (poll(&wait, 1, SG_WORLD_START_SECONDS * 1000) <= 0)
 		return sg_error_set(error, -ETIMEDOUT, "the world's keeper did not come up");
-	return 0;
+	size = recv(world->keeper_socket, &byte, 1, 0);
+	return size == 1 ? 0 : find_failure(world, deadline, error);
 }
 
 int sg_world_enter(const struct sg_world *world, struct sg_enter_request *request, const int *descriptors, size_t count)
@@ -243,9 +257,7 @@ static int collect(struct sg_world *world, int report_socket, struct sg_error *e
 		if (status < 0)
 			return status;
 	}
-	status = await_keeper(world, deadline, error);
-	if (status == 0)
-		status = await_seal(world, deadline, error);
+	status = await_seal(world, deadline, error);
 	if (status == 0) {
 		const int descriptors[] = {world->listener, world->first_listener, world->group_namespace};
 
@@ -257,10 +269,27 @@ static int collect(struct sg_world *world, int report_socket, struct sg_error *e
 	return status;
 }
 
+/* What the keeper is started with. */
+struct keeping {
+	const struct sg_world_spec *spec;
+	int supervisor, socket, report;
+	int others[2]; /* the supervisor's ends of both sockets */
+};
+
+static int run_keeper(void *argument)
+{
+	const struct keeping *keeping = argument;
+
+	for (size_t i = 0; i < SG_ARRAY_SIZE(keeping->others); i++)
+		sg_fd_close(keeping->others[i]);
+	sg_keeper_run(keeping->spec, keeping->supervisor, keeping->socket, keeping->report);
+}
+
 int sg_world_begin(const struct sg_world_spec *spec, struct sg_world *ret, struct sg_error *error)
 {
 	SG_CLEANUP(sg_world_done) struct sg_world world = SG_WORLD_INIT;
 	int reports[2], keeper[2], one = 1, status;
+	struct keeping keeping;
 	SG_AUTO_FD int self = open_pidfd(getpid());
 
 	if (self < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, reports) < 0)
@@ -272,13 +301,9 @@ int sg_world_begin(const struct sg_world_spec *spec, struct sg_world *ret, struc
 		sg_fd_close(reports[1]);
 		return sg_error_set_errno(error, status, "cannot prepare the world");
 	}
-	world.keeper = fork();
-	if (world.keeper == 0) {
-		sg_fd_close(reports[0]);
-		sg_fd_close(keeper[0]);
-		sg_keeper_run(spec, self, keeper[1], reports[1]);
-	}
-	status = world.keeper < 0 ? -errno : 0;
+	keeping = (struct keeping){spec, self, keeper[1], reports[1], {reports[0], keeper[0]}};
+	world.keeper = sg_sibling_start(run_keeper, &keeping, sizeof(keeping));
+	status = world.keeper < 0 ? world.keeper : 0;
 	sg_fd_close(reports[1]);
 	sg_fd_close(keeper[1]);
 	world.keeper_socket = keeper[0];

@@ -29,7 +29,7 @@ struct sg_world_limit {
 	rlim_t value;
 };
 
-/* What to build. Everything is borrowed and must live until sg_world_finish returns. */
+/* What to build. Everything is borrowed and must stay as it is until sg_world_done: the keeper reads it (world/sibling.h). */
 struct sg_world_spec {
 	const struct sg_identity *identity;
 	struct sg_mount *mounts; /* in order (world/mount.h); `tree` descriptors are consumed */
@@ -112,7 +112,13 @@ enum sg_world_call {
 int sg_world_begin(const struct sg_world_spec *spec, struct sg_world *ret, struct sg_error *error);
 
 /*
- * Waits until the world stands, with its command waiting in its first execve and its first process sealed, or failed: at most
+ * Waits until the first process is there and the keeper has its namespaces: what is mapped from now on is in none of the world's
+ * processes, and cannot be had by who enters it later. At most SG_WORLD_START_SECONDS. Returns 0 or a negative errno value with context.
+ */
+int sg_world_await_keeper(struct sg_world *world, struct sg_error *error);
+
+/*
+ * After sg_world_await_keeper: waits until the world stands, with its command waiting in its first execve and its first process sealed, or failed: at most
  * SG_WORLD_START_SECONDS. Returns 0 or a negative errno value with context; then sg_world_done ends what is there.
  */
 int sg_world_finish(struct sg_world *world, struct sg_error *error);
