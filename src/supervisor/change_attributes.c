@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,12 +16,9 @@
 
 #include "base/fd.h"
 #include "supervisor/change.h"
+#include "tables/numbers.h"
 
 /* Linux 6.17; the number is the same on every architecture. */
-#ifndef SYS_file_getattr
-#define SYS_file_getattr 468
-#define SYS_file_setattr 469
-#endif
 
 /* struct file_attr of <linux/fs.h>: its first version has 24 bytes, a later one at most a page. */
 enum { FILE_ATTR_SIZE = 24, FILE_ATTR_MAX = 4096 };

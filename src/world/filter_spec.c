@@ -8,8 +8,8 @@
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
+#include "tables/numbers.h"
 #include "tables/values.h"
 #include "world/filter.h"
 
@@ -29,19 +29,8 @@ enum verdict {
 	VERDICT_ACCEPT,        /* as the plan says for accept */
 };
 
-/* Numbers that Debian 12's headers lack; the same for every architecture. */
-#ifndef SYS_fchmodat2
-#define SYS_fchmodat2 452
-#endif
-#ifndef SYS_setxattrat
-#define SYS_setxattrat 463
-#define SYS_removexattrat 466
-#endif
 #ifndef RENAME_WHITEOUT
 #define RENAME_WHITEOUT (1 << 2)
-#endif
-#ifndef SYS_file_setattr
-#define SYS_file_setattr 469
 #endif
 
 /* CLONE_NEWTIME is not among them: its bit belongs to the exit signal in clone (clone(2)); it needs unshare

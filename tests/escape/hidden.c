@@ -131,31 +131,15 @@ static int outcome(long (*run)(const char *path), const char *path)
 	return run(path) < 0 ? errno : 0;
 }
 
-/* FOLDER, then pairs: a hidden name that is there, and one of the same form that is not. Neither may succeed,
- * or differ. */
-static int alike(int argc, char **argv)
+/* The call on both names of the pair, in `folder`: what came of each. */
+static void run_pair(size_t call, const char *folder, char **pair, int result[2])
 {
-	char there[PATH_MAX], missing[PATH_MAX], label[128];
+	char path[PATH_MAX];
 
-	if (chdir(argv[0]) < 0)
-		return 1;
-	for (int pair = 1; pair + 1 < argc; pair += 2)
-		for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
-			int first, second;
-
-			(void)snprintf(there, sizeof(there), "%s/%s", argv[0], argv[pair]);
-			(void)snprintf(missing, sizeof(missing), "%s/%s", argv[0], argv[pair + 1]);
-			(void)snprintf(label, sizeof(label), "%s:%s", calls[i].name, argv[pair]);
-			first = outcome(calls[i].run, there);
-			second = outcome(calls[i].run, missing);
-			if (first == second && first != 0) {
-				refused(label, first);
-			} else {
-				(void)snprintf(buffer, sizeof(buffer), "%s %d %d", label, first, second);
-				escaped(buffer);
-			}
-		}
-	return 0;
+	for (int i = 0; i < 2; i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", folder, pair[i]);
+		result[i] = outcome(calls[call].run, path);
+	}
 }
 
 /* These move or remove the link itself. */
@@ -169,31 +153,41 @@ static bool changes_links(const char *name)
 	return false;
 }
 
-/* FOLDER, then pairs of links: to a hidden name that is there, and to one that is not. What comes of a call
- * is the same. */
-static int links(int argc, char **argv)
+static int compare_pairs(int argc, char **argv, bool are_links)
 {
-	char there[PATH_MAX], missing[PATH_MAX], label[128];
+	char label[128];
+	int result[2];
 
 	if (chdir(argv[0]) < 0)
 		return 1;
 	for (int pair = 1; pair + 1 < argc; pair += 2)
 		for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
-			int first, second;
-
-			if (changes_links(calls[i].name))
+			if (are_links && changes_links(calls[i].name))
 				continue;
-			(void)snprintf(there, sizeof(there), "%s/%s", argv[0], argv[pair]);
-			(void)snprintf(missing, sizeof(missing), "%s/%s", argv[0], argv[pair + 1]);
-			first = outcome(calls[i].run, there);
-			second = outcome(calls[i].run, missing);
+			run_pair(i, argv[0], argv + pair, result);
 			(void)snprintf(label, sizeof(label), "%s:%s", calls[i].name, argv[pair]);
-			if (first == second)
-				refused(label, first);
-			else
-				escaped(label);
+			if (result[0] == result[1] && (are_links || result[0] != 0)) {
+				refused(label, result[0]);
+			} else {
+				(void)snprintf(buffer, sizeof(buffer), "%s %d %d", label, result[0], result[1]);
+				escaped(buffer);
+			}
 		}
 	return 0;
+}
+
+/* FOLDER, then pairs: a hidden name that is there, and one of the same form that is not. Neither may succeed,
+ * or differ. */
+static int alike(int argc, char **argv)
+{
+	return compare_pairs(argc, argv, false);
+}
+
+/* FOLDER, then pairs of links: to a hidden name that is there, and to one that is not. What comes of a call
+ * is the same. */
+static int links(int argc, char **argv)
+{
+	return compare_pairs(argc, argv, true);
 }
 
 static bool lists(const char *folder, const char *name, long number, size_t size)

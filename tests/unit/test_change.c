@@ -11,6 +11,8 @@
 #include <sys/xattr.h>
 #include <time.h>
 
+#include "tables/numbers.h"
+
 #define P(text) ((uint64_t)(uintptr_t)(text))
 #define HERE ((uint64_t)AT_FDCWD)
 #define CALL(name, ...)                                                                                                \
@@ -20,19 +22,6 @@
 			__VA_ARGS__                                                                                    \
 		}                                                                                                      \
 	}
-#ifndef SYS_fchmodat2
-#define SYS_fchmodat2 452
-#endif
-#ifndef SYS_setxattrat
-#define SYS_setxattrat 463
-#define SYS_getxattrat 464
-#define SYS_listxattrat 465
-#define SYS_removexattrat 466
-#endif
-#ifndef SYS_file_getattr
-#define SYS_file_getattr 468
-#define SYS_file_setattr 469
-#endif
 
 enum { OUT_SIZE = 256, TEXT_MAX = 64 * 1024 };
 
