@@ -36,6 +36,8 @@ static const struct {
 	{IN(SESSION_START), "host", "kernel", "  kernel ", ""},
 	{IN(SESSION_START), "features", "missing", "  missing ", ""},
 	{IN(SESSION_START), "features", "accepted", "  accepted ", ""},
+	{IN(SESSION_START), "links", "followed", "  links ", ""},
+	{IN(SESSION_START), "links", "refused", "  links refused ", ""},
 	{IN(SESSION_END), "", "exit_status", "status ", ""},
 	{IN(SESSION_END), "counts", "exec", "  exec ", ""},
 	{IN(SESSION_END), "counts", "grant", "  grants ", ""},

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/layout.h"
+#include "cli/written.h"
 #include "policy/words.h"
 #include "world/plan.h"
 
@@ -25,6 +26,7 @@ int sg_load_plan(const struct sg_options *options, struct sg_policy **ret_policy
 		return SG_EXIT_FAILED;
 	}
 	how.cwd = variables->cwd;
+	how.written = sg_written_of_caller(NULL);
 	status = sg_load_policy(options->profile_count > 0 ? options->profiles : fallback,
 				options->profile_count > 0 ? options->profile_count : 1,
 				options->lines.size > 0 ? options->lines.data : NULL, variables, &policy);

@@ -20,6 +20,7 @@
 #include "cli/missing.h"
 #include "cli/options.h"
 #include "cli/relay.h"
+#include "cli/written.h"
 #include "supervisor/door.h"
 #include "supervisor/session.h"
 #include "world/environment.h"
@@ -103,6 +104,7 @@ static int prepare(struct run *run, const struct sg_variables *variables, struct
 
 	options.owned = run->identity.mapped;
 	options.user = run->identity.uid;
+	options.written = sg_written_of_caller(&run->identity);
 	if (status == 0)
 		status = sg_plan_make(run->policy, &options, &run->plan, error);
 	if (status == 0)
@@ -413,13 +415,15 @@ static int run_all(struct run *run)
 	status = sg_missing_find(run->policy, run->plan, &run->identity, run->session, &run->group, &run->missing);
 	if (status != 0)
 		return status;
+	if (!run->options.quiet)
+		sg_written_warn(run->plan);
 	if (run->options.dry_run)
 		return SG_EXIT_OK;
 	if (sg_log_create(run->options.record, run->session, &run->log, &run->log_path, &error) < 0) {
 		sg_complain("%s; without a record nothing is started", error.text);
 		return SG_EXIT_FAILED;
 	}
-	if (withhold_record(run, &error) < 0) {
+	if (sg_written_note(run->plan, &error) < 0 || withhold_record(run, &error) < 0) {
 		sg_complain("%s", error.text);
 		return SG_EXIT_FAILED;
 	}

@@ -183,11 +183,40 @@ static int enter_world(struct sg_supervisor *supervisor, struct sg_error *error)
 	return 0;
 }
 
+/*
+ * What names of rules stand for where links led them elsewhere; `refused`: those that were not followed. The texts lie in `texts`.
+ * Returns the list, owned by the caller; NULL: there is none.
+ */
+static struct sg_record_text *list_links(const struct sg_plan *plan, bool refused, struct sg_buffer *texts,
+					 struct sg_record_list *ret)
+{
+	SG_AUTO_FREE struct sg_record_text *list = calloc(plan->led_count + 1, sizeof(*list));
+	const char *at;
+	size_t count = 0;
+
+	for (size_t i = 0; i < plan->led_count; i++) {
+		if ((plan->led[i].link != NULL) != refused)
+			continue;
+		sg_buffer_printf(texts, "%s -> %s", plan->led[i].name, plan->led[i].target);
+		sg_buffer_append_byte(texts, '\0');
+		count++;
+	}
+	if (list == NULL || sg_buffer_status(texts) < 0)
+		return NULL;
+	at = texts->data;
+	for (size_t i = 0; i < count; i++, at += strlen(at) + 1)
+		list[i] = sg_record_text(at);
+	*ret = (struct sg_record_list){list, count};
+	return sg_take_pointer(list);
+}
+
 static int record_start(const struct sg_session_spec *spec, struct sg_audit *audit)
 {
 	char hash[2 * SG_POLICY_HASH_SIZE + 1];
 	struct sg_record_text argv[256], missing[SG_FEATURES_], files[PROFILES_MAX],
 		profile = sg_record_text(spec->policy->name);
+	SG_AUTO_BUFFER struct sg_buffer followed = SG_BUFFER_INIT, refused = SG_BUFFER_INIT;
+	SG_AUTO_FREE struct sg_record_text *followed_list = NULL, *refused_list = NULL;
 	struct utsname host;
 	struct sg_record record = {.kind = SG_RECORD_SESSION_START,
 				   .audience = sg_record_text("owner"),
@@ -211,6 +240,10 @@ static int record_start(const struct sg_session_spec *spec, struct sg_audit *aud
 	record.command = (struct sg_record_list){argv, count};
 	record.missing = (struct sg_record_list){missing, spec->missing_count};
 	record.accepted = record.missing; /* what is not accepted does not get here */
+	followed_list = list_links(spec->plan, false, &followed, &record.links_followed);
+	refused_list = list_links(spec->plan, true, &refused, &record.links_refused);
+	if (followed_list == NULL || refused_list == NULL)
+		return -ENOMEM;
 	if (uname(&host) == 0) {
 		record.host_kernel = sg_record_text(host.release);
 		record.host_name = sg_record_text(host.nodename);

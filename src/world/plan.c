@@ -88,38 +88,8 @@ static int take_component(char *here, char *rest)
 	return 0;
 }
 
-/*
- * Names that a world may write are no root of grants: a session could put a symbolic link there, and the next one, of the
- * same profile, would be given what the link leads to. A literal name is another matter: the user's own dot file may well
- * be a link, and no world may make one there (supervisor/change_names.c).
- */
-static bool is_writable_inside(const struct sg_policy *policy, const char *link)
-{
-	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
-	SG_AUTO_GLOB struct sg_glob *name = NULL;
-	size_t count;
-	const struct sg_rule *rules = sg_policy_rules(policy, SG_RULE_WRITE, &count);
-
-	sg_glob_quote(&text, link, strlen(link));
-	if (sg_buffer_status(&text) < 0 || sg_glob_parse(text.data, text.size, NULL, &name) < 0)
-		return true;
-	for (size_t i = 0; i < count; i++)
-		if (rules[i].glob != NULL && !sg_glob_is_literal(rules[i].glob) &&
-		    sg_glob_covers(rules[i].glob, name) == SG_GLOB_YES)
-			return true;
-	return false;
-}
-
-/* Somebody else's link that leads to what is not theirs: they chose, and we would be lending them what we may do. */
-static bool is_foreign(const struct sg_planner *planner, const char *link, const struct stat *found)
-{
-	struct stat target;
-
-	return found->st_uid != 0 && found->st_uid != geteuid() && found->st_uid != planner->options->user &&
-	       (stat(link, &target) < 0 || target.st_uid != found->st_uid);
-}
-
-static int walk_canonical(struct sg_planner *planner, const char *path, const char **ret, bool *ret_planted)
+static int walk_canonical(struct sg_planner *planner, const char *path, const char **ret,
+			  struct sg_plan_planted *ret_planted)
 {
 	char here[PATH_MAX] = "", rest[2 * PATH_MAX], text[PATH_MAX];
 	int links = 0, status;
@@ -138,7 +108,7 @@ static int walk_canonical(struct sg_planner *planner, const char *path, const ch
 			return 1;
 		if (!S_ISLNK(found.st_mode))
 			continue;
-		*ret_planted |= is_writable_inside(planner->plan->policy, here) || is_foreign(planner, here, &found);
+		sg_plan_judge_link(planner, here, &found, ret_planted);
 		length = readlink(here, text, sizeof(text) - 1);
 		if (length <= 0 || ++links > LINKS_MAX || (size_t)length + strlen(rest) >= sizeof(rest))
 			return 1;
@@ -166,7 +136,8 @@ static size_t hash_name(const char *name)
 	return hash % SG_PLAN_SEEN;
 }
 
-static int find_canonical(struct sg_planner *planner, const char *path, const char **ret, bool *ret_planted)
+static int find_canonical(struct sg_planner *planner, const char *path, const char **ret,
+			  struct sg_plan_planted *ret_planted)
 {
 	size_t slot = hash_name(path), tries = 0;
 	int status;
@@ -178,7 +149,7 @@ static int find_canonical(struct sg_planner *planner, const char *path, const ch
 		*ret_planted = planner->seen[slot].planted;
 		return planner->seen[slot].absent ? 1 : 0;
 	}
-	*ret_planted = false;
+	*ret_planted = (struct sg_plan_planted){NULL, NULL};
 	status = walk_canonical(planner, path, ret, ret_planted);
 	if (tries < 8 && planner->status == 0) {
 		planner->seen[slot].name = sg_plan_keep(planner, path, strlen(path));
@@ -191,21 +162,28 @@ static int find_canonical(struct sg_planner *planner, const char *path, const ch
 
 int sg_plan_canonical(struct sg_planner *planner, const char *path, const char **ret)
 {
-	bool planted;
+	struct sg_plan_planted planted;
 
 	return find_canonical(planner, path, ret, &planted);
 }
 
 int sg_plan_granted(struct sg_planner *planner, const char *path, const char **ret)
 {
-	const char *canonical;
-	bool planted;
-	int status = find_canonical(planner, path, &canonical, &planted);
+	struct sg_plan_planted planted;
 
-	if (status != 0 || planted)
+	return sg_plan_granted_by(planner, path, ret, &planted);
+}
+
+int sg_plan_granted_by(struct sg_planner *planner, const char *path, const char **ret,
+		       struct sg_plan_planted *ret_planted)
+{
+	const char *canonical;
+	int status = find_canonical(planner, path, &canonical, ret_planted);
+
+	if (status != 0)
 		return 1;
 	*ret = canonical;
-	return 0;
+	return ret_planted->link != NULL ? 1 : 0;
 }
 
 static const enum sg_placement default_placements[SG_RULE_KINDS] = {
@@ -457,6 +435,10 @@ int sg_plan_withhold(struct sg_plan *plan, const char *folder)
 	struct sg_mount *mounts;
 	char **strings, *name;
 
+	for (size_t i = 0; i < plan->mount_count; i++) /* once is enough */
+		if (plan->mounts[i].kind == SG_MOUNT_PRIVATE && strcmp(plan->mounts[i].target, folder) == 0 &&
+		    plan->mounts[i].mode == 0555)
+			return 0;
 	if (find_tree(plan, folder) == NULL)
 		return 0;
 	mounts = reallocarray(plan->mounts, plan->mount_count + 1, sizeof(*mounts));
@@ -488,6 +470,7 @@ void sg_plan_free(struct sg_plan *plan)
 	free(plan->strings);
 	free(plan->mounts);
 	free(plan->placements);
+	free(plan->led);
 	sg_globset_free(plan->names);
 	free(plan);
 }

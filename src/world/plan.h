@@ -11,6 +11,7 @@
 
 #include "policy/decide.h"
 #include "world/mount.h"
+#include "world/written.h"
 
 enum sg_placement {
 	SG_PLACED_NOWHERE,  /* not a rule that needs a place */
@@ -28,6 +29,13 @@ enum sg_placement {
 	SG_PLACED_PROCESS,  /* held by the state of the process: limits, ids, environment */
 };
 
+/* A name of a rule that symbolic links led elsewhere. */
+struct sg_plan_led {
+	const struct sg_rule *rule;
+	const char *name, *target; /* as the rule has it; what it stands for on this host, canonical */
+	const char *link, *why;    /* the link for which the rule gives nothing here, and why; NULL: it was followed */
+};
+
 struct sg_plan {
 	const struct sg_policy *policy; /* borrowed */
 	struct sg_mount *mounts;
@@ -41,6 +49,8 @@ struct sg_plan {
 	bool overlays;                 /* what may only be read is behind overlays (nodes.c), or decide_reads is set */
 	bool mixed_code;               /* some files on mounts that allow code may not be executed by their names */
 	enum sg_placement *placements; /* one for each rule of the policy */
+	struct sg_plan_led *led;       /* owned; of rules that did not come with flags */
+	size_t led_count;
 	char **strings;                /* owned: names that the mounts point to */
 	size_t string_count;
 	bool system_proc; /* /proc shows the machine too */
@@ -53,6 +63,8 @@ struct sg_plan_options {
 	bool pty;   /* the world needs a devpts */
 	bool owned; /* as root: writable trees are idmapped (SG_MOUNT_OWNED) */
 	uid_t user; /* of the world's processes: its symbolic links are followed, as root's and the caller's own are */
+	struct sg_written
+		*written; /* what sessions may have written: links there are not followed; NULL: none is known */
 	const char *cwd; /* the command's working directory, canonical: it must lie in the world */
 };
 

@@ -1,6 +1,8 @@
 /* What the files of the planner share. */
 #pragma once
 
+#include <sys/stat.h>
+
 #include "world/plan.h"
 
 /* A folder or file of the host that gets a mount of its own in the world. */
@@ -20,13 +22,20 @@ struct sg_plan_root {
 	size_t cover_count, cover_capacity;
 };
 
+/* A symbolic link that a grant must not follow, and why not; NULL: there is none. The first on the way. */
+struct sg_plan_planted {
+	const char *link; /* kept by the plan */
+	const char *why;
+};
+
 enum { SG_PLAN_SEEN = 1024 };
 
 struct sg_planner {
 	/* Host names that were looked at, by hash of the name: the same ones come again with every rule. */
 	struct {
 		const char *name, *canonical;
-		bool absent, planted;
+		bool absent;
+		struct sg_plan_planted planted;
 	} seen[SG_PLAN_SEEN];
 	struct sg_plan *plan;
 	const struct sg_plan_options *options;
@@ -36,7 +45,7 @@ struct sg_planner {
 		const char *target, *text;
 	} * links; /* symbolic links of the skeleton */
 	size_t link_count, link_capacity;
-	size_t mount_capacity, string_capacity;
+	size_t mount_capacity, string_capacity, led_capacity;
 	struct sg_matcher *matcher;
 	bool no_overlays;   /* this kernel makes none: nothing can be covered */
 	bool overlay_bound; /* the profile asks for overlays of what may only be read */
@@ -57,10 +66,21 @@ bool sg_plan_grow(struct sg_planner *planner, void *array_pointer, size_t count,
 int sg_plan_canonical(struct sg_planner *planner, const char *path, const char **ret);
 
 /*
- * The same for a rule that grants: 1 too if a symbolic link on the way is one that a world of this policy could have put
- * there, or that a user put there who is neither root nor the session's: the rule would give what they chose.
+ * The same for a rule that grants: 1 too if a symbolic link on the way is one that a world could have put there, or that a
+ * user put there who is neither root nor the session's (links.c): the rule would give what they chose. The second form says which
+ * link that is; *ret is then where it leads.
  */
 int sg_plan_granted(struct sg_planner *planner, const char *path, const char **ret);
+int sg_plan_granted_by(struct sg_planner *planner, const char *path, const char **ret,
+		       struct sg_plan_planted *ret_planted);
+
+/* links.c: notes in *planted the link at `name` (canonical but for itself) if it is one that a grant must not follow. */
+void sg_plan_judge_link(struct sg_planner *planner, const char *name, const struct stat *found,
+			struct sg_plan_planted *planted);
+
+/* links.c: notes for the record and for people that a rule's name led elsewhere, or that it was not followed. */
+void sg_plan_note_led(struct sg_planner *planner, const struct sg_rule *rule, const char *name, const char *target,
+		      const struct sg_plan_planted *planted);
 
 /* roots.c: which folders and files the rules name, sorted, without those that others hold already. */
 void sg_plan_find_roots(struct sg_planner *planner);

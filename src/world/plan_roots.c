@@ -92,7 +92,8 @@ static bool add_folder_of(struct sg_planner *planner, const struct sg_rule *rule
 static bool add_name(struct sg_planner *planner, const struct sg_rule *rule, const char *name, size_t length)
 {
 	const bool folder = length > 1 && name[length - 1] == '/';
-	const char *canonical, *kept;
+	struct sg_plan_planted planted;
+	const char *canonical = NULL, *kept;
 
 	while (length > 1 && name[length - 1] == '/')
 		length--;
@@ -103,9 +104,14 @@ static bool add_name(struct sg_planner *planner, const struct sg_rule *rule, con
 	kept = sg_plan_keep(planner, name, length);
 	if (kept == NULL)
 		return false;
-	if (sg_plan_granted(planner, kept, &canonical) != 0)
+	if (sg_plan_granted_by(planner, kept, &canonical, &planted) != 0 && planted.link != NULL && canonical != NULL) {
+		sg_plan_note_led(planner, rule, kept, canonical, &planted);
+		return false;
+	}
+	if (canonical == NULL)
 		return !folder && sg_plan_canonical(planner, kept, &canonical) != 0 &&
 		       add_folder_of(planner, rule, kept);
+	sg_plan_note_led(planner, rule, kept, canonical, &planted);
 	add_root(planner, rule, canonical, false);
 	return true;
 }

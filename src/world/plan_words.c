@@ -110,6 +110,37 @@ static void write_absent(const struct sg_plan *plan, struct sg_buffer *out)
 	}
 }
 
+static void append_escaped(struct sg_buffer *out, const char *text)
+{
+	sg_buffer_append_escaped(out, text, strlen(text));
+}
+
+void sg_plan_words_led(const struct sg_plan_led *led, struct sg_buffer *out)
+{
+	sg_words_place(led->rule, false, out);
+	sg_buffer_append_text(out, ": ");
+	sg_words_rule(led->rule, out);
+	sg_buffer_append_text(out, led->link == NULL ? ": " : " gives nothing: ");
+	append_escaped(out, led->link == NULL ? led->name : led->link);
+	sg_buffer_append_text(out, led->link == NULL ? " is " : " is a symbolic link, ");
+	if (led->link != NULL) {
+		sg_buffer_append_text(out, led->why);
+		sg_buffer_append_text(out, ". If what it leads to is meant, name that in the rule: ");
+	}
+	append_escaped(out, led->target);
+}
+
+/* What links on the way to names made of them. */
+static void write_led(const struct sg_plan *plan, struct sg_buffer *out)
+{
+	for (size_t i = 0; i < plan->led_count; i++) {
+		sg_buffer_append_text(out, i == 0 ? "  By symbolic links of this host:\n" : "");
+		sg_buffer_append_text(out, "    ");
+		sg_plan_words_led(&plan->led[i], out);
+		sg_buffer_append_byte(out, '\n');
+	}
+}
+
 void sg_plan_explain(const struct sg_plan *plan, struct sg_buffer *out)
 {
 	size_t executable;
@@ -149,6 +180,7 @@ void sg_plan_explain(const struct sg_plan *plan, struct sg_buffer *out)
 		sg_buffer_append_text(out, "    programs\teach start of a program, with its interpreters\n");
 	sg_buffer_append_text(out, "    addresses\teach address that is connected to, bound or sent to\n");
 	write_absent(plan, out);
+	write_led(plan, out);
 }
 
 /* --- cost --- */

@@ -15,5 +15,8 @@ void sg_plan_explain(const struct sg_plan *plan, struct sg_buffer *out);
 /* Appends every rule under its placement with the cost, and which rules make it dear and what to change. */
 void sg_plan_explain_cost(const struct sg_plan *plan, struct sg_buffer *out);
 
+/* Appends, in one line without its end, what a name of a rule stands for here, or why it gives nothing and what to do. */
+void sg_plan_words_led(const struct sg_plan_led *led, struct sg_buffer *out);
+
 /* True if the rule is one for which every opening is decided (the plan decides them all). */
 bool sg_plan_forces_reads(const struct sg_plan *plan, const struct sg_rule *rule);

@@ -86,6 +86,90 @@ def test_a_stranger_s_link_gives_nothing(sg, secret):
     assert "the-secret" not in done.stdout and done.status != 0
 
 
+def reading(*names):
+    """A profile that writes nothing and reads these."""
+    return (BASE % ("", "")).replace('"/etc/**"', ", ".join(['"/etc/**"'] + ['"%s"' % name for name in names])).replace("ReadWrite = []\n", "")
+
+
+@pytest.mark.parametrize("moment", ["ended", "running"])
+@pytest.mark.parametrize("place", ["folder", "file", "below"])
+def test_a_link_that_another_session_planted_is_not_followed(sg, secret, place, moment):
+    """One profile lets a folder be written, another names something in it: by a link the first one's world would choose what that is."""
+    folder, private = os.path.join(sg.home, "work"), os.path.dirname(secret)
+    os.mkdir(folder)
+    os.chown(folder, sg.uid, sg.uid)
+    link, target, named = {"folder": ("data", private, "data/**"), "file": ("data", secret, "data"),
+                           "below": ("x", private, "x/key")}[place]
+    victim = reading("%s/%s" % (folder, named))
+    script = "cat %s/%s %s" % (folder, named.replace("**", "key"), secret)
+    first = sg.start(profile([folder + "/**"]), "/bin/sh", "-c", "ln -s %s %s/%s && echo planted; %s"
+                     % (target, folder, link, "read x" if moment == "running" else "true"), stdin=subprocess.PIPE, stdout=subprocess.PIPE)[0]
+    try:
+        assert first.stdout.readline() == b"planted\n"
+        if moment == "ended":
+            assert first.wait(60) == 0
+        done = sg.shell(victim, script)
+    finally:
+        first.kill()
+        first.communicate()
+    assert "the-secret" not in done.stdout and done.status != 0
+    assert "gives nothing: %s/%s is a symbolic link" % (folder, link) in done.stderr and target in done.stderr, done.stderr
+    assert done.of("session-start")[0]["links"]["refused"][0].startswith(folder)
+    assert "gives nothing" in " ".join(sg.cli("explain", sg.profile(victim)).stdout.split())
+    # What is named itself is given: the neighbour works.
+    named = sg.shell(reading(private + "/**"), script)
+    assert "the-secret" in named.stdout and "links" not in named.of("session-start")[0]
+
+
+def test_where_links_led_is_recorded(sg, secret):
+    """The user's own link, in a folder that no session was given, is followed, and the record says what the rule gave."""
+    folder = os.path.join(sg.home, "own")
+    os.mkdir(folder)
+    os.symlink(os.path.dirname(secret), folder + "/data")
+    os.lchown(folder + "/data", sg.uid, sg.uid)
+    done = sg.shell(reading(folder + "/data/**"), "cat %s/data/key" % folder)
+    assert done.stdout == "the-secret\n" and "gives nothing" not in done.stderr
+    assert done.of("session-start")[0]["links"] == {"followed": ["%s/data -> %s" % (folder, os.path.dirname(secret))]}
+
+
+def test_the_list_of_written_folders_is_out_of_reach(sg):
+    """A world that may write all of the home, or all of /var, does not reach the list of what worlds may write."""
+    listed = "/var/lib/shellguard" if sg.uid == 0 else os.path.join(sg.home, "state", "shellguard")
+    above = os.path.dirname(listed)
+    if sg.uid:
+        os.mkdir(above)
+        os.chown(above, sg.uid, sg.uid)
+    text = profile([above + "/**"] if sg.uid else [sg.cwd + "/**"])
+    if sg.uid == 0:
+        text = text.replace('"/etc/**"]', '"/etc/**", "/var/lib/**"]')
+    for _ in range(2):  # the first start makes the list
+        done = sg.shell(text, "cat {0}/written; echo x >> {0}/written; rm -f {0}/written; mv {0} {0}2; ls {0}".format(listed))
+        assert done.stdout == "" and done.records, (done.stdout, done.stderr)
+    with open(listed + "/written", encoding="utf-8") as f:
+        assert (above if sg.uid else sg.cwd) in f.read().split("\n")
+
+
+def test_a_list_that_cannot_be_trusted(sg, secret):
+    """One that cannot be written starts no session, one that cannot be read lets no link be followed."""
+    if sg.uid == 0:
+        return  # root's is the machine's: tests/unit/test_written.c
+    folder = os.path.join(sg.home, "own")
+    os.mkdir(folder)
+    os.symlink(os.path.dirname(secret), folder + "/data")
+    state = os.path.join(sg.home, "state", "shellguard")
+    os.makedirs(state)
+    for path in (os.path.dirname(state), state):
+        os.chown(path, sg.uid, sg.uid)
+    os.mkdir(state + "/written")
+    done = sg.run(profile([sg.cwd + "/**"]), "/bin/true")
+    assert done.status == 125 and "which folders this session may write" in done.stderr and not done.records
+    done = sg.shell(reading(folder + "/data/**"), "cat %s/data/key" % folder)
+    assert "the-secret" not in done.stdout and "gives nothing" in done.stderr
+    os.rmdir(state + "/written")
+    assert sg.run(profile([sg.cwd + "/**"]), "/bin/true").status == 0
+    assert sg.shell(reading(folder + "/data/**"), "cat %s/data/key" % folder).stdout == "the-secret\n"
+
+
 @pytest.mark.parametrize("name", [".config/shellguard/profiles/developer.toml", ".local/state/shellguard/sessions/old.jsonl"])
 def test_profiles_and_records_are_not_the_world_s_to_write(sg, name):
     """Where a profile lets all of the home be written, what decides about sessions and tells of them stays as it is."""
