@@ -188,9 +188,11 @@ static const struct {
 static void write_reason(const struct why *why, struct sg_buffer *text)
 {
 	const struct sg_refusal *refusal = &why->refusal;
-	const char *meaning = strcmp(refusal->operation, "call") == 0 || refusal->object[0] != '/'
-				      ? ""
-				      : "Nothing is allowed unless a rule allows it.";
+	/* Where no access is named, it was no rule about the name that was missing. */
+	const char *meaning =
+		strcmp(refusal->operation, "call") == 0 || refusal->object[0] != '/' || refusal->access[0] == '\0'
+			? ""
+			: "Nothing is allowed unless a rule allows it.";
 
 	for (size_t i = 0; i < SG_ARRAY_SIZE(meanings); i++)
 		if (strcmp(meanings[i].key, refusal->rule_key) == 0)

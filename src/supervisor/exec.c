@@ -25,6 +25,7 @@
 #include "base/fd.h"
 #include "supervisor/guard.h"
 #include "supervisor/loader.h"
+#include "supervisor/process.h"
 #include "supervisor/supervisor.h"
 
 enum {
@@ -271,6 +272,21 @@ static bool stop_if_it_fails(const struct sg_supervisor *supervisor, struct sg_t
 	return traced->must_execute == sg_loader_must_not_fail(supervisor);
 }
 
+/* No rule refuses it, and none would help: there is nobody who could look at what it executes. */
+static void refuse_unseizable(struct sg_request *request, const struct sg_resolved *program, const char *named)
+{
+	struct sg_decision decision = {
+		.verdict = SG_VERDICT_DENY,
+		.error = EPERM,
+		.reason = "a traced process may not execute programs: what it executes could not be verified"};
+
+	if (!sg_process_is_traced(request->caller.proc, request->caller.tid))
+		decision.reason = "this process may not be examined: what it executes could not be verified";
+	if (sg_caller_valid(&request->caller))
+		(void)sg_report(request, &decision, program->name, named);
+	sg_answer_error(request, EPERM);
+}
+
 /* Seizes the thread and lets it go on. */
 static void let_go(struct sg_request *request, struct sg_resolved *program, const struct sg_decision *decision,
 		   const char *named, const char *loader)
@@ -295,14 +311,7 @@ static void let_go(struct sg_request *request, struct sg_resolved *program, cons
 	if (!seized)
 		status = supervisor->command_started ? sg_exec_seize(tid, options) : seize_now(tid, options);
 	if (status < 0 && status != -EAGAIN) {
-		/* Traced inside already (a debugger): its exec could not be verified. */
-		struct sg_decision refused = *decision;
-
-		refused.verdict = SG_VERDICT_DENY;
-		refused.error = EPERM;
-		refused.reason = "a traced process may not execute programs: what it executes could not be verified";
-		(void)sg_report(request, &refused, program->name, named);
-		sg_answer_error(request, EPERM);
+		refuse_unseizable(request, program, named);
 		return;
 	}
 	*traced = (struct sg_traced){.tid = tid,

@@ -140,6 +140,8 @@ static void bind_internet(struct sg_request *request, const struct sg_net_socket
 						.reason = "no rule allows listening on this address of the host"};
 		where = SG_NET_REFUSED;
 	}
+	if (where != SG_NET_REFUSED)
+		sg_net_quiet(network, address);
 	if (where == SG_NET_REFUSED)
 		sg_net_refuse(request, &decision, address);
 	else if (where == SG_NET_OUTSIDE && sg_net_report(request, &decision, address) < 0)

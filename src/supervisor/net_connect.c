@@ -162,6 +162,8 @@ static int proceed(struct sg_request *request, void *data, int interrupted)
 		if (status == -EAGAIN && !socket->nonblocking && socket->domain == AF_UNIX)
 			return 1;
 	}
+	if (!connecting->outside && socket->kind == SG_PROTOCOL_TCP)
+		sg_net_note_nobody(request, own.fd, status, &connecting->named);
 	if (status == 0 || status == -EINPROGRESS)
 		hand_over(request, connecting, -status);
 	else

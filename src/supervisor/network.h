@@ -124,6 +124,8 @@ struct sg_network {
 	size_t kept_count;
 	struct sg_net_port ports[SG_NET_PORTS_MAX];
 	size_t port_next;
+	uint8_t quiet_ports[UINT16_MAX / 8 + 1]; /* of the own loopback, one bit each (net_nobody.c) */
+	size_t told_ports;
 	struct sg_net_wait waits[SG_NET_WAITS_MAX];
 	size_t wait_count;
 };
@@ -146,6 +148,18 @@ void sg_net_socket_done(struct sg_net_socket *socket);
 
 /* Where an address leads. */
 enum sg_net_where { SG_NET_OWN, SG_NET_OUTSIDE, SG_NET_REFUSED };
+
+/* --- net_nobody.c --- */
+
+/* The world binds that address in its own network: that nobody listens there is no news from now on. */
+void sg_net_quiet(struct sg_network *network, const struct sg_address *address);
+
+/*
+ * What became of a connection to the world's own loopback by socket `fd` (ours or our copy), `status` being 0 or the negative
+ * errno value: where nobody listens, it is told and recorded, once for a port. Does not answer the request and leaves the
+ * socket's error where it is.
+ */
+void sg_net_note_nobody(struct sg_request *request, int fd, int status, const struct sg_address *address);
 
 /* --- net_policy.c --- */
 

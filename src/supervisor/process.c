@@ -66,6 +66,20 @@ static bool read_status(int folder, struct sg_process *process, pid_t *ret_paren
 	return true;
 }
 
+bool sg_process_is_traced(int proc, pid_t tid)
+{
+	char path[32], text[4096];
+	SG_AUTO_FD int fd = -1;
+	ssize_t size;
+
+	(void)snprintf(path, sizeof(path), "%d/status", (int)tid);
+	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || (size = read(fd, text, sizeof(text) - 1)) <= 0)
+		return false;
+	text[size] = '\0';
+	return find_field(text, "\nTracerPid:") > 0;
+}
+
 static void read_program(int folder, char *out)
 {
 	ssize_t length = readlinkat(folder, "exe", out, SG_PROCESS_NAME_MAX - 1);

@@ -37,3 +37,6 @@ const struct sg_process *sg_process_find(int proc, pid_t tid, pid_t top);
  * The same after the thread has executed `program`: what was kept of it is replaced. NULL if the thread is gone.
  */
 const struct sg_process *sg_process_executed(int proc, pid_t tid, pid_t top, const char *program);
+
+/* True if another process traces the thread, as /proc says at this moment; false if it is gone too. */
+bool sg_process_is_traced(int proc, pid_t tid);

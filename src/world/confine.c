@@ -47,10 +47,13 @@ static int confine(uint64_t kept, uint64_t held, struct sg_error *error)
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	const uint32_t low = (uint32_t)held, high = (uint32_t)(held >> 32);
 	struct __user_cap_data_struct data[2] = {{low, low, (uint32_t)kept}, {high, high, (uint32_t)(kept >> 32)}};
-	/* Where capabilities are kept, a process that stops being uid 0 loses them, as daemons expect (capabilities(7)). */
+	/*
+	 * Where capabilities are kept, a process that stops being uid 0 loses them, as daemons expect (capabilities(7)).
+	 * SECBIT_KEEP_CAPS is not locked: where all sets are empty there is nothing that it could keep, and programs that
+	 * set it before anything else (ping) would end at an error of the kernel's that nobody explains.
+	 */
 	const unsigned long none = SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED |
-				   SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED |
-				   SECBIT_KEEP_CAPS_LOCKED;
+				   SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
 	const unsigned long bits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | (kept == 0 ? none : 0);
 	int status = drop_bounding(kept, error);
 

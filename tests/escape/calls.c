@@ -2,6 +2,7 @@
  * gives. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -254,6 +255,16 @@ static int memory(int argc, char **argv)
 	return 0;
 }
 
+static bool holds_capabilities(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {{~0U, ~0U, ~0U}};
+
+	return syscall(SYS_capget, &header, data) < 0 ||
+	       (data[0].effective | data[0].permitted | data[0].inheritable) != 0 ||
+	       (data[1].effective | data[1].permitted | data[1].inheritable) != 0;
+}
+
 /* Capabilities, and what would bring them back. */
 static int privileges(int argc, char **argv)
 {
@@ -262,6 +273,10 @@ static int privileges(int argc, char **argv)
 	(void)must_fail("no-new-privs-off", prctl(PR_SET_NO_NEW_PRIVS, 0, 0, 0, 0));
 	(void)must_fail("securebits", prctl(PR_SET_SECUREBITS, 0, 0, 0, 0));
 	(void)must_fail("ambient", prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, 21, 0, 0));
+	(void)must_work("keep-nothing", prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0));
+	(void)!setresuid(getuid(), getuid(), getuid());
+	if (holds_capabilities())
+		escaped("kept-capabilities");
 	(void)must_fail("bounding-drop", prctl(PR_CAPBSET_DROP, 21, 0, 0, 0));
 	for (unsigned long i = 0; i <= 40; i++)
 		if (prctl(PR_CAPBSET_READ, i, 0, 0, 0) == 1)

@@ -581,6 +581,9 @@ def test_whoever_executes(tree, shelf, debug):
     done = held(tree.run(shelf_profile(tree, shelf, runtime="debug" if debug else ""), "programs", "callers", shelf),
                 refused=3, works=3)
     assert saw(done, "traced") == ["refused"]
+    if debug:
+        refusal = [r for r in done.of("refusal") if r["operation"] == "execute" and "traced" in r["reason"]]
+        assert len(refusal) == 1 and "rule" not in refusal[0] and refusal[0]["error"] == "EPERM"
 
 
 def test_executions_that_fail_do_not_wear_the_supervisor_out(tree, shelf):

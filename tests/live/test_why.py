@@ -263,6 +263,99 @@ def test_denied_proposes_nothing(sg):
         assert proposal(text) is None and reason in text and "it is the rule that must change" in text
 
 
+TRACED = """
+import ctypes, os
+pid = os.fork()
+if pid == 0:
+    ctypes.CDLL(None).ptrace(0, 0, 0, 0)
+    try:
+        os.execv("/usr/bin/true", ["true"])
+    except PermissionError:
+        os._exit(7)
+os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+def test_a_traced_process_is_told_so(sg):
+    """Its execution is allowed by an Exec rule: that rule is not what refuses it, and no rule would help."""
+    profile = BASE.replace('"timers"]', '"timers", "debug"]')
+    status, lines, log = sg.on_terminal(profile, "/usr/bin/python3", "-c", TRACED)
+    assert status == 7
+    line = [l for l in lines if l.startswith("shellguard: ")]
+    assert len(line) == 1 and re.search(r" may not execute /usr/bin/true: a traced process may not execute programs: .* verified\. ", line[0])
+    records = sg.run(profile, "/usr/bin/python3", "-c", TRACED)
+    refusal = records.refusals("/usr/bin/true")[0]
+    assert refusal["error"] == "EPERM" and "rule" not in refusal and "traced" in refusal["reason"]
+    text = " ".join(why(sg, log)[1].split())
+    assert "a traced process may not execute programs" in text and "Exec" not in text and "unless a rule" not in text
+    assert proposal(why(sg, log)[1]) is None
+
+
+REFUSED = """
+import select, socket, sys
+port = int(sys.argv[1])
+for family, host in ((socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.1")):
+    for blocking in (False, True):
+        s = socket.socket(family)
+        s.setblocking(blocking)
+        s.settimeout(9) if blocking else None
+        error = s.connect_ex((host, port))
+        if error == 115:
+            select.select([], [s], [], 9)
+            error = s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        print(error)
+"""
+
+
+def test_nobody_on_the_own_loopback(sg):
+    """`psql -h localhost`: the host's server is not meant, and the line says so; once, whatever the host has there."""
+    profile = BASE + '[Networking]\nFlags = ["loopback"]\n'
+    for listening in (False, True):
+        with socket.socket() as server:
+            server.bind(("127.0.0.1", 0))
+            port = 5432 if not listening else server.getsockname()[1] % 20000 + 10000
+            with socket.socket() as host:
+                host.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                host.bind(("127.0.0.1", port if listening else 0))
+                host.listen()
+                done = sg.run(profile, "/usr/bin/python3", "-c", REFUSED, str(port))
+                status, lines, log = sg.on_terminal(profile, "/usr/bin/python3", "-c", REFUSED, str(port))
+                assert done.status == status == 0 and set(done.stdout.split()) == {"111"}
+                refusal, = done.refusals()
+                assert refusal["object"] == "tcp:loopback:%d" % port and refusal["error"] == "ECONNREFUSED" and "rule" not in refusal
+                assert len([l for l in lines if l.startswith("shellguard: ")]) == 1
+                assert any("may not connect to tcp:loopback:%d: nobody listens there in the session's own network" % port in l for l in lines)
+                text = why(sg, log)[1]
+                section, line, option, value = proposal(text)
+                assert line == 'Allow = ["tcp:loopback:%d"]' % port
+                # What is proposed leads to the host: to its server, or to the host's own refusal.
+                after = sg.run(with_line(profile, section, line), "/usr/bin/python3", "-c", REFUSED, str(port))
+                assert after.of("grant") and after.refusals() == []
+                assert ("0" in after.stdout.split()) == listening
+
+
+def test_a_server_of_the_world_is_waited_for_in_silence(sg):
+    """Where the world has bound the port, a refused connection says that its server is not up: nothing to tell."""
+    profile = BASE + '[Networking]\nFlags = ["loopback"]\n'
+    script = ("import socket; s = socket.socket(); s.bind(('127.0.0.1', 4711)); print(socket.socket().connect_ex(('127.0.0.1', 4711)));"
+              "print(socket.socket().connect_ex(('127.0.0.1', 40000)))")
+    done = sg.run(profile, "/usr/bin/python3", "-c", script)
+    assert (done.status, done.stdout, done.refusals()) == (0, "111\n111\n", [])
+    many = "import socket; [socket.socket().connect_ex(('127.0.0.1', p)) for p in range(2000, 2100)]"
+    assert len(sg.run(profile, "/usr/bin/python3", "-c", many).refusals()) == 16
+
+
+def test_ping_without_its_flag_is_told(sg):
+    if not os.path.exists("/usr/bin/ping"):
+        cannot("there is no ping(8)")
+    profile = BASE + '[Networking]\nFlags = ["loopback"]\n[User]\nFlags = ["create"]\n'
+    status, lines, log = sg.on_terminal(profile, "/usr/bin/ping", "-c", "1", "192.0.2.1")
+    assert status not in (0, 125, 126, 127)
+    assert any('ping may not call socket (AF_INET SOCK_DGRAM): the flag "ping" gives it' in l for l in lines), lines
+    section, line, option, value = proposal(why(sg, log)[1])
+    assert (section, line) == ("Networking", 'Flags = ["ping"]')
+
+
 def test_hidden_stays_hidden(sg):
     folder = tree(sg)
     profile = BASE.replace('Exec = ["/usr/**"]', 'ReadWrite = ["{0}/**"]\nExec = ["/usr/**"]\nHide = ["{0}/a.*"]'.format(folder))
