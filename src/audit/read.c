@@ -217,6 +217,30 @@ int sg_audit_verify(int fd, struct sg_read_report *ret_report, struct sg_error *
 	return report.bad_line == 0 ? 0 : 1;
 }
 
+int sg_audit_read_start(const char *path, json_t **ret_json, struct sg_error *error)
+{
+	SG_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	SG_CLEANUP(sg_reader_done) struct sg_reader reader = {.fd = fd};
+	const char *line = NULL;
+	json_t *json = NULL;
+	size_t size = 0;
+	int result;
+
+	if (fd < 0)
+		return sg_error_set_errno(error, -errno, "open %s", path);
+	result = sg_reader_next(&reader, &line, &size);
+	if (result > 0)
+		result = sg_read_json(line, size, &json, error) < 0 ? -EBADMSG : 1;
+	if (result < 0)
+		return sg_error_set_errno(error, result, "read %s", path);
+	if (result == 0 || strcmp(string_of(json, "kind"), "session-start") != 0) {
+		json_decref(json);
+		return 1;
+	}
+	*ret_json = json;
+	return 0;
+}
+
 int sg_audit_find_refusal(const char *path, uint64_t sequence, json_t **ret_json, struct sg_error *error)
 {
 	SG_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);

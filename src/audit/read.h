@@ -65,6 +65,12 @@ struct sg_read_report {
 int sg_audit_verify(int fd, struct sg_read_report *ret_report, struct sg_error *error);
 
 /*
+ * The first record of the log at `path`, which is its session-start. *ret_json is the caller's. Returns 0; 1 if it is none (yet);
+ * a negative errno value with its context.
+ */
+int sg_audit_read_start(const char *path, json_t **ret_json, struct sg_error *error);
+
+/*
  * The refusal with record number `sequence`, or the last one that was told (none of ENODATA) if 0, in the log at `path`. *ret_json is the
  * caller's. Returns 0; 1 if there is none, or that record is not a refusal; a negative errno value with its
  * context.

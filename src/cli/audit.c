@@ -22,7 +22,7 @@ static int output(void *context, const char *data, size_t size)
 static int complain(const struct sg_error *error, int status)
 {
 	sg_complain("%s", error->code != 0 ? error->text : strerrordesc_np(-status));
-	return SG_EXIT_FAILED;
+	return sg_exit_of(status);
 }
 
 static int show(const struct sg_options *options, const char *session)
@@ -49,6 +49,57 @@ static int show(const struct sg_options *options, const char *session)
 	return SG_EXIT_OK;
 }
 
+/* Words with spaces between, or as a JSON list. */
+static void append_words(const json_t *words, bool as_json, struct sg_buffer *out)
+{
+	const json_t *word;
+	size_t index;
+
+	sg_buffer_append_text(out, as_json ? "[" : "");
+	json_array_foreach((json_t *)(size_t)words, index, word)
+	{
+		SG_AUTO_BUFFER struct sg_buffer bytes = SG_BUFFER_INIT;
+
+		sg_read_bytes(word, &bytes);
+		sg_buffer_append_text(out, index == 0 ? "" : as_json ? "," : " ");
+		if (as_json)
+			sg_buffer_append_json(out, bytes.data != NULL ? bytes.data : "", bytes.size);
+		else if (bytes.data != NULL)
+			sg_buffer_append_escaped(out, bytes.data, bytes.size);
+	}
+	sg_buffer_append_text(out, as_json ? "]" : "");
+}
+
+static void append_session(const struct sg_log_session *item, bool as_json, struct sg_buffer *out)
+{
+	SG_AUTO_BUFFER struct sg_buffer profiles = SG_BUFFER_INIT;
+	const char *state = sg_log_state_name(item->state);
+	json_t *start = NULL;
+	const json_t *command;
+
+	/* A log that does not begin with its start is listed all the same; `verify` says what is wrong with it. */
+	(void)sg_audit_read_start(item->path, &start, NULL);
+	command = json_object_get(start, "command");
+	append_words(json_object_get(json_object_get(start, "policy"), "profiles"), as_json, &profiles);
+	if (as_json) {
+		sg_buffer_printf(
+			out,
+			"{\"session\":\"%s\",\"state\":\"%s\",\"bytes\":%llu,\"profiles\":%s,\"command\":", item->id,
+			state, (unsigned long long)item->size, profiles.data != NULL ? profiles.data : "[]");
+		append_words(command, true, out);
+		sg_buffer_append_text(out, ",\"path\":");
+		sg_buffer_append_json(out, item->path, strlen(item->path));
+		sg_buffer_append_byte(out, '}');
+	} else {
+		sg_buffer_printf(out, "%-24s  %-7s  %10llu  %-16s  ", item->id, state, (unsigned long long)item->size,
+				 start == NULL || profiles.data == NULL ? "?" : profiles.data);
+		append_words(command, false, out);
+	}
+	sg_buffer_append_byte(out, '\n');
+	out->failed |= profiles.failed;
+	json_decref(start);
+}
+
 static int list(const struct sg_options *options, const char *session)
 {
 	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
@@ -57,22 +108,11 @@ static int list(const struct sg_options *options, const char *session)
 	int status = sg_log_list(NULL, &sessions, &error);
 
 	(void)session;
-	for (size_t i = 0; status == 0 && i < sessions.count; i++) {
-		const struct sg_log_session *item = &sessions.items[i];
-
-		if (options->json) {
-			sg_buffer_printf(&out,
-					 "{\"session\":\"%s\",\"state\":\"%s\",\"bytes\":%llu,\"path\":", item->id,
-					 sg_log_state_name(item->state), (unsigned long long)item->size);
-			sg_buffer_append_json(&out, item->path, strlen(item->path));
-			sg_buffer_append_text(&out, "}\n");
-		} else {
-			sg_buffer_printf(&out, "%-24s  %-7s  %10llu  ", item->id, sg_log_state_name(item->state),
-					 (unsigned long long)item->size);
-			sg_buffer_append_escaped(&out, item->path, strlen(item->path));
-			sg_buffer_append_byte(&out, '\n');
-		}
-	}
+	if (status == 0 && sessions.count > 0 && !options->json)
+		sg_buffer_printf(&out, "%-24s  %-7s  %10s  %-16s  %s\n", "SESSION", "STATE", "BYTES", "PROFILE",
+				 "COMMAND");
+	for (size_t i = 0; status == 0 && i < sessions.count; i++)
+		append_session(&sessions.items[i], options->json, &out);
 	sg_log_list_done(&sessions);
 	if (status == 0)
 		status = sg_buffer_status(&out);

@@ -12,7 +12,7 @@ enum {
 	SG_EXIT_OK = 0,
 	SG_EXIT_NO = 1,       /* the answer is no: errors in a profile, nothing found */
 	SG_EXIT_USAGE = 2,    /* of every command but run */
-	SG_EXIT_FAILED = 125, /* our own failure; run: wrong usage too */
+	SG_EXIT_FAILED = 125, /* our own failure; run and enter: wrong usage too; run: whatever kept it from starting */
 	SG_EXIT_REFUSED = 126,
 	SG_EXIT_NOT_FOUND = 127,
 };
@@ -30,6 +30,9 @@ extern const size_t sg_command_count;
 #define SG_COMMAND(name, function, arguments, summary) int function(int argc, char **argv);
 #include "cli/commands.def"
 #undef SG_COMMAND
+
+/* The exit status for a negative errno value: SG_EXIT_NO where what was named is not there or not one thing, else SG_EXIT_FAILED. */
+int sg_exit_of(int status);
 
 /* Prints "shellguard: " and the text to standard error. */
 void sg_complain(const char *format, ...) SG_PRINTF(1, 2);

@@ -56,9 +56,9 @@ void sg_help_write(const char *name, size_t width, struct sg_buffer *out)
 	if (options.size > 0)
 		sg_buffer_printf(&text, "%s\n", options.data);
 	sg_buffer_printf(&text, "Exit status: %s\n",
-			 sg_help_status(name)[0] != '\0'
-				 ? sg_help_status(name)
-				 : "0: done; 1: errors in a profile; 2: wrong usage; 125: our own failure.");
+			 sg_help_status(name)[0] != '\0' ? sg_help_status(name)
+							 : "0: done; 1: errors in a profile, or there is no such "
+							   "profile; 2: wrong usage; 125: our own failure.");
 	if (sg_buffer_status(&text) < 0)
 		out->failed = true;
 	else

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,6 +34,11 @@ void sg_complain(const char *format, ...)
 int sg_print(int fd, const char *text, size_t size)
 {
 	return sg_fd_write_full(fd, text, size);
+}
+
+int sg_exit_of(int status)
+{
+	return status == -ENOENT || status == -ENOTDIR || status == -ENOTUNIQ ? SG_EXIT_NO : SG_EXIT_FAILED;
 }
 
 /* Commands whose names begin with '_' are for the build and the shells, not for people. */

@@ -149,7 +149,7 @@ static int open_all(const char *const *names, size_t count, const char *extra, s
 	for (size_t i = 0; i + 1 < done; i++)
 		sg_source_free(sources[i]);
 	sg_complain("%s", error.text);
-	return SG_EXIT_FAILED;
+	return sg_exit_of(status);
 }
 
 int sg_load_policy(const char *const *names, size_t count, const char *extra, const struct sg_variables *variables,

@@ -388,7 +388,7 @@ static int explain_record(const char *session, uint64_t sequence)
 			result = SG_EXIT_OK;
 	} else {
 		sg_complain("%s", error.code != 0 ? error.text : "cannot read the record");
-		result = status == -ENOENT || status == -ENOTUNIQ ? SG_EXIT_NO : SG_EXIT_FAILED;
+		result = sg_exit_of(status);
 	}
 	for (int i = 0; i < TEXTS; i++)
 		sg_buffer_done(&why.texts[i]);

@@ -40,7 +40,30 @@ def test_last_session_is_the_default(sg):
     assert '"session":"%s"' % last in sg.cli("audit", "show", "--json").stdout
     assert sg.cli("audit", "show", "--json", "last").stdout == sg.cli("audit", "show", "--json").stdout
     listed = sg.cli("audit", "list").stdout
-    assert re.search(r"^%s +whole +\d+ +/" % last, listed, re.M) and [line.split()[0] for line in listed.splitlines()] == ids
+    assert re.search(r"^%s +whole +\d+ +p\d+\.toml +/bin/sh -c cat " % last, listed, re.M), listed
+    assert [line.split()[0] for line in listed.splitlines()] == ["SESSION"] + ids
+
+
+def test_list_says_profiles_and_commands(sg):
+    """Of each session what it was; bytes of the command that a terminal acts on are escaped, and a torn log is listed too."""
+    profiles = [sg.profile('Name = "first"\n' + BASE), sg.profile('Name = "second"\n')]
+    done = sg.cli("run", "-p", profiles[0], "-p", profiles[1], "--", "/bin/sh", "-c", "echo $SHELLGUARD_SESSION", "a b", "\033[2J\udcff")
+    id_ = done.stdout.strip()
+    line, = [line for line in sg.cli("audit", "list").stdout.splitlines() if line.startswith(id_)]
+    assert re.search(r"whole +\d+ +first\+second +/bin/sh -c echo \$SHELLGUARD_SESSION a b \\e\[2J", line), line
+    row, = [r for r in map(json.loads, sg.cli("audit", "list", "--json").stdout.splitlines()) if r["session"] == id_]
+    assert row["profiles"] == ["first+second"] and row["command"][:2] == ["/bin/sh", "-c"] and row["command"][4][:4] == "\033[2J"
+    assert row["path"].endswith(id_ + ".jsonl")
+    torn = os.path.join(os.path.dirname(row["path"]), id_[:-6] + "00000a.jsonl")
+    with open(torn, "w", encoding="utf-8") as f:
+        f.write("{nonsense\n")
+    if os.getuid() == 0:
+        os.chown(torn, sg.uid, sg.uid)
+    try:
+        listed = sg.cli("audit", "list")
+        assert listed.returncode == 0 and re.search(r"^%s00000a +cut +\d+ +\?" % id_[:-6], listed.stdout, re.M), listed.stdout
+    finally:
+        os.unlink(torn)
 
 
 def test_follow_until_the_end(sg):
@@ -83,7 +106,7 @@ def test_usage(sg):
     rows = [(["audit"], 2, "usage: shellguard audit"), (["audit", "shwo"], 2, 'did you mean "show"?'),
             (["audit", "list", "x"], 2, "takes no SESSION"), (["audit", "show", "a", "b"], 2, "takes one SESSION"),
             (["audit", "verify", "--follow"], 2, "audit verify has no option --follow"),
-            (["audit", "show", "--jsn"], 2, "did you mean --json?"), (["audit", "show", "/nowhere/x.jsonl"], 125, "/nowhere/x.jsonl"),
+            (["audit", "show", "--jsn"], 2, "did you mean --json?"), (["audit", "show", "/nowhere/x.jsonl"], 1, "/nowhere/x.jsonl"),
             (["syscalls", "a", "b"], 2, "usage: shellguard syscalls"), (["profiles", "x"], 2, "usage: shellguard profiles"),
             (["run", "--ro"], 125, "--ro takes a value: GLOB"), (["run", "--quiet=1"], 125, "--quiet takes no value"),
             (["run", "--json"], 125, "run has no option --json"), (["nothing"], 2, 'no command "nothing"'),
