@@ -44,11 +44,13 @@ static void free_traced(struct sg_supervisor *supervisor, struct sg_traced *trac
 	free(traced->loader);
 	*traced = (struct sg_traced){0};
 	supervisor->traced_count--;
+	while (supervisor->traced_limit > 0 && supervisor->traced[supervisor->traced_limit - 1].tid == 0)
+		supervisor->traced_limit--;
 }
 
 static struct sg_traced *find_traced(struct sg_supervisor *supervisor, pid_t tid)
 {
-	for (size_t i = 0; supervisor->traced_count > 0 && i < SG_TRACED_MAX; i++)
+	for (size_t i = 0; i < supervisor->traced_limit; i++)
 		if (supervisor->traced[i].tid == tid)
 			return &supervisor->traced[i];
 	return NULL;
@@ -159,7 +161,7 @@ static int decide_chain(struct sg_request *request, struct sg_resolved *program,
 
 	for (int depth = 0; depth < CHAIN_MAX; depth++) {
 		char interpreter[LINE_MAX_BYTES + 1];
-		struct sg_resolved next = SG_RESOLVED_INIT;
+		struct sg_resolved next;
 		int status;
 
 		(void)snprintf(object, sizeof(program->name), "%s", program->name);
@@ -324,6 +326,8 @@ static void let_go(struct sg_request *request, struct sg_resolved *program, cons
 				     .name = strdup(program->name),
 				     .loader = strdup(loader)};
 	supervisor->traced_count++;
+	if (traced >= supervisor->traced + supervisor->traced_limit)
+		supervisor->traced_limit = (size_t)(traced - supervisor->traced) + 1;
 	program->fd = -1;
 	/* The seized thread is the caller only if the call is still pending: the number could have been given anew. */
 	if (status < 0 || traced->name == NULL || traced->loader == NULL || !sg_caller_valid(&request->caller) ||
@@ -335,11 +339,13 @@ static void let_go(struct sg_request *request, struct sg_resolved *program, cons
 
 void sg_handle_exec(struct sg_request *request)
 {
-	SG_CLEANUP(sg_resolved_done) struct sg_resolved program = SG_RESOLVED_INIT;
-	char named[PATH_MAX], object[sizeof(program.name)], loader[sizeof(program.name)] = "";
+	SG_CLEANUP(sg_resolved_done) struct sg_resolved program;
+	char named[PATH_MAX], object[sizeof(program.name)], loader[sizeof(program.name)];
 	struct sg_decision decision = {.verdict = SG_VERDICT_DENY, .error = EACCES};
 	int status;
 
+	sg_resolved_init(&program);
+	loader[0] = '\0';
 	request->operation = "execute";
 	status = read_path(request, &program, named);
 	if (status == 0)
@@ -458,7 +464,7 @@ int sg_exec_timeout(const struct sg_supervisor *supervisor)
 {
 	int64_t earliest = INT64_MAX, left;
 
-	for (size_t i = 0; supervisor->traced_count > 0 && i < SG_TRACED_MAX; i++)
+	for (size_t i = 0; i < supervisor->traced_limit; i++)
 		if (supervisor->traced[i].tid != 0 && supervisor->traced[i].deadline_ms < earliest)
 			earliest = supervisor->traced[i].deadline_ms;
 	if (earliest == INT64_MAX)
@@ -469,9 +475,9 @@ int sg_exec_timeout(const struct sg_supervisor *supervisor)
 
 void sg_exec_expire(struct sg_supervisor *supervisor)
 {
-	int64_t now = sg_now_ms();
+	int64_t now = supervisor->traced_count > 0 ? sg_now_ms() : 0;
 
-	for (size_t i = 0; supervisor->traced_count > 0 && i < SG_TRACED_MAX; i++) {
+	for (size_t i = 0; i < supervisor->traced_limit; i++) {
 		struct sg_traced *traced = &supervisor->traced[i];
 
 		if (traced->tid == 0 || traced->deadline_ms > now)

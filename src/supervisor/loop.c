@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/signalfd.h>
@@ -202,21 +203,47 @@ static int earlier(int a, int b)
 	return a < 0 || (b >= 0 && b < a) ? b : a;
 }
 
-enum { LISTENER, SIGNALS, KEEPER, CONTROL, FIRST, NETWORK, DOOR, ENTRIES };
+/*
+ * What comes with every call is polled. The rest has work now and then and stands behind one descriptor: each that is polled
+ * costs, most of all when its socket has gone from the caches. The listeners stay out of it: only who polls one itself is woken on
+ * the caller's CPU.
+ */
+enum { LISTENER, SIGNALS, RARE, ENTRIES };
+enum { KEEPER, CONTROL, FIRST, NETWORK, DOOR, RARE_COUNT };
+
+static void fill_rare(const struct sg_supervisor *supervisor, struct pollfd polls[RARE_COUNT])
+{
+	const int fds[RARE_COUNT] = {[KEEPER] = supervisor->world.keeper_socket,
+				     [CONTROL] = supervisor->control,
+				     [FIRST] = supervisor->world.first_listener,
+				     [NETWORK] = sg_network_fd(supervisor),
+				     [DOOR] = supervisor->door};
+
+	for (int i = 0; i < RARE_COUNT; i++)
+		polls[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+}
+
+static int make_rare(struct sg_supervisor *supervisor)
+{
+	struct pollfd polls[RARE_COUNT];
+	struct epoll_event event = {.events = EPOLLIN};
+
+	supervisor->rare = epoll_create1(EPOLL_CLOEXEC);
+	if (supervisor->rare < 0)
+		return -errno;
+	fill_rare(supervisor, polls);
+	for (int i = 0; i < RARE_COUNT; i++)
+		if (polls[i].fd >= 0 && epoll_ctl(supervisor->rare, EPOLL_CTL_ADD, polls[i].fd, &event) < 0)
+			return -errno;
+	return 0;
+}
 
 /* Returns how many there are. */
 static size_t fill_polls(const struct sg_supervisor *supervisor, struct pollfd polls[ENTRIES + SG_ENTRY_POLLS])
 {
-	const int fds[ENTRIES] = {[LISTENER] = supervisor->world.listener,
-				  [SIGNALS] = supervisor->signals,
-				  [KEEPER] = supervisor->world.keeper_socket,
-				  [CONTROL] = supervisor->control,
-				  [FIRST] = supervisor->world.first_listener,
-				  [NETWORK] = sg_network_fd(supervisor),
-				  [DOOR] = supervisor->door};
-
-	for (int i = 0; i < ENTRIES; i++)
-		polls[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+	polls[LISTENER] = (struct pollfd){.fd = supervisor->world.listener, .events = POLLIN};
+	polls[SIGNALS] = (struct pollfd){.fd = supervisor->signals, .events = POLLIN};
+	polls[RARE] = (struct pollfd){.fd = supervisor->rare, .events = POLLIN};
 	return ENTRIES + sg_entry_polls(supervisor, polls + ENTRIES);
 }
 
@@ -236,13 +263,34 @@ static void announce(struct sg_supervisor *supervisor)
 	supervisor->world.pty_master = sg_fd_close(supervisor->world.pty_master);
 }
 
+/* The keeper holds a copy of the listener: closing ours takes nothing out of an epoll instance. */
+static void forget_first(struct sg_supervisor *supervisor)
+{
+	(void)epoll_ctl(supervisor->rare, EPOLL_CTL_DEL, supervisor->world.first_listener, NULL);
+	supervisor->world.first_listener = sg_fd_close(supervisor->world.first_listener);
+}
+
+static void act_rarely(struct sg_supervisor *supervisor, const struct pollfd rare[RARE_COUNT])
+{
+	if ((rare[FIRST].revents & POLLIN) != 0)
+		receive_first(supervisor);
+	else if ((rare[FIRST].revents & (POLLHUP | POLLERR)) != 0)
+		forget_first(supervisor);
+	if (rare[CONTROL].revents != 0)
+		receive_control(supervisor);
+	if ((rare[DOOR].revents & POLLIN) != 0)
+		sg_door_answer(supervisor);
+	if (rare[KEEPER].revents != 0)
+		receive_keeper(supervisor);
+}
+
 int sg_supervise(struct sg_supervisor *supervisor)
 {
 	supervisor->sealed = true; /* sg_world_finish returns only then */
-	if (make_signals(supervisor) < 0)
+	if (make_signals(supervisor) < 0 || make_rare(supervisor) < 0)
 		return 125;
 	while (!supervisor->ended) {
-		struct pollfd wait[ENTRIES + SG_ENTRY_POLLS];
+		struct pollfd wait[ENTRIES + SG_ENTRY_POLLS], rare[RARE_COUNT] = {0};
 		const size_t count = fill_polls(supervisor, wait);
 
 		if (poll(wait, (nfds_t)count, find_timeout(supervisor)) < 0) {
@@ -250,26 +298,22 @@ int sg_supervise(struct sg_supervisor *supervisor)
 				return 125;
 			continue;
 		}
+		if (wait[RARE].revents != 0) {
+			fill_rare(supervisor, rare);
+			if (poll(rare, RARE_COUNT, 0) < 0)
+				continue;
+		}
 		if ((wait[SIGNALS].revents & POLLIN) != 0)
 			drain_signals(supervisor);
 		if ((wait[LISTENER].revents & POLLIN) != 0)
 			sg_receive_call(supervisor, supervisor->world.listener);
 		else if ((wait[LISTENER].revents & (POLLHUP | POLLERR)) != 0) /* no filtered process is left */
 			supervisor->world.listener = sg_fd_close(supervisor->world.listener);
-		if ((wait[FIRST].revents & POLLIN) != 0)
-			receive_first(supervisor);
-		else if ((wait[FIRST].revents & (POLLHUP | POLLERR)) != 0)
-			supervisor->world.first_listener = sg_fd_close(supervisor->world.first_listener);
 		announce(supervisor);
-		if (wait[CONTROL].revents != 0)
-			receive_control(supervisor);
 		sg_entry_act(supervisor, wait + ENTRIES, count - ENTRIES);
-		if ((wait[DOOR].revents & POLLIN) != 0)
-			sg_door_answer(supervisor);
-		if (wait[KEEPER].revents != 0)
-			receive_keeper(supervisor);
+		act_rarely(supervisor, rare);
 		sg_exec_expire(supervisor);
-		sg_network_run(supervisor, wait[NETWORK].revents != 0);
+		sg_network_run(supervisor, rare[NETWORK].revents != 0);
 	}
 	return supervisor->exit_status;
 }

@@ -253,7 +253,8 @@ void sg_net_listen(struct sg_request *request)
 /* --- accept --- */
 
 struct accepting {
-	struct sg_net_socket socket;
+	struct sg_net_socket socket; /* of the world's own network: just that until it has to wait */
+	bool known;
 	uint64_t address, length; /* the caller's pointers; 0: it does not want to know */
 	int flags;
 };
@@ -292,7 +293,7 @@ static int accept_now(const struct accepting *accepting, struct sockaddr_storage
 {
 	int fd;
 
-	if (!accepting->socket.nonblocking) {
+	if (!accepting->known || !accepting->socket.nonblocking) {
 		struct pollfd ready = {.fd = accepting->socket.fd, .events = POLLIN};
 
 		if (poll(&ready, 1, 0) == 0)
@@ -337,6 +338,11 @@ static int proceed(struct sg_request *request, void *data, int interrupted)
 		return 0;
 	}
 	fd = accept_now(accepting, &peer, &size);
+	if (fd == -EAGAIN && !accepting->known) {
+		status = sg_net_socket_know(&accepting->socket);
+		accepting->known = status == 0;
+		fd = status < 0 ? status : -EAGAIN;
+	}
 	if (fd == -EAGAIN && !accepting->socket.nonblocking)
 		return 1;
 	if (fd < 0) {
@@ -359,9 +365,12 @@ void sg_net_accept(struct sg_request *request)
 	SG_AUTO_NET_SOCKET struct sg_net_socket socket = SG_NET_SOCKET_INIT;
 	const int flags = data->nr == SYS_accept4 ? (int)data->args[3] : 0;
 	struct accepting *accepting;
-	int status = sg_net_socket_take(request, (int)data->args[0], &socket);
+	int status = sg_net_socket_pin(request, (int)data->args[0], &socket);
+	const bool know = status == 0 && socket.outside;
 
 	request->operation = "accept from";
+	if (know)
+		status = sg_net_socket_know(&socket);
 	if (status == 0 && (flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) != 0)
 		status = -EINVAL;
 	accepting = status == 0 ? malloc(sizeof(*accepting)) : NULL;
@@ -371,8 +380,8 @@ void sg_net_accept(struct sg_request *request)
 		sg_answer_error(request, -status);
 		return;
 	}
-	*accepting =
-		(struct accepting){.socket = socket, .address = data->args[1], .length = data->args[2], .flags = flags};
+	*accepting = (struct accepting){
+		.socket = socket, .known = know, .address = data->args[1], .length = data->args[2], .flags = flags};
 	socket.fd = -1;
 	if (proceed(request, accepting, 0) == 0) {
 		release(accepting);

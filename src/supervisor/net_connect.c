@@ -23,15 +23,20 @@
 #include "supervisor/guard.h"
 #include "supervisor/net_cut.h"
 
-struct connecting {
-	struct sg_net_socket socket;
-	int fresh;               /* the new socket, or -1: the caller's own one is connected */
+/* Where a connection goes, as decided. */
+struct target {
 	bool outside;            /* where the address leads */
-	bool under_way;          /* the kernel goes on with it: EPOLLOUT says when it is done */
 	struct sg_address named; /* `address` as it was decided */
-	struct sg_net_peer peer; /* AF_UNIX; object.fd -1: none */
 	struct sockaddr_storage address;
 	socklen_t length;
+};
+
+struct connecting {
+	struct sg_net_socket socket;
+	int fresh;      /* the new socket, or -1: the caller's own one is connected */
+	bool under_way; /* the kernel goes on with it: EPOLLOUT says when it is done */
+	struct target to;
+	struct sg_net_peer peer; /* AF_UNIX; object.fd -1: none */
 };
 
 static void release(void *data)
@@ -119,9 +124,9 @@ static void hand_over(struct sg_request *request, const struct connecting *conne
 	int status = 0;
 
 	if (connecting->fresh >= 0)
-		status = connecting->outside ? sg_net_swap(request, socket, connecting->fresh, SG_NET_ORIGIN_CONNECTED,
-							   &connecting->named)
-					     : sg_net_put(request, socket, connecting->fresh);
+		status = connecting->to.outside ? sg_net_swap(request, socket, connecting->fresh,
+							      SG_NET_ORIGIN_CONNECTED, &connecting->to.named)
+						: sg_net_put(request, socket, connecting->fresh);
 	if (status < 0 || answer != 0)
 		sg_answer_error(request, status < 0 ? -status : answer);
 	else
@@ -148,11 +153,11 @@ static int proceed(struct sg_request *request, void *data, int interrupted)
 		return 0;
 	}
 	if (connecting->under_way) {
-		status = connect_end(&own, (const struct sockaddr *)&connecting->address, connecting->length);
+		status = connect_end(&own, (const struct sockaddr *)&connecting->to.address, connecting->to.length);
 		if (status == -EINPROGRESS)
 			return 1;
 	} else {
-		status = connect_now(&own, (const struct sockaddr *)&connecting->address, connecting->length,
+		status = connect_now(&own, (const struct sockaddr *)&connecting->to.address, connecting->to.length,
 				     !socket->nonblocking);
 		if (status == -EINPROGRESS && !socket->nonblocking) {
 			connecting->under_way = true;
@@ -180,7 +185,7 @@ static void run(struct sg_request *request, struct connecting *connecting)
 		return;
 	}
 	sg_net_wait_add(request, &(struct sg_net_wait){
-					 .outside = connecting->outside || connecting->peer.host,
+					 .outside = connecting->to.outside || connecting->peer.host,
 					 .fd = !connecting->under_way   ? -1
 					       : connecting->fresh >= 0 ? connecting->fresh
 									: socket->fd,
@@ -195,8 +200,7 @@ static void run(struct sg_request *request, struct connecting *connecting)
 
 /* The world's own sockets reach the world's network, the host's the host's; one that was ended reaches
  * nothing. A path is reached by either. */
-static bool needs_fresh(const struct sg_network *network, const struct sg_net_socket *socket,
-			const struct connecting *what)
+static bool needs_fresh(const struct sg_network *network, const struct sg_net_socket *socket, const struct target *what)
 {
 	if (what->outside)
 		return !socket->outside || sg_net_is_ended(network, socket->fd);
@@ -215,7 +219,7 @@ static int make_fresh(const struct sg_network *network, const struct sg_net_sock
 
 /* Starts a connection; takes the socket and the peer over. */
 static void start(struct sg_request *request, struct sg_net_socket *socket, struct sg_net_peer *peer,
-		  const struct connecting *what)
+		  const struct target *what)
 {
 	struct sg_network *network = request->supervisor->network;
 	struct connecting *connecting;
@@ -236,14 +240,17 @@ static void start(struct sg_request *request, struct sg_net_socket *socket, stru
 		sg_answer_error(request, ENOMEM);
 		return;
 	}
-	*connecting = *what;
+	connecting->to = *what;
 	connecting->socket = *socket;
 	connecting->fresh = made;
-	connecting->peer.object = SG_RESOLVED_INIT;
+	connecting->under_way = false;
 	socket->fd = -1;
 	if (peer != NULL) {
 		connecting->peer = *peer;
 		peer->object.fd = -1;
+	} else {
+		sg_resolved_init(&connecting->peer.object);
+		connecting->peer.host = false;
 	}
 	run(request, connecting);
 }
@@ -259,10 +266,10 @@ static void connect_unix(struct sg_request *request, struct sg_net_socket *socke
 		sg_answer_error(request, -status);
 	else
 		start(request, socket, &peer,
-		      &(struct connecting){.address = peer.address,
-					   .length = peer.length,
-					   .named = *address,
-					   .outside = peer.where == SG_NET_OUTSIDE});
+		      &(struct target){.address = peer.address,
+				       .length = peer.length,
+				       .named = *address,
+				       .outside = peer.where == SG_NET_OUTSIDE});
 }
 
 /* A socket of the host's network that was bound by a rule under Listen: it is what it is. */
@@ -279,7 +286,7 @@ static bool is_listening_place(const struct sg_network *network, const struct sg
  * by that (RFC 6724), ping(8) prints it. Where another protocol may be used with that peer the answer is
  * given: by a socket that is connected, and sealed before the caller has it. It neither sends nor receives.
  */
-static void ask_route(struct sg_request *request, const struct sg_net_socket *socket, const struct connecting *what)
+static void ask_route(struct sg_request *request, const struct sg_net_socket *socket, const struct target *what)
 {
 	static const struct sg_decision decision = {.verdict = SG_VERDICT_ALLOW,
 						    .reason = "it asks for its own address only, and carries no data"};
@@ -305,7 +312,7 @@ static void ask_route(struct sg_request *request, const struct sg_net_socket *so
 static void connect_internet(struct sg_request *request, struct sg_net_socket *socket, const struct sg_address *address)
 {
 	struct sg_network *network = request->supervisor->network;
-	struct connecting what = {.named = *address, .length = sg_address_to_sockaddr(address, &what.address)};
+	struct target what = {.named = *address, .length = sg_address_to_sockaddr(address, &what.address)};
 	struct sg_decision decision;
 	enum sg_net_where where = sg_net_decide(network, address, SG_ADDRESS_CONNECT, &decision);
 
@@ -325,7 +332,7 @@ static void connect_internet(struct sg_request *request, struct sg_net_socket *s
 		return;
 	}
 	what.outside = where == SG_NET_OUTSIDE;
-	if (what.outside)
+	if (what.outside && socket->outside)
 		sg_net_note_address(network, sg_net_cookie(socket->fd), address);
 	/* The grant is on the record before the first packet. */
 	if (what.outside && sg_net_report(request, &decision, address) < 0)
@@ -377,7 +384,83 @@ static void connect_other(struct sg_request *request, struct sg_net_socket *sock
 	else if (socket->domain == AF_NETLINK && !sg_net_is_kernel(bytes, size))
 		sg_answer_error(request, EPERM);
 	else
-		start(request, socket, NULL, &(struct connecting){.address = raw, .length = (socklen_t)size});
+		start(request, socket, NULL, &(struct target){.address = raw, .length = (socklen_t)size});
+}
+
+/*
+ * A blocking connect in the world's own network is over within the call, but where nobody accepts. It is made as the caller would
+ * have made it, which leaves the socket as the caller's own call would and needs no flag changed; if it waits, the guard
+ * ends it. So that this costs the others no more than a moment, the next ones are made with care for a while.
+ */
+enum { CAREFUL_MS = 10000 };
+
+static int64_t careful_until_ms; /* of the main thread */
+
+/* The kernel's number, where the rules have a word for it. */
+static uint8_t kind_of_protocol(const struct sg_net_socket *socket)
+{
+	int protocol = 0;
+	socklen_t size = sizeof(protocol);
+
+	if (getsockopt(socket->fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) < 0)
+		return 0;
+	return protocol == IPPROTO_TCP ? SG_PROTOCOL_TCP : protocol == IPPROTO_UDP ? SG_PROTOCOL_UDP : 0;
+}
+
+/* It waits: from here on for itself alone. */
+static void connect_later(struct sg_request *request, struct sg_net_socket *socket, const struct target *to)
+{
+	struct connecting *connecting = malloc(sizeof(*connecting));
+	int status = connecting == NULL ? -ENOMEM : sg_net_socket_know(socket);
+
+	careful_until_ms = sg_net_now() + CAREFUL_MS;
+	if (status < 0) {
+		free(connecting);
+		sg_answer_error(request, -status);
+		return;
+	}
+	connecting->to = *to;
+	connecting->socket = *socket;
+	connecting->fresh = -1;
+	connecting->under_way = true;
+	sg_resolved_init(&connecting->peer.object);
+	connecting->peer.host = false;
+	socket->fd = -1;
+	run(request, connecting);
+}
+
+/*
+ * From the world's own network to an address of its own: nothing else can be reached from there, so nothing has to be known of the
+ * socket but that. Returns false if it is another case, and then nothing was done.
+ */
+static bool connect_own(struct sg_request *request, struct sg_net_socket *socket, const unsigned char *bytes,
+			size_t size)
+{
+	struct target to = {.outside = false};
+	struct sg_decision decision;
+	sa_family_t family;
+	uint8_t kind;
+	int status;
+
+	if (socket->outside || size < sizeof(family) || sg_net_now() < careful_until_ms)
+		return false;
+	memcpy(&family, bytes, sizeof(family));
+	kind = family == AF_INET || family == AF_INET6 ? kind_of_protocol(socket) : 0;
+	if (kind == 0 || sg_address_from_sockaddr(bytes, size, family, kind, SG_ADDRESS_CONNECT, &to.named) != 0 ||
+	    sg_net_decide(request->supervisor->network, &to.named, SG_ADDRESS_CONNECT, &decision) != SG_NET_OWN)
+		return false;
+	to.length = sg_address_to_sockaddr(&to.named, &to.address);
+	if (sg_guard_begin() < 0)
+		return false;
+	status = connect(socket->fd, (const struct sockaddr *)&to.address, to.length) < 0 ? -errno : 0;
+	sg_guard_end();
+	if (status == -EINTR)
+		connect_later(request, socket, &to);
+	else if (status < 0)
+		sg_answer_error(request, -status);
+	else
+		sg_answer_value(request, 0);
+	return true;
 }
 
 void sg_net_connect(struct sg_request *request)
@@ -386,11 +469,15 @@ void sg_net_connect(struct sg_request *request)
 	SG_AUTO_NET_SOCKET struct sg_net_socket socket = SG_NET_SOCKET_INIT;
 	unsigned char bytes[SG_NET_ADDRESS_MAX] = {0};
 	struct sg_address address;
-	int status = sg_net_socket_take(request, (int)data->args[0], &socket);
+	int status = sg_net_socket_pin(request, (int)data->args[0], &socket);
 
 	request->operation = "connect to";
 	if (status == 0)
 		status = sg_net_read_address(request, data->args[1], data->args[2], bytes);
+	if (status == 0 && connect_own(request, &socket, bytes, (size_t)(int32_t)data->args[2]))
+		return;
+	if (status == 0)
+		status = sg_net_socket_know(&socket);
 	if (status < 0) {
 		sg_answer_error(request, -status);
 		return;

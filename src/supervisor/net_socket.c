@@ -57,38 +57,57 @@ static uint8_t kind_of(const struct sg_net_socket *socket)
 	return 0;
 }
 
-int sg_net_socket_take(struct sg_request *request, int number, struct sg_net_socket *ret)
+int sg_net_socket_pin(struct sg_request *request, int number, struct sg_net_socket *ret)
 {
 	const struct sg_network *network = request->supervisor->network;
-	SG_AUTO_NET_SOCKET struct sg_net_socket taken = {.fd = sg_caller_descriptor(&request->caller, number),
-							 .number = number};
+	SG_AUTO_NET_SOCKET struct sg_net_socket pinned = {.fd = sg_caller_descriptor(&request->caller, number),
+							  .number = number};
 	uint64_t cookie = 0;
 	socklen_t size = sizeof(cookie);
-	int status, flags;
 
-	if (taken.fd < 0)
-		return taken.fd;
+	if (pinned.fd < 0)
+		return pinned.fd;
 	/* What was read is the caller's if the call is still pending: until then its thread has its number.
 	 */
 	if (!sg_caller_valid(&request->caller))
 		return -EINTR;
-	status = read_option(taken.fd, SOL_SOCKET, SO_DOMAIN, &taken.domain);
-	if (status == 0)
-		status = read_option(taken.fd, SOL_SOCKET, SO_TYPE, &taken.type);
-	if (status == 0)
-		status = read_option(taken.fd, SOL_SOCKET, SO_PROTOCOL, &taken.protocol);
-	if (status < 0)
-		return status;
-	if (getsockopt(taken.fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) < 0)
-		return -EACCES;
+	if (getsockopt(pinned.fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) < 0)
+		return errno == ENOTSOCK || errno == EBADF ? -errno : -EACCES;
 	if (cookie != network->world_cookie && cookie != network->host_cookie)
 		return -EACCES;
-	taken.outside = cookie == network->host_cookie;
-	flags = fcntl(taken.fd, F_GETFL);
+	pinned.outside = cookie == network->host_cookie;
+	*ret = pinned;
+	pinned.fd = -1;
+	return 0;
+}
+
+int sg_net_socket_know(struct sg_net_socket *socket)
+{
+	int status = read_option(socket->fd, SOL_SOCKET, SO_DOMAIN, &socket->domain), flags;
+
+	if (status == 0)
+		status = read_option(socket->fd, SOL_SOCKET, SO_TYPE, &socket->type);
+	if (status == 0)
+		status = read_option(socket->fd, SOL_SOCKET, SO_PROTOCOL, &socket->protocol);
+	if (status < 0)
+		return status;
+	flags = fcntl(socket->fd, F_GETFL);
 	if (flags < 0)
 		return -errno;
-	taken.nonblocking = (flags & O_NONBLOCK) != 0;
-	taken.kind = kind_of(&taken);
+	socket->nonblocking = (flags & O_NONBLOCK) != 0;
+	socket->kind = kind_of(socket);
+	return 0;
+}
+
+int sg_net_socket_take(struct sg_request *request, int number, struct sg_net_socket *ret)
+{
+	SG_AUTO_NET_SOCKET struct sg_net_socket taken = SG_NET_SOCKET_INIT;
+	int status = sg_net_socket_pin(request, number, &taken);
+
+	if (status == 0)
+		status = sg_net_socket_know(&taken);
+	if (status < 0)
+		return status;
 	*ret = taken;
 	taken.fd = -1;
 	return 0;
@@ -206,20 +225,51 @@ int sg_net_make_outside(const struct sg_net_socket *socket_like)
 	return fd;
 }
 
+/*
+ * Descriptors whose swap was asked for, by the files in /proc that describe them. Such a file stands for one number of one thread:
+ * the kernel looks at the thread's table anew for each read, and when the thread has ended it says so, whoever has its number then.
+ * A program that connects again and again does so under the same few numbers. Of the main thread.
+ */
+static struct {
+	pid_t tid; /* 0: free */
+	int number;
+	int fd;
+} described[64];
+
+/* Reads it into `text`. Returns the size, or 0. */
+static size_t describe(const struct sg_request *request, int number, char *text, size_t size)
+{
+	const size_t slot = ((size_t)request->caller.tid * 31 + (size_t)number) % SG_ARRAY_SIZE(described);
+	ssize_t count;
+	char path[48];
+
+	if (described[slot].tid == request->caller.tid && described[slot].number == number) {
+		count = pread(described[slot].fd, text, size, 0);
+		if (count > 0)
+			return (size_t)count;
+	}
+	if (described[slot].tid != 0)
+		sg_fd_close(described[slot].fd);
+	(void)snprintf(path, sizeof(path), "%d/fdinfo/%d", (int)request->caller.tid, number);
+	described[slot].tid = request->caller.tid;
+	described[slot].number = number;
+	described[slot].fd = openat(request->caller.proc, path, O_RDONLY | O_CLOEXEC);
+	if (described[slot].fd < 0) {
+		described[slot].tid = 0;
+		return 0;
+	}
+	/* The kernel gives such a file with one read. */
+	count = pread(described[slot].fd, text, size, 0);
+	return count > 0 ? (size_t)count : 0;
+}
+
 /* The close-on-exec flag of the caller's descriptor. */
 static bool closes_on_exec(const struct sg_request *request, int number)
 {
-	char path[48], text[512];
+	char text[512];
 	const char *flags;
-	SG_AUTO_FD int fd = -1;
-	ssize_t size;
 
-	(void)snprintf(path, sizeof(path), "%d/fdinfo/%d", (int)request->caller.tid, number);
-	fd = openat(request->caller.proc, path, O_RDONLY | O_CLOEXEC);
-	/* The kernel gives such a file with one read. */
-	if (fd < 0 || (size = read(fd, text, sizeof(text) - 1)) <= 0)
-		return true;
-	text[size] = '\0';
+	text[describe(request, number, text, sizeof(text) - 1)] = '\0';
 	flags = strstr(text, "flags:\t");
 	return flags == NULL || (strtoul(flags + 7, NULL, 8) & O_CLOEXEC) != 0;
 }
@@ -242,9 +292,10 @@ int sg_net_is_busy(const struct sg_net_socket *socket)
 int sg_net_put(struct sg_request *request, const struct sg_net_socket *socket, int fd)
 {
 	struct sg_net_watches watches;
-	int flags = fcntl(fd, F_GETFL), status;
+	int status;
 
-	if (flags < 0 || (!socket->nonblocking && fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0))
+	/* It was made with no other flag. */
+	if (!socket->nonblocking && fcntl(fd, F_SETFL, 0) < 0)
 		return -errno;
 	sg_net_find_watches(request, socket, &watches);
 	status = sg_replace_descriptor(request, socket->number, fd, closes_on_exec(request, socket->number));

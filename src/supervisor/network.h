@@ -13,6 +13,8 @@
  * and our copies of address and data. So:
  *
  *   - a number is turned into a socket once (pidfd_getfd), and all that follows is about that copy;
+ *   - one of the world's own network reaches nothing but that network, whatever kind of socket it is: what else is asked of it
+ * (domain, type, protocol) decides what the caller is told, and which socket would have to be swapped in;
  *   - an address is read once, parsed, decided, and what is used is written anew from the parsed form;
  *   - a socket that lies neither in the world's network nor in the host's is refused, whatever it is;
  *   - the supervisor has the id that owns the world's user namespace, and so the kernel grants it every
@@ -196,9 +198,16 @@ void sg_net_refuse(struct sg_request *request, const struct sg_decision *decisio
 /* --- net_socket.c --- */
 
 /*
- * Takes a copy of the caller's descriptor `number` and finds out what it is. Returns 0 or a negative errno
- * value: -EBADF, -ENOTSOCK, or -EACCES for a socket of a third network.
+ * Takes a copy of the caller's descriptor `number`, and finds out just in whose network it lies (`outside`): all that security
+ * needs of a socket of the world's own. Returns 0 or a negative errno value: -EBADF, -ENOTSOCK, or -EACCES for a socket of
+ * a third network.
  */
+int sg_net_socket_pin(struct sg_request *request, int number, struct sg_net_socket *ret);
+
+/* Finds out the rest of a pinned socket. Returns 0 or a negative errno value. */
+int sg_net_socket_know(struct sg_net_socket *socket);
+
+/* Both. */
 int sg_net_socket_take(struct sg_request *request, int number, struct sg_net_socket *ret);
 
 /* Makes a socket of the host's network that is like `socket` (kind, options), non-blocking. Returns it or
@@ -206,7 +215,8 @@ int sg_net_socket_take(struct sg_request *request, int number, struct sg_net_soc
 int sg_net_make_outside(const struct sg_net_socket *socket);
 
 /*
- * Puts `fd` (stays ours) in the place of the caller's descriptor, blocking or not as the caller's was.
+ * Puts `fd` (one of ours, made here as sg_net_make_ does; stays ours) in the place of the caller's descriptor, blocking or
+ * not as the caller's was.
  * Nothing is answered. Returns 0 or a negative errno value; then the caller has what it had.
  */
 int sg_net_put(struct sg_request *request, const struct sg_net_socket *socket, int fd);

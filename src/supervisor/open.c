@@ -46,7 +46,10 @@ static int read_arguments(struct sg_request *request, struct opening *opening)
 	ssize_t length;
 	int status;
 
-	*opening = (struct opening){.dirfd = AT_FDCWD, .path = data->args[0]};
+	opening->dirfd = AT_FDCWD;
+	opening->path = data->args[0];
+	opening->mode = 0;
+	opening->resolve = 0;
 	switch (data->nr) {
 	case SYS_open:
 		opening->flags = (unsigned int)data->args[1];
@@ -569,11 +572,12 @@ void sg_handle_open(struct sg_request *request)
 	if (error == 0)
 		error = read_arguments(request, &opening);
 	for (int attempt = 0; error == 0 && !request->answered && attempt < RETRIES_MAX; attempt++) {
-		SG_CLEANUP(sg_resolved_done) struct sg_resolved object = SG_RESOLVED_INIT;
+		SG_CLEANUP(sg_resolved_done) struct sg_resolved object;
 		const bool exclusive = (opening.flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
 		unsigned int flags = (opening.resolve & RESOLVE_NO_MAGICLINKS) != 0 ? SG_RESOLVE_NO_MAGIC : 0U;
 		int status;
 
+		sg_resolved_init(&object);
 		opening.recorded = false;
 		if ((opening.flags & O_NOFOLLOW) != 0 || exclusive)
 			flags |= SG_RESOLVE_NO_FOLLOW;

@@ -6,7 +6,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
+
+/*
+ * A number is given to another thread only after all the others were (cyclic allocation, kernel/pid.c): some ten thousand forks, of
+ * which each takes longer than 10 µs. So whoever was there a moment ago is who is there now, and asking again for each call
+ * would cost more than all else that the record needs. Were it wrong, a record would name the former thread of that number;
+ * nothing is decided by it.
+ */
+enum { SAME_MS = 5 };
 
 static struct sg_process cache[SG_PROCESS_CACHE];
 
@@ -87,15 +96,29 @@ static void read_program(int folder, char *out)
 	out[length < 0 ? 0 : length] = '\0';
 }
 
-static bool is_kept(const struct sg_process *process, pid_t tid)
+/* Whether the folder still is of a thread that lives; asked at most each SAME_MS. */
+static bool is_alive(int folder, int64_t *seen_ms)
 {
-	return process->tid == tid && faccessat(process->folder, "stat", F_OK, 0) == 0;
+	const int64_t now = sg_now_ms();
+
+	if (now - *seen_ms < SAME_MS)
+		return true;
+	if (faccessat(folder, "stat", F_OK, 0) < 0)
+		return false;
+	*seen_ms = now;
+	return true;
+}
+
+static bool is_kept(struct sg_process *process, pid_t tid)
+{
+	return process->tid == tid && is_alive(process->folder, &process->seen_ms);
 }
 
 /* Processes above others: few, and asked for with each of their children. */
 struct ancestor {
 	pid_t pid, parent; /* pid 0: free */
 	int folder;        /* O_PATH of /proc/PID */
+	int64_t seen_ms;   /* when it was alive */
 	char program[SG_PROCESS_NAME_MAX];
 };
 
@@ -107,7 +130,7 @@ static const struct ancestor *find_ancestor(int proc, pid_t pid)
 	char number[16];
 
 	/* What it executes later, and who becomes its parent, is looked up anew when it is forgotten (sg_process_executed). */
-	if (ancestor->pid == pid && faccessat(ancestor->folder, "stat", F_OK, 0) == 0)
+	if (ancestor->pid == pid && is_alive(ancestor->folder, &ancestor->seen_ms))
 		return ancestor;
 	if (ancestor->pid != 0)
 		sg_fd_close(ancestor->folder);
@@ -117,6 +140,7 @@ static const struct ancestor *find_ancestor(int proc, pid_t pid)
 	if (ancestor->folder < 0)
 		return NULL;
 	ancestor->pid = pid;
+	ancestor->seen_ms = sg_now_ms();
 	ancestor->parent = read_parent(ancestor->folder);
 	read_program(ancestor->folder, ancestor->program);
 	return ancestor;
@@ -162,6 +186,7 @@ static const struct sg_process *read_process(int proc, pid_t tid, pid_t top, con
 		return NULL;
 	}
 	process->tid = tid;
+	process->seen_ms = sg_now_ms();
 	if (program != NULL)
 		(void)snprintf(process->program, sizeof(process->program), "%s", program);
 	else

@@ -2,7 +2,7 @@
  * What the record says of a process: kept for a while, since reading it anew for each call would cost more than the call.
  *
  * An entry is pinned by a descriptor of /proc/TID, through which the kernel answers ESRCH or ENOENT once that thread is
- * gone, whatever thread has its number by then. Owned by the main thread.
+ * gone, whatever thread has its number by then; it is asked at most every few milliseconds. Owned by the main thread.
  */
 #pragma once
 
@@ -14,8 +14,9 @@
 enum { SG_PROCESS_CACHE = 256, SG_PROCESS_PARENTS_MAX = 8, SG_PROCESS_NAME_MAX = 512 };
 
 struct sg_process {
-	pid_t tid;  /* 0: free */
-	int folder; /* O_PATH of /proc/TID */
+	pid_t tid;       /* 0: free */
+	int folder;      /* O_PATH of /proc/TID */
+	int64_t seen_ms; /* when the thread was there, by sg_now_ms() */
 	pid_t pid;
 	uid_t uid;
 	char program[SG_PROCESS_NAME_MAX];

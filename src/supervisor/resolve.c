@@ -409,16 +409,50 @@ static int walk_fast(const struct sg_view *view, int start, const char *path, si
 	return 0;
 }
 
+/* The careful walk, from `start` (taken over). Returns 0, or a negative errno value. */
+static int walk_carefully(const struct sg_view *view, struct sg_caller *caller, int start, const char *path,
+			  unsigned int flags, struct sg_resolved *ret)
+{
+	struct walk walk; /* not zeroed: it is two pages of text */
+	const size_t length = strlen(path);
+	int status;
+
+	walk.view = view;
+	walk.caller = caller;
+	walk.here = start;
+	walk.links = 0;
+	walk.magic = false;
+	if (walk.here < 0)
+		return -errno;
+	memcpy(walk.rest, path, length + 1);
+	status = step(&walk, (flags & SG_RESOLVE_PARENT) != 0, (flags & SG_RESOLVE_NO_FOLLOW) != 0, ret->last);
+	ret->fd = walk.here;
+	ret->magic = walk.magic;
+	ret->slash = path[length - 1] == '/';
+	if (status < 0)
+		return status;
+	return walk.magic && (flags & SG_RESOLVE_NO_MAGIC) != 0 ? -ELOOP : 0;
+}
+
+/* Hands over what was resolved: of the texts, what there is. */
+static void hand_over(struct sg_resolved *resolved, struct sg_resolved *ret)
+{
+	memcpy(ret, resolved, offsetof(struct sg_resolved, last));
+	memcpy(ret->last, resolved->last, strlen(resolved->last) + 1);
+	memcpy(ret->name, resolved->name, resolved->length + 1);
+	resolved->fd = -1;
+}
+
 int sg_resolve(const struct sg_view *view, struct sg_caller *caller, int dirfd, const char *path, unsigned int flags,
 	       struct sg_resolved *ret)
 {
 	const bool parent = (flags & SG_RESOLVE_PARENT) != 0, no_follow = (flags & SG_RESOLVE_NO_FOLLOW) != 0;
-	SG_CLEANUP(sg_resolved_done) struct sg_resolved resolved = SG_RESOLVED_INIT;
-	struct walk walk = {.view = view, .caller = caller};
+	SG_CLEANUP(sg_resolved_done) struct sg_resolved resolved;
 	SG_AUTO_FD int opened = -1;
 	size_t length = strlen(path);
 	int status = 1, start = view->root;
 
+	sg_resolved_init(&resolved);
 	if (length == 0 && (flags & SG_RESOLVE_EMPTY) == 0)
 		return -ENOENT;
 	if (length >= PATH_MAX)
@@ -433,22 +467,12 @@ int sg_resolve(const struct sg_view *view, struct sg_caller *caller, int dirfd, 
 	} else if (!parent && view->hides == NULL) {
 		status = walk_fast(view, start, path, length, no_follow, &resolved);
 	}
+	if (status == 1)
+		status = walk_carefully(view, caller,
+					opened >= 0 ? sg_fd_take(&opened) : fcntl(view->root, F_DUPFD_CLOEXEC, 3), path,
+					flags, &resolved);
 	if (status < 0)
 		return status;
-	if (status == 1) {
-		walk.here = opened >= 0 ? sg_fd_take(&opened) : fcntl(view->root, F_DUPFD_CLOEXEC, 3);
-		if (walk.here < 0)
-			return -errno;
-		memcpy(walk.rest, path, length + 1);
-		status = step(&walk, parent, no_follow, resolved.last);
-		resolved.fd = walk.here;
-		resolved.magic = walk.magic;
-		resolved.slash = path[length - 1] == '/';
-		if (status < 0)
-			return status;
-		if (walk.magic && (flags & SG_RESOLVE_NO_MAGIC) != 0)
-			return -ELOOP;
-	}
 	if (parent && resolved.last[0] != '\0') {
 		status = name_child(view, &resolved);
 	} else {
@@ -459,8 +483,7 @@ int sg_resolve(const struct sg_view *view, struct sg_caller *caller, int dirfd, 
 	if (status < 0)
 		return status;
 	mark_hidden(view, &resolved, parent && resolved.last[0] != '\0');
-	*ret = resolved;
-	resolved.fd = -1;
+	hand_over(&resolved, ret);
 	return 0;
 }
 

@@ -12,6 +12,8 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "policy/glob_set.h"
@@ -25,21 +27,30 @@ enum sg_resolve_flag {
 };
 
 struct sg_resolved {
-	int fd;                  /* O_PATH: the object, or with SG_RESOLVE_PARENT its folder; owned */
-	bool exists;             /* the object was found */
-	bool magic;              /* it was reached through /proc/PID/fd or its like: opening must not be by name */
-	char last[NAME_MAX + 1]; /* with SG_RESOLVE_PARENT: the last component */
-	bool slash;              /* with SG_RESOLVE_PARENT: the text ended in a slash: it must be a directory */
-	struct stat status;      /* of the object, if it exists */
-	char name[PATH_MAX + NAME_MAX + 2]; /* canonical, as a glob sees it: a directory's ends in '/' */
-	size_t length;
+	int fd;             /* O_PATH: the object, or with SG_RESOLVE_PARENT its folder; owned */
+	bool exists;        /* the object was found */
+	bool magic;         /* it was reached through /proc/PID/fd or its like: opening must not be by name */
+	bool slash;         /* with SG_RESOLVE_PARENT: the text ended in a slash: it must be a directory */
 	bool named, stated; /* name, and status, are filled in already */
 	bool hidden; /* with view->hides: a Hide rule takes the name away, whether or not there is something under it */
-	uint32_t hiding; /* the index of that rule, or UINT32_MAX */
-	bool unnamed;    /* no name in the world's tree: a memfd, a pipe, an unlinked file */
+	uint32_t hiding;                    /* the index of that rule, or UINT32_MAX */
+	bool unnamed;                       /* no name in the world's tree: a memfd, a pipe, an unlinked file */
+	struct stat status;                 /* of the object, if it exists */
+	size_t length;                      /* of the name */
+	char last[NAME_MAX + 1];            /* with SG_RESOLVE_PARENT: the last component; else empty */
+	char name[PATH_MAX + NAME_MAX + 2]; /* canonical, as a glob sees it: a directory's ends in '/' */
 };
 
 #define SG_RESOLVED_INIT ((struct sg_resolved){.fd = -1})
+
+/* The same, where a call is in a hurry: the texts are made empty, not zeroed. */
+static inline void sg_resolved_init(struct sg_resolved *resolved)
+{
+	memset(resolved, 0, offsetof(struct sg_resolved, last));
+	resolved->fd = -1;
+	resolved->last[0] = '\0';
+	resolved->name[0] = '\0';
+}
 
 /* The world as the supervisor sees it. */
 struct sg_view {

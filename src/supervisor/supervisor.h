@@ -60,15 +60,16 @@ struct sg_supervisor {
 	uid_t owner_seen;        /* the same id as we see it in the credentials of a socket's peer */
 	struct sg_entry entries[SG_WORLD_ENTRIES_MAX];
 	size_t entry_limit; /* those from here on were never used */
-	int epoll;
-	int signals;          /* signalfd of SIGCHLD */
-	bool ids_fixed;       /* no process of the world can change its ids */
+	int rare;           /* epoll instance of what has work now and then (loop.c) */
+	int signals;        /* signalfd of SIGCHLD */
+	bool ids_fixed;     /* no process of the world can change its ids */
 	char ids[SG_IDS_MAX]; /* all ids and groups that the main thread acts with, as its status file has them (request.c) */
 	size_t ids_length;                     /* 0: not read yet */
 	dev_t own_devices[SG_OWN_DEVICES_MAX]; /* file systems of the world's own */
 	size_t own_device_count;
 	struct sg_traced traced[SG_TRACED_MAX];
 	size_t traced_count;
+	size_t traced_limit;         /* those from here on are free */
 	struct sg_network *network;  /* network.h */
 	int freezer, freezer_events; /* cgroup.freeze and cgroup.events of the world's control group, or -1 */
 	atomic_uint generation;      /* bumped to make a cut: what was decided before is not given any more */
