@@ -546,6 +546,29 @@ if sys.argv[1] == "own": print(attempt(s.connect, address), l.accept()[0].sendal
     assert own.stdout.split() == ["ECONNREFUSED", "True", "ECONNREFUSED", "0", "None", "None", "anew"], (own.stdout, own.stderr)
 
 
+def test_own_connections_that_wait(sg):
+    """On the own loopback what waits is over when it is accepted, the first as well as those after it; what must not wait does not."""
+    done = python(sg, profile(sg, OWN), """
+def waits(l):
+    held = [tcp(l.getsockname())]; s = socket(); done = []
+    def connect(): s.connect(l.getsockname()); s.sendall(b"late"); done.append(1)
+    t = threading.Thread(target=connect); t.start()
+    start = time.monotonic()
+    other = socket(); other.bind(("127.0.0.1", 0)); other.listen(5)
+    for i in range(20): a, b = tcp(other.getsockname()), other.accept()[0]; a.sendall(b"x"); assert b.recv(1) == b"x"
+    print(time.monotonic() - start < 1, done)
+    l.accept(); a = l.accept()[0]; t.join(20); print(a.recv(4).decode(), done, s.getpeername() == l.getsockname())
+for i in range(2):
+    l = socket(); l.bind(("127.0.0.1", 0)); l.listen(0); waits(l)
+l = socket(); l.bind(("127.0.0.1", 0)); l.listen(0); l.setblocking(False)
+s = socket(); s.setblocking(False)
+print(attempt(l.accept), attempt(s.connect, l.getsockname()), attempt(s.connect, l.getsockname()), attempt(s.connect, l.getsockname()))
+select.select([l], [], [], 10); print(l.accept()[1] == s.getsockname(), attempt(socket().accept), attempt(s.accept))
+""")
+    assert done.stdout.splitlines() == ["True []", "late [1] True"] * 2 + ["EAGAIN EINPROGRESS None EISCONN", "True EINVAL EINVAL"], (
+        done.status, done.stdout, done.stderr)
+
+
 def test_a_full_unix_listener(sg):
     """Its clients wait until it accepts; one that does not wait gets EAGAIN."""
     done = python(sg, profile(sg, UNIX), """
