@@ -167,8 +167,8 @@ static int proceed(struct sg_request *request, void *data, int interrupted)
 		if (status == -EAGAIN && !socket->nonblocking && socket->domain == AF_UNIX)
 			return 1;
 	}
-	if (!connecting->outside && socket->kind == SG_PROTOCOL_TCP)
-		sg_net_note_nobody(request, own.fd, status, &connecting->named);
+	if (!connecting->to.outside && socket->kind == SG_PROTOCOL_TCP)
+		sg_net_note_nobody(request, own.fd, status, &connecting->to.named);
 	if (status == 0 || status == -EINPROGRESS)
 		hand_over(request, connecting, -status);
 	else
@@ -454,6 +454,7 @@ static bool connect_own(struct sg_request *request, struct sg_net_socket *socket
 		return false;
 	status = connect(socket->fd, (const struct sockaddr *)&to.address, to.length) < 0 ? -errno : 0;
 	sg_guard_end();
+	sg_net_note_nobody(request, socket->fd, status, &to.named);
 	if (status == -EINTR)
 		connect_later(request, socket, &to);
 	else if (status < 0)
