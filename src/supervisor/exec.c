@@ -188,6 +188,9 @@ static int decide_chain(struct sg_request *request, struct sg_resolved *program,
 					  "an Exec rule that names just the loader allows it"};
 			return 1;
 		}
+		status = sg_loader_fails_by_itself(supervisor, program);
+		if (status < 0)
+			return status;
 		if (is_plain(&program->status))
 			return 0;
 		status = read_interpreter(&supervisor->view, program->fd, interpreter, sizeof(interpreter));
@@ -337,21 +340,33 @@ static void let_go(struct sg_request *request, struct sg_resolved *program, cons
 		sg_answer_continue(request);
 }
 
+static int take_arguments(const struct sg_request *request, size_t name, bool script)
+{
+	const struct seccomp_data *data = &request->notification.data;
+	const unsigned int at = data->nr == SYS_execveat ? 2 : 1;
+
+	return sg_loader_take_arguments(request, data->args[at], data->args[at + 1], name, script);
+}
+
 void sg_handle_exec(struct sg_request *request)
 {
 	SG_CLEANUP(sg_resolved_done) struct sg_resolved program;
 	char named[PATH_MAX], object[sizeof(program.name)], loader[sizeof(program.name)];
 	struct sg_decision decision = {.verdict = SG_VERDICT_DENY, .error = EACCES};
+	ino_t first;
 	int status;
 
 	sg_resolved_init(&program);
 	loader[0] = '\0';
 	request->operation = "execute";
 	status = read_path(request, &program, named);
+	first = program.status.st_ino;
 	if (status == 0)
 		status = decide_chain(request, &program, &decision, object);
 	if (status == 0)
 		status = sg_loader_decide(request, &program, &decision, loader);
+	if (status == 0)
+		status = take_arguments(request, strlen(named), program.status.st_ino != first);
 	if (status < 0) {
 		sg_answer_error(request, -status);
 		return;

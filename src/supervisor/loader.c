@@ -12,17 +12,25 @@
  * write a character otherwise is refused beforehand.
  *
  * Where names are hidden by looks, the error of an execution tells too: the kernel reads the path again, and
- * it may be a hidden one by then. What a program that is decided fails with by itself is answered before (it
- * may not be executed, it has no format); else the thread is stopped before it returns from a call that
- * failed, and killed, as it is when it has executed what is hidden. A call that the kernel would make anew
- * (it waited for a lock) is no exception: the path was looked up before. That ends whoever executes with too
- * many arguments, or a file that is being written, in such a world: rather that than to tell.
+ * it may be a hidden one by then. What a program that is decided fails with by itself is answered before, from
+ * what is pinned and the caller's own memory: it may not be executed, it has no format (ENOEXEC, ELIBBAD), it
+ * is being written (ETXTBSY), its arguments are too many (E2BIG). Else the thread is stopped before it
+ * returns from a call that failed, and killed, as it is when it has executed what is hidden. A call that the
+ * kernel would make anew (it waited for a lock) is no exception: the path was looked up before.
+ *
+ * The kernel's own error cannot be passed on, whichever it is. Since Linux 6.8 the file is opened before the
+ * arguments are counted and most memory is taken, so E2BIG and ENOMEM too say that there is an executable
+ * file; ETXTBSY and ENOEXEC say so on every kernel. Nor can the path be kept from changing: it is read from
+ * memory that other threads, and through shared mappings other processes, write to. So what is left, a process
+ * that runs out of memory in execve(2), or whose program somebody begins to write within those microseconds,
+ * is ended in such a world: rather that than to tell.
  */
 #include "supervisor/loader.h"
 
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,21 +62,27 @@ static bool matters(const struct sg_supervisor *supervisor)
 	return supervisor->plan->mixed_code || sg_loader_must_not_fail(supervisor);
 }
 
+/* As fs/binfmt_elf.c looks at it. What is of another machine can do nothing in a world: its system calls are closed. */
+static bool read_header(int file, Elf64_Ehdr *ret)
+{
+	return pread(file, ret, sizeof(*ret), 0) == (ssize_t)sizeof(*ret) &&
+	       memcmp(ret->e_ident, ELFMAG, SELFMAG) == 0 && ret->e_ident[EI_CLASS] == ELFCLASS64 &&
+	       ret->e_machine == EM_X86_64 && (ret->e_type == ET_EXEC || ret->e_type == ET_DYN) &&
+	       ret->e_phentsize == sizeof(Elf64_Phdr) && ret->e_phnum > 0 && ret->e_phnum <= PARTS_MAX;
+}
+
 /* Returns 1 and the name that the first PT_INTERP holds, 0 if there is none, or a negative errno value. */
 static int read_name(int file, char *name, size_t size)
 {
 	Elf64_Ehdr header;
 	Elf64_Phdr part;
 
-	if (pread(file, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
-	    memcmp(header.e_ident, ELFMAG, SELFMAG) != 0)
+	if (!read_header(file, &header))
 		return -ENOEXEC;
-	if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_phentsize != sizeof(part) || header.e_phnum > PARTS_MAX)
-		return 0; /* of another machine: what it maps, if anything, is found at the stop */
 	for (unsigned int i = 0; i < header.e_phnum; i++) {
 		if (pread(file, &part, sizeof(part), (off_t)(header.e_phoff + i * sizeof(part))) !=
 		    (ssize_t)sizeof(part))
-			return 0;
+			return -ENOEXEC;
 		if (part.p_type != PT_INTERP)
 			continue;
 		if (part.p_filesz < 2 || part.p_filesz > size ||
@@ -115,15 +129,49 @@ static int decide(struct sg_supervisor *supervisor, const struct sg_resolved *lo
 	return 1;
 }
 
-/* What the kernel would refuse of the program itself. */
-static int fails_by_itself(const struct sg_resolved *program)
+/*
+ * Whether the file is open for writing: then nobody is given a read lease on it (fcntl(2)). It is given back at once; who opens
+ * the file for writing in between waits for that, and the signal that tells of it is one that does nothing. Only the file's owner
+ * can ask; of other people's files, and on file systems without leases, it is not told.
+ */
+static bool is_being_written(const struct sg_view *view, const struct sg_resolved *program)
+{
+	SG_AUTO_FD int file = sg_reopen(view, program->fd, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+
+	if (file < 0 || fcntl(file, F_SETSIG, SIGURG) < 0)
+		return false;
+	if (fcntl(file, F_SETLEASE, F_RDLCK) < 0)
+		return errno == EAGAIN;
+	(void)fcntl(file, F_SETLEASE, F_UNLCK);
+	return false;
+}
+
+int sg_loader_fails_by_itself(const struct sg_supervisor *supervisor, const struct sg_resolved *program)
 {
 	struct statvfs system;
 
+	if (!sg_loader_must_not_fail(supervisor))
+		return 0;
 	if (syscall(SYS_faccessat2, program->fd, "", X_OK, AT_EMPTY_PATH | AT_EACCESS) < 0 ||
 	    fstatvfs(program->fd, &system) < 0)
 		return -errno;
-	return (system.f_flag & ST_NOEXEC) != 0 ? -EACCES : 0;
+	if ((system.f_flag & ST_NOEXEC) != 0)
+		return -EACCES;
+	return is_being_written(&supervisor->view, program) ? -ETXTBSY : 0;
+}
+
+static int loader_fails(const struct sg_supervisor *supervisor, const struct sg_resolved *loader)
+{
+	int status = sg_loader_fails_by_itself(supervisor, loader);
+	SG_AUTO_FD int file = -1;
+	Elf64_Ehdr header;
+
+	if (status < 0 || !sg_loader_must_not_fail(supervisor))
+		return status;
+	file = sg_reopen(&supervisor->view, loader->fd, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	if (file < 0)
+		return file;
+	return read_header(file, &header) ? 0 : -ELIBBAD;
 }
 
 int sg_loader_decide(struct sg_request *request, const struct sg_resolved *program, struct sg_decision *decision,
@@ -140,9 +188,6 @@ int sg_loader_decide(struct sg_request *request, const struct sg_resolved *progr
 		return 0;
 	if (!is_plain_text(program->name))
 		return refuse(decision, "a program whose name holds a line's end could not be verified");
-	status = sg_loader_must_not_fail(supervisor) ? fails_by_itself(program) : 0;
-	if (status < 0)
-		return status;
 	file = sg_reopen(&supervisor->view, program->fd, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	if (file == -EACCES)
 		return refuse(decision, "a program that may not be read: what it would load could not be decided");
@@ -154,6 +199,8 @@ int sg_loader_decide(struct sg_request *request, const struct sg_resolved *progr
 	status = sg_resolve(&supervisor->view, &request->caller, AT_FDCWD, named, 0, &loader);
 	if (status == 0)
 		status = decide(supervisor, &loader, decision);
+	if (status == 0)
+		status = loader_fails(supervisor, &loader);
 	if (status >= 0) /* for the record, where it is refused */
 		(void)snprintf(name, sizeof(loader.name), "%s", loader.name);
 	return status;

@@ -1,6 +1,7 @@
 """What may be executed, by name, whichever way it is asked for."""
 import os
 import shutil
+import subprocess
 import time
 
 from conftest import BASE
@@ -93,3 +94,102 @@ def test_a_program_that_becomes_a_script(sg):
         time.sleep(0.1)
     done = sg.shell(profile, "./p && ./p && echo program; printf '#!/usr/bin/echo script\\n' >p; ./p; ./p")
     assert done.stdout == "program\nscript ./p\nscript ./p\n"
+
+
+# Each in a process of its own, which says by what its execve failed, or what ran; in the order of its rows, one line each.
+FAILING = r"""
+import errno, os, resource, shutil, struct, sys
+folder = sys.argv[1]
+resource.setrlimit(resource.RLIMIT_STACK, (4 << 20, resource.getrlimit(resource.RLIMIT_STACK)[1]))
+
+def attempt(what, path, argv, env={}, before=None):
+    pid = os.fork()
+    if pid == 0:
+        kept = before() if before else None
+        try:
+            os.execve(path, argv, env)
+        except OSError as error:
+            os.write(1, (errno.errorcode[error.errno] + " " + what + "\n").encode())
+            os._exit(3)
+    status = os.waitpid(pid, 0)[1]
+    if status != 3 << 8:
+        os.write(1, ("ended by %d %s\n" % (status, what)).encode())
+
+def made(name, data, mode=0o755):
+    path = os.path.join(folder, name)
+    with open(path, "wb") as f:
+        f.write(data)
+    os.chmod(path, mode)
+    return path
+
+def patched(name, offset, data):
+    path = os.path.join(folder, name)
+    shutil.copy("/usr/bin/true", path)
+    with open(path, "r+b") as f:
+        f.seek(offset)
+        f.write(data)
+    os.chmod(path, 0o755)
+    return path
+
+def interpreter(name, loader):
+    with open("/usr/bin/true", "rb") as f:
+        data = bytearray(f.read())
+    at, parts = struct.unpack_from("<Q", data, 32)[0], struct.unpack_from("<H", data, 56)[0]
+    for i in range(parts):
+        kind, _, offset, _, _, size = struct.unpack_from("<IIQQQQ", data, at + 56 * i)
+        if kind == 3:
+            data[offset:offset + size] = loader.encode().ljust(size, b"\0")
+            break
+    return made(name, bytes(data))
+
+TRUE = "/usr/bin/true"
+copy = patched("copy", 0, b"\x7fELF")
+script, bare = made("script", b"#!/bin/sh\necho script\n"), made("bare", b"echo no interpreter\n")
+behind = made("behind", ("#!%s\n" % copy).encode())
+write = lambda path: lambda: os.open(path, os.O_WRONLY)
+attempt("runs", TRUE, ["true"])
+attempt("a long string", TRUE, ["true", "x" * (128 << 10)])
+attempt("a string that just fits", TRUE, ["true", "x" * ((128 << 10) - 1)])
+attempt("many arguments", TRUE, ["true"] + ["x" * 1000] * 1100)
+attempt("many variables", TRUE, ["true"], {"V%d" % i: "x" * 1000 for i in range(1100)})
+attempt("as many as fit", TRUE, ["true"] + ["x" * 1000] * 1000)
+attempt("many arguments of a script", script, ["script"] + ["x" * 1000] * 1100)
+attempt("a small stack", TRUE, ["true"] + ["x" * 1000] * 200, {}, lambda: resource.setrlimit(resource.RLIMIT_STACK, (64 << 10, 64 << 10)))
+attempt("being written", copy, ["copy"], {}, write(copy))
+attempt("a script being written", script, ["script"], {}, write(script))
+attempt("an interpreter being written", behind, ["behind"], {}, write(copy))
+attempt("no longer written", copy, ["copy"])
+attempt("a script", script, ["script"])
+attempt("no format", bare, ["bare"])
+attempt("empty", made("empty", b""), ["empty"])
+attempt("another machine", patched("machine", 18, b"\xb7\x00"), ["machine"])
+attempt("an object file", patched("object", 16, b"\x01\x00"), ["object"])
+attempt("cut", made("cut", open(TRUE, "rb").read(80)), ["cut"])
+attempt("no parts", patched("parts", 56, b"\0\0"), ["parts"])
+attempt("not executable", made("plain", b"#!/bin/sh\n", 0o644), ["plain"])
+attempt("an interpreter that is not executable", made("over", ("#!%s/plain\n" % folder).encode()), ["over"])
+attempt("no interpreter there", made("lost", b"#!/usr/bin/nothing-of-that-name\n"), ["lost"])
+attempt("a loader that is none", interpreter("loaderless", "/etc/passwd"), ["loaderless"])
+attempt("a loader that is a text", interpreter("texted", "/usr/bin/ldd"), ["texted"])
+print("lived on")
+"""
+
+
+def test_failures_come_back_where_names_are_hidden(sg):
+    """A Hide that is held by looks: what fails by itself fails as it does without us, and ends nobody."""
+    script = sg.write("failing.py", FAILING, folder=sg.work)
+    plain, guarded = (os.path.join(sg.work, name) for name in ("plain", "guarded"))
+    for folder in (plain, guarded):
+        os.mkdir(folder)
+        if os.getuid() == 0:
+            os.chown(folder, sg.uid, sg.uid)
+    profile = BASE.replace('Exec = ["/usr/**"]', 'ReadWrite = ["%s/**"]\nExec = ["/usr/**", "%s/**"]\nHide = ["%s/*.key"]' % (guarded, guarded, guarded))
+    profile = profile.replace('"tmp"]', '"tmp", "attributes"]')
+    profile = profile.replace('"/etc/**"', '"/etc/**", "%s"' % script)
+    native = subprocess.run(sg.command(["/usr/bin/python3", script, plain]), env=sg.environment(), capture_output=True, text=True,
+                            timeout=60)
+    done = sg.run(profile, "/usr/bin/python3", script, guarded)
+    assert native.returncode == 0 and native.stdout.endswith("lived on\n"), (native.stdout, native.stderr)
+    for code in ("E2BIG", "ETXTBSY", "ENOEXEC", "ELIBBAD", "EACCES", "ENOENT"):
+        assert code in native.stdout
+    assert done.status == 0 and done.stdout.splitlines() == native.stdout.splitlines(), (done.stdout, native.stdout, done.stderr)
