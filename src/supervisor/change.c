@@ -194,7 +194,7 @@ bool sg_change_ask(struct sg_change *change, struct sg_change_name *name, unsign
 		return false;
 	sg_decide(supervisor->policy, supervisor->names, name->at.name, name->at.length, access, name->own, &decision);
 	if (decision.verdict == SG_VERDICT_ALLOW && name->at.exists)
-		(void)sg_is_denied_inode(supervisor, &name->at.status, access, &decision);
+		(void)sg_is_denied_inode(supervisor, name->at.fd, &name->at.status, access, &decision);
 	if (decision.verdict != SG_VERDICT_ALLOW) {
 		/* What is hidden cannot be told from what is not there; only the making of it has to fail
 		 * otherwise. */

@@ -2,15 +2,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "supervisor/supervisor.h"
-
-enum { NAMES_MAX = 64 };
 
 /* What each kind of rule refuses: the same as in policy/decide.c. */
 static const struct {
@@ -82,7 +82,7 @@ static int add_rule(struct sg_denied *denied, const struct sg_rule *rule, int ro
 
 	if (rule->glob == NULL || refused_by(rule->kind) == 0)
 		return 0;
-	status = sg_glob_expand(rule->glob, NAMES_MAX, &names);
+	status = sg_glob_expand(rule->glob, SG_GLOB_NAMES_MAX, &names);
 	if (status != 0) /* with wildcards it is no literal name; what lies behind them is decided by name */
 		return status < 0 ? status : 0;
 	for (size_t i = 0; i < names.count && status == 0; i++)
@@ -106,26 +106,38 @@ void sg_denied_done(struct sg_denied *denied)
 	*denied = (struct sg_denied){0};
 }
 
-const struct sg_rule *sg_denied_find(const struct sg_denied *denied, const struct stat *status, unsigned int access)
+const struct sg_rule *sg_denied_find(const struct sg_denied *denied, const struct stat *status, bool layered,
+				     unsigned int access)
 {
-	const struct sg_denied_file wanted = {.device = status->st_dev, .inode = status->st_ino};
 	size_t low = 0, high = denied->count;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (compare(&denied->files[middle], &wanted) < 0)
+		if (denied->files[middle].inode < status->st_ino)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	for (; low < denied->count && compare(&denied->files[low], &wanted) == 0; low++)
-		if ((refused_by(denied->files[low].rule->kind) & access) != 0)
+	for (; low < denied->count && denied->files[low].inode == status->st_ino; low++)
+		if ((layered || denied->files[low].device == status->st_dev) &&
+		    (refused_by(denied->files[low].rule->kind) & access) != 0)
 			return denied->files[low].rule;
 	return NULL;
 }
 
-bool sg_is_denied_inode(struct sg_supervisor *supervisor, const struct stat *status, unsigned int access,
+/*
+ * What lies behind an overlay has its own inode number and a device of the overlay's (world/mount.c: xino=off). Only what has
+ * a second name can be a refused file.
+ */
+static bool is_layered(int fd, const struct stat *status)
+{
+	struct statfs system;
+
+	return status->st_nlink > 1 && (fstatfs(fd, &system) < 0 || system.f_type == OVERLAYFS_SUPER_MAGIC);
+}
+
+bool sg_is_denied_inode(struct sg_supervisor *supervisor, int fd, const struct stat *status, unsigned int access,
 			struct sg_decision *decision)
 {
 	struct sg_denied *denied = &supervisor->denied;
@@ -142,7 +154,7 @@ bool sg_is_denied_inode(struct sg_supervisor *supervisor, const struct stat *sta
 	}
 	if (denied->count == 0 || S_ISDIR(status->st_mode))
 		return false;
-	rule = sg_denied_find(denied, status, access);
+	rule = sg_denied_find(denied, status, is_layered(fd, status), access);
 	if (rule == NULL)
 		return false;
 	*decision = (struct sg_decision){.verdict = SG_VERDICT_DENY,

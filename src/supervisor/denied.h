@@ -2,6 +2,9 @@
  * Files that a literal refusal names, by device and inode: such a file is refused under every other name too
  * that it bears (a hard link that was there at the start).
  *
+ * Behind an overlay a file has another device. Which one stands for which file system is told by nothing, so there the
+ * inode's number alone tells: of another file with the same number and several names this refuses too much, and never too little.
+ *
  * What it does not see: a file that is put under a refused name later on (its other names are those that
  * somebody outside gave it), and a name behind which a cover stands in the tree that was looked at.
  */
@@ -39,17 +42,20 @@ int sg_denied_load(struct sg_denied *denied, const struct sg_policy *policy, int
 /* Frees the list. Nothing is on it afterwards. */
 void sg_denied_done(struct sg_denied *denied);
 
-/* The rule that refuses `access` (enum sg_access) to the file of that status, or NULL. Loaded lists only; no
- * system call. */
-const struct sg_rule *sg_denied_find(const struct sg_denied *denied, const struct stat *status, unsigned int access);
+/*
+ * The rule that refuses `access` (enum sg_access) to the file of that status, or NULL. `layered`: it lies behind an overlay, so
+ * that its device says nothing. Loaded lists only; no system call.
+ */
+const struct sg_rule *sg_denied_find(const struct sg_denied *denied, const struct stat *status, bool layered,
+				     unsigned int access);
 
 struct sg_supervisor;
 
 /*
- * True if a rule names the file of that status, under whatever name, and refuses `access`: *decision becomes
+ * True if a rule names the file `fd` of that status, under whatever name, and refuses `access`: *decision becomes
  * that refusal. Else false, and *decision is untouched. The first question loads the list from the world's
  * tree, unless it was loaded before: that question is the command's first execve, before any code of the
  * world runs.
  */
-bool sg_is_denied_inode(struct sg_supervisor *supervisor, const struct stat *status, unsigned int access,
+bool sg_is_denied_inode(struct sg_supervisor *supervisor, int fd, const struct stat *status, unsigned int access,
 			struct sg_decision *decision);

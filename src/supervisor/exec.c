@@ -178,7 +178,7 @@ static int decide_chain(struct sg_request *request, struct sg_resolved *program,
 		sg_decide(supervisor->policy, supervisor->names, program->name, program->length, SG_ACCESS_EXECUTE,
 			  sg_is_own(supervisor, &program->status), decision);
 		if (decision->verdict != SG_VERDICT_ALLOW ||
-		    sg_is_denied_inode(supervisor, &program->status, SG_ACCESS_EXECUTE, decision))
+		    sg_is_denied_inode(supervisor, program->fd, &program->status, SG_ACCESS_EXECUTE, decision))
 			return 1;
 		if (runs_anything(supervisor, program)) {
 			*decision = (struct sg_decision){

@@ -122,7 +122,7 @@ static int decide(struct sg_supervisor *supervisor, const struct sg_resolved *lo
 		return refuse(ret, "the program's loader has no name in the world that could be verified");
 	sg_decide(supervisor->policy, supervisor->names, loader->name, loader->length, access, own, &decision);
 	if (decision.verdict == SG_VERDICT_ALLOW)
-		(void)sg_is_denied_inode(supervisor, &loader->status, access, &decision);
+		(void)sg_is_denied_inode(supervisor, loader->fd, &loader->status, access, &decision);
 	if (decision.verdict == SG_VERDICT_ALLOW)
 		return 0;
 	*ret = decision;

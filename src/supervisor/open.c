@@ -250,7 +250,7 @@ static void decide_object(struct sg_request *request, const struct sg_resolved *
 		decision->reason = "a FIFO of the host needs a ReadWrite rule";
 	}
 	if (decision->verdict == SG_VERDICT_ALLOW)
-		(void)sg_is_denied_inode(supervisor, &object->status, access, decision);
+		(void)sg_is_denied_inode(supervisor, object->fd, &object->status, access, decision);
 }
 
 /* Before an opening that makes or empties a file: without a record that must not happen either. Returns false if none is. */

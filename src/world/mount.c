@@ -364,8 +364,9 @@ static int build_covers(int root, const struct sg_mount *mount, struct sg_error 
 	if (status < 0)
 		return sg_error_set_errno(error, status, "cannot cover names in %s", mount->target);
 	(void)snprintf(layers, sizeof(layers), "/proc/self/fd/%d:/proc/self/fd/%d", layer, lower);
-	const struct option options[] = {{"lowerdir", layers}, {"userxattr", NULL}};
-	overlay = make_filesystem("overlay", options, 2, attributes(mount), error);
+	const struct option options[] = {{"lowerdir", layers}, {"userxattr", NULL}, {"xino", "off"}};
+	/* xino=off: the numbers of inodes stay those of the tree, by which refused files are told (supervisor/denied.h). */
+	overlay = make_filesystem("overlay", options, SG_ARRAY_SIZE(options), attributes(mount), error);
 	if (overlay < 0)
 		return overlay;
 	return attach(root, overlay, mount, error);

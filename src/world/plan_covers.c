@@ -165,11 +165,50 @@ static void mark_mounted(struct sg_planner *planner)
 	}
 }
 
+/* True if a rule that refuses names a file which has other names as well. */
+static bool names_such_a_file(const struct sg_rule *rule, int *ret_status)
+{
+	SG_AUTO_GLOB_NAMES struct sg_glob_names names = {0};
+	struct stat status;
+
+	*ret_status = 0;
+	if (rule->glob == NULL || (SG_NAME_BIT(rule->kind) & SG_NAMES_REFUSE) == 0)
+		return false;
+	*ret_status = sg_glob_expand(rule->glob, SG_GLOB_NAMES_MAX, &names);
+	for (size_t i = 0; *ret_status == 0 && i < names.count; i++)
+		if (stat(names.names[i], &status) == 0 && !S_ISDIR(status.st_mode) && status.st_nlink > 1)
+			return true;
+	return false;
+}
+
+/*
+ * A file that a rule names, wherever it lies, may have its other names in any tree that is granted, and only decisions find
+ * them (supervisor/denied.h).
+ */
+static void decide_second_names(struct sg_planner *planner)
+{
+	const struct sg_policy *policy = planner->plan->policy;
+	int status;
+
+	for (size_t i = 0; i < policy->rule_count && planner->status == 0; i++) {
+		const enum sg_rule_kind kind = policy->rules[i].kind;
+
+		if (names_such_a_file(&policy->rules[i], &status) && kind != SG_RULE_DENY_EXECUTE) {
+			planner->plan->decide_changes = true;
+			if (kind != SG_RULE_DENY_WRITE)
+				planner->plan->decide_reads = planner->plan->decide_details = true;
+		}
+		if (status < 0)
+			planner->status = status;
+	}
+}
+
 void sg_plan_find_covers(struct sg_planner *planner)
 {
 	const struct sg_policy *policy = planner->plan->policy;
 
 	mark_mounted(planner);
+	decide_second_names(planner);
 
 	for (size_t i = 0; i < policy->rule_count && planner->status == 0; i++) {
 		const struct sg_rule *rule = &policy->rules[i];

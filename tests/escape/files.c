@@ -286,6 +286,18 @@ static int aliases(int argc, char **argv)
 	return 0;
 }
 
+/* FILE: may be read, and not emptied by any call. */
+static int cut(int argc, char **argv)
+{
+	if (argc < 1)
+		return 2;
+	must_fail("truncate", truncate(argv[0], 0));
+	must_fail("chmod", chmod(argv[0], 0600));
+	must_fail("open-truncating", open(argv[0], O_WRONLY | O_TRUNC));
+	(void)must_work("open", open(argv[0], O_RDONLY));
+	return 0;
+}
+
 /* Neither the bytes nor the name of the attribute "user.sg" may come. */
 static void hide_attribute(const char *name, ssize_t size, const char *bytes)
 {
@@ -336,7 +348,14 @@ static int details(int argc, char **argv)
 }
 
 const struct probe probes[] = {
-	{"modes", modes},     {"attributes", attributes}, {"privileged-attributes", privileged_attributes},
-	{"nodes", nodes},     {"host-node", host_node},   {"moves", moves},
-	{"aliases", aliases}, {"details", details},       {NULL, NULL},
+	{"modes", modes},
+	{"attributes", attributes},
+	{"privileged-attributes", privileged_attributes},
+	{"nodes", nodes},
+	{"host-node", host_node},
+	{"moves", moves},
+	{"aliases", aliases},
+	{"cut", cut},
+	{"details", details},
+	{NULL, NULL},
 };

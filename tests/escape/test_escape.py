@@ -421,6 +421,31 @@ def test_a_second_link_made_before_the_start(tree, kind):
     held(tree.run(profile, "files", "aliases", folder, "secret.key", "alias", "sub/alias.txt"), refused=3)
 
 
+@pytest.mark.parametrize("bound", ["covers", "overlay"])
+@pytest.mark.parametrize("where", ["writable", "outside"])
+def test_a_second_link_behind_an_overlay(tree, where, bound):
+    """The refused name lies in another tree, or in none of the world's; its other name has the device of an overlay."""
+    secret = {"writable": os.path.join(tree.rw, "secret.key"), "outside": tree.outside}[where]
+    os.link(secret, os.path.join(tree.ro, "sub", "alias.txt"))
+    covered = ', "%s/keep.conf"' % tree.ro if bound == "covers" else ""
+    profile = tree.profile('ReadWrite = ["%s/**"]\nDeny = ["%s"%s]' % (tree.rw, secret, covered))
+    profile = profile.replace('"/usr/**"', '"/usr/**", "%s/**"' % tree.ro, 1)
+    if bound == "overlay":
+        profile = profile.replace("[Runtime]", 'Bounds = ["overlay"]\n[Runtime]', 1)
+    held(tree.run(profile, "files", "aliases", tree.ro, "sub/alias.txt"))
+
+
+@pytest.mark.parametrize("rule", ["Deny", "DenyRead", "DenyWrite"])
+def test_a_second_link_of_a_file_outside(tree, rule):
+    """A file that a rule refuses and no rule shows, with another name in a tree that is granted without any decision."""
+    os.link(tree.outside, os.path.join(tree.rw, "alias"))
+    profile = tree.profile('ReadWrite = ["%s/**"]\n%s = ["%s"]' % (tree.rw, rule, tree.outside))
+    attempts = ["aliases", tree.rw, "alias"] if rule != "DenyWrite" else ["cut", os.path.join(tree.rw, "alias")]
+    held(tree.run(profile, "files", *attempts))
+    with open(tree.outside, encoding="utf-8") as file:
+        assert file.read() == SECRET
+
+
 # --- processes ---
 
 @pytest.fixture
