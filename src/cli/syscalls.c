@@ -53,7 +53,8 @@ struct sg_policy *sg_load_flags(void)
 	if (sg_source_new("empty", text, sizeof(text) - 1, &source) < 0)
 		return NULL;
 	sources[0] = source;
-	if (sg_policy_compile(sources, 1, &variables, sg_profile_open, NULL, &diagnostics, &policy, &error) != 0) {
+	if (sg_policy_compile(sources, 1, &variables, sg_profile_open, NULL, &diagnostics, &policy, &error) != 0 ||
+	    sg_policy_read_flags(policy) < 0) {
 		sg_complain("the built-in flags do not compile: %s", error.text);
 		sg_policy_free(policy);
 		policy = NULL;

@@ -30,7 +30,7 @@ struct sg_rule *sg_compile_add(struct sg_compiler *compiler, enum sg_rule_kind k
 	struct sg_policy *policy = compiler->policy;
 
 	if (policy->rule_count == compiler->capacity) {
-		size_t capacity = compiler->capacity == 0 ? 256 : compiler->capacity * 2;
+		size_t capacity = compiler->capacity == 0 ? 512 : compiler->capacity * 2;
 		struct sg_rule *grown;
 
 		if (capacity > SG_POLICY_RULES_MAX)
@@ -324,39 +324,119 @@ static int name_policy(struct sg_policy *policy, size_t count)
 	return policy->name == NULL ? -ENOMEM : 0;
 }
 
-/* Flags of OpenBSD's names are many and seldom used: their file is read when a profile speaks of one. */
-static bool is_needed(const struct sg_compiler *compiler, const struct sg_builtin_text *text)
+/* --- the built-in flags --- */
+
+static int compare_names(const void *key, const void *definition)
 {
-	static const char prefix[] = "pledge-";
-
-	if (strcmp(text->name, "flags/pledge.toml") != 0)
-		return true;
-	for (size_t i = 0; i < compiler->own_count; i++) {
-		const struct sg_source *source = compiler->policy->profiles[i]->source;
-
-		if (memmem(source->text, source->size, prefix, sizeof(prefix) - 1) != NULL)
-			return true;
-	}
-	return false;
+	return strcmp(key, ((const struct sg_builtin_definition *)definition)->name);
 }
 
-/* The built-in flags come behind the profiles. */
+/* The index of a built-in flag's definition, or sg_builtin_definition_count. */
+static size_t find_builtin(const char *name)
+{
+	const struct sg_builtin_definition *found =
+		bsearch(name, sg_builtin_definitions, sg_builtin_definition_count, sizeof(*found), compare_names);
+
+	return found == NULL ? sg_builtin_definition_count : (size_t)(found - sg_builtin_definitions);
+}
+
+static int read_definition(struct sg_compiler *compiler, const struct sg_builtin_definition *definition)
+{
+	const struct sg_builtin_text *file = &sg_builtin_flags[definition->file];
+	struct sg_source *source;
+	int status =
+		sg_source_part(file->name, file->text, definition->begin, definition->end, definition->line, &source);
+
+	return status < 0 ? status : add_profile(compiler, source, true);
+}
+
+/*
+ * The built-in flags come behind the profiles: those that something in them names, and those that these name in turn. There is no
+ * harm in one too many, so any text that is a flag's name counts, whatever it stands for; so does a definition of that name, which is
+ * an error. The list grows while it is walked.
+ */
+static int read_named(struct sg_compiler *compiler, bool *known)
+{
+	const struct sg_policy *policy = compiler->policy;
+	int status = 0;
+
+	for (size_t i = 0; i < policy->profile_count && status == 0; i++)
+		for (size_t j = 0; j < policy->profiles[i]->count && status == 0; j++) {
+			const struct sg_statement *statement = &policy->profiles[i]->statements[j];
+			const char *const names[] = {statement->text, statement->group};
+
+			for (size_t k = 0; k < SG_ARRAY_SIZE(names) && status == 0; k++) {
+				const size_t found =
+					names[k] == NULL ? sg_builtin_definition_count : find_builtin(names[k]);
+
+				if (found == sg_builtin_definition_count || known[found])
+					continue;
+				known[found] = true;
+				status = read_definition(compiler, &sg_builtin_definitions[found]);
+			}
+		}
+	return status;
+}
+
+static size_t file_of(const struct sg_source *source)
+{
+	size_t i = 0;
+
+	while (i < sg_builtin_flag_count && strcmp(sg_builtin_flags[i].name, source->name) != 0)
+		i++;
+	return i;
+}
+
+static int compare_places(const void *left, const void *right)
+{
+	const struct sg_source *a = (*(struct sg_profile *const *)left)->source;
+	const struct sg_source *b = (*(struct sg_profile *const *)right)->source;
+	const size_t first = file_of(a), second = file_of(b);
+
+	if (first != second)
+		return first < second ? -1 : 1;
+	return (a->begin > b->begin) - (a->begin < b->begin);
+}
+
+/* In the order of their files, whatever named them first. */
+static void sort_builtin(struct sg_compiler *compiler)
+{
+	const struct sg_policy *policy = compiler->policy;
+
+	if (policy->profile_count > compiler->own_count)
+		qsort(policy->profiles + compiler->own_count, policy->profile_count - compiler->own_count,
+		      sizeof(struct sg_profile *), compare_places);
+}
+
 static int read_builtin(struct sg_compiler *compiler)
 {
-	for (size_t i = 0; i < sg_builtin_flag_count; i++) {
-		struct sg_source *source;
+	SG_AUTO_FREE bool *known = calloc(sg_builtin_definition_count, sizeof(*known));
+	const int status = known == NULL ? -ENOMEM : read_named(compiler, known);
 
-		if (!is_needed(compiler, &sg_builtin_flags[i]))
-			continue;
-		int status = sg_source_new(sg_builtin_flags[i].name, sg_builtin_flags[i].text, sg_builtin_flags[i].size,
-					   &source);
+	sort_builtin(compiler);
+	return status;
+}
 
-		if (status == 0)
-			status = add_profile(compiler, source, true);
-		if (status < 0)
-			return status;
-	}
-	return 0;
+int sg_policy_read_flags(struct sg_policy *policy)
+{
+	SG_AUTO_FREE bool *known = calloc(sg_builtin_definition_count, sizeof(*known));
+	SG_AUTO_DIAGNOSTICS struct sg_diagnostics diagnostics = SG_DIAGNOSTICS_INIT;
+	struct sg_compiler compiler = {.policy = policy, .diagnostics = &diagnostics};
+	int status = known == NULL ? -ENOMEM : 0;
+
+	while (status == 0 && compiler.own_count < policy->profile_count &&
+	       !sg_policy_is_builtin(policy->profiles[compiler.own_count]))
+		compiler.own_count++;
+	if (status == 0 && policy->profile_count - compiler.own_count == sg_builtin_definition_count)
+		return 0;
+	for (size_t i = compiler.own_count; i < policy->profile_count && status == 0; i++)
+		if (policy->profiles[i]->count > 0)
+			known[find_builtin(policy->profiles[i]->statements[0].group)] = true;
+	for (size_t i = 0; i < sg_builtin_definition_count && status == 0; i++)
+		if (!known[i])
+			status = read_definition(&compiler, &sg_builtin_definitions[i]);
+	sort_builtin(&compiler);
+	return status;
 }
 
 static int read_all(struct sg_compiler *compiler, struct sg_source **sources, size_t count, sg_profile_opener opener,

@@ -16,7 +16,7 @@ typedef int (*sg_profile_opener)(void *data, const char *name, const struct sg_s
 				 struct sg_error *error);
 
 /*
- * Compiles `count` texts (taken over in every case), with what they extend and the built-in flags. Errors are added to
+ * Compiles `count` texts (taken over in every case), with what they extend and the built-in flags that they name. Errors are added to
  * `diagnostics`, all of them at once; they point into texts that *ret keeps alive (freed by
  * sg_policy_free after rendering). Returns 0 with *ret, SG_POLICY_REFUSED with
  * *ret holding just the texts, or a negative errno value.
@@ -24,3 +24,9 @@ typedef int (*sg_profile_opener)(void *data, const char *name, const struct sg_s
 SG_MUST_USE int sg_policy_compile(struct sg_source **sources, size_t count, const struct sg_variables *variables,
 				  sg_profile_opener opener, void *opener_data, struct sg_diagnostics *diagnostics,
 				  struct sg_policy **ret, struct sg_error *error);
+
+/*
+ * Reads the built-in flags that the policy does not name too, for who looks for one that would help (policy/needs.h) or lists them.
+ * Rules stay where they are. A second call does nothing. Returns 0 or a negative errno value.
+ */
+SG_MUST_USE int sg_policy_read_flags(struct sg_policy *policy);

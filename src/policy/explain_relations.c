@@ -168,7 +168,7 @@ static const char *line_of(const struct sg_source *source, size_t line, size_t *
 /* The comment of the line that holds the offset, and the lines of nothing but comment above it. */
 static void find_in_comments(const struct sg_source *source, size_t offset, struct calls *calls)
 {
-	size_t line = sg_source_line(source, offset) - 1, length;
+	size_t line = sg_source_line(source, offset) - 1 - source->line_before, length;
 	const char *text = line_of(source, line, &length), *comment = memchr(text, '#', length);
 
 	if (comment != NULL)

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "policy/builtin.h"
 #include "policy/compile_internal.h"
 
 static int compare_definitions(const void *left, const void *right)
@@ -133,7 +134,8 @@ int sg_compile_collect_flags(struct sg_compiler *compiler)
 
 static void complain_unknown(struct sg_compiler *compiler, const struct sg_statement *statement)
 {
-	SG_AUTO_FREE const char **names = calloc(compiler->definition_count + 1, sizeof(*names));
+	const size_t all = compiler->definition_count + sg_builtin_definition_count;
+	SG_AUTO_FREE const char **names = calloc(all, sizeof(*names));
 	SG_AUTO_BUFFER struct sg_buffer hint = SG_BUFFER_INIT;
 
 	if (names == NULL) {
@@ -142,9 +144,10 @@ static void complain_unknown(struct sg_compiler *compiler, const struct sg_state
 	}
 	for (size_t i = 0; i < compiler->definition_count; i++)
 		names[i] = compiler->definitions[i].name;
+	for (size_t i = 0; i < sg_builtin_definition_count; i++)
+		names[compiler->definition_count + i] = sg_builtin_definitions[i].name;
 	sg_compile_complain(compiler, statement,
-			    sg_text_suggest(&hint, statement->text, names, compiler->definition_count,
-					    "shellguard-profile(5) lists them"),
+			    sg_text_suggest(&hint, statement->text, names, all, "shellguard-profile(5) lists them"),
 			    "unknown flag \"%s\"", statement->text);
 }
 

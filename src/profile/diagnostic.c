@@ -12,7 +12,7 @@ static const char byte_order_mark[] = "\xef\xbb\xbf";
 struct owned_source {
 	struct sg_source source;
 	char *name;
-	char *text;
+	char *text; /* NULL: not ours */
 	uint32_t *lines;
 };
 
@@ -30,16 +30,17 @@ void sg_source_free(struct sg_source *source)
 
 static int index_lines(struct owned_source *owned)
 {
-	const char *text = owned->text, *end = text + owned->source.size;
+	const char *text = owned->source.text, *begin = text + owned->source.begin, *end = text + owned->source.size;
 	size_t count = 1;
 
-	for (const char *at = text; (at = memchr(at, '\n', (size_t)(end - at))) != NULL; at++)
+	for (const char *at = begin; (at = memchr(at, '\n', (size_t)(end - at))) != NULL; at++)
 		count++;
 	owned->lines = calloc(count, sizeof(owned->lines[0]));
 	if (owned->lines == NULL)
 		return -ENOMEM;
+	owned->lines[0] = (uint32_t)owned->source.begin;
 	count = 1;
-	for (const char *at = text; (at = memchr(at, '\n', (size_t)(end - at))) != NULL; at++)
+	for (const char *at = begin; (at = memchr(at, '\n', (size_t)(end - at))) != NULL; at++)
 		owned->lines[count++] = (uint32_t)(at - text) + 1;
 	owned->source.lines = owned->lines;
 	owned->source.line_count = count;
@@ -79,6 +80,24 @@ int sg_source_new(const char *name, const char *text, size_t size, struct sg_sou
 		memcpy(copy, text, size);
 	copy[size] = '\0';
 	return make_source(name, copy, size, ret_source);
+}
+
+int sg_source_part(const char *name, const char *text, size_t begin, size_t end, size_t line_before,
+		   struct sg_source **ret_source)
+{
+	struct owned_source *owned = calloc(1, sizeof(*owned));
+
+	if (owned == NULL)
+		return -ENOMEM;
+	owned->name = strdup(name);
+	owned->source = (struct sg_source){
+		.name = owned->name, .text = text, .size = end, .begin = begin, .line_before = line_before};
+	if (owned->name == NULL || index_lines(owned) < 0) {
+		sg_source_free(&owned->source);
+		return -ENOMEM;
+	}
+	*ret_source = &owned->source;
+	return 0;
 }
 
 int sg_source_read(int fd, const char *name, size_t limit, struct sg_error *error, struct sg_source **ret_source)
@@ -152,7 +171,7 @@ static size_t count_characters(const char *text, size_t size, size_t from, size_
 
 size_t sg_source_line(const struct sg_source *source, size_t offset)
 {
-	return find_line(source, offset) + 1;
+	return source->line_before + find_line(source, offset) + 1;
 }
 
 struct sg_position sg_source_locate(const struct sg_source *source, size_t offset)
@@ -160,7 +179,7 @@ struct sg_position sg_source_locate(const struct sg_source *source, size_t offse
 	size_t end = offset < source->size ? offset : source->size, line = find_line(source, end);
 
 	return (struct sg_position){
-		line + 1,
+		source->line_before + line + 1,
 		1 + count_characters(source->text, source->size, line_span(source, line).offset, end),
 	};
 }
@@ -382,7 +401,7 @@ static size_t window_start(const struct sg_source *source, size_t line_start, si
 static void append_quote(struct sg_buffer *out, const struct sg_diagnostic *item)
 {
 	const struct sg_source *source = item->source;
-	struct sg_span line = line_span(source, item->position.line - 1);
+	struct sg_span line = line_span(source, item->position.line - 1 - source->line_before);
 	size_t end = line.offset + line.length, at = item->span.offset, stop, start, used, width, indent;
 
 	if (at > end)

@@ -33,10 +33,12 @@ struct sg_span {
  * it. */
 struct sg_source {
 	const char *name;
-	const char *text; /* NUL after `size` bytes; may hold any bytes */
+	const char *text; /* NUL after `size` bytes, but for a part; may hold any bytes */
 	size_t size;
 	const uint32_t *lines; /* offset of the first byte of each line */
 	size_t line_count;     /* at least 1: an empty text has one empty line */
+	size_t begin; /* a part of a text: its first byte; `size` is where it ends, offsets are the whole text's */
+	size_t line_before; /* lines[0] is the line after so many */
 };
 
 /* A place as people count it. */
@@ -51,6 +53,13 @@ struct sg_position {
  * *ret_source owned by the caller (sg_source_free), -EFBIG above SG_SOURCE_MAX, -ENOMEM.
  */
 SG_MUST_USE int sg_source_new(const char *name, const char *text, size_t size, struct sg_source **ret_source);
+
+/*
+ * Makes a source of the bytes from `begin` to `end` (both below SG_SOURCE_MAX) of a text that outlives it and is not copied;
+ * `begin` is the first byte of a line, before which there are `line_before`. Places are those of the whole text. Returns 0 or -ENOMEM.
+ */
+SG_MUST_USE int sg_source_part(const char *name, const char *text, size_t begin, size_t end, size_t line_before,
+			       struct sg_source **ret_source);
 
 /*
  * Makes a source from the rest of the file `fd`, which stays the caller's. Blocks as read(2) does. `limit` is

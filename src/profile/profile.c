@@ -36,7 +36,8 @@ static void add(struct reader *reader, enum sg_rule_kind kind, struct sg_span sp
 	struct sg_profile *profile = reader->profile;
 
 	if (profile->count == reader->capacity) {
-		size_t capacity = reader->capacity == 0 ? 64 : reader->capacity * 2;
+		const size_t length = profile->source->size - profile->source->begin, first = length < 1024 ? 16 : 64;
+		size_t capacity = reader->capacity == 0 ? first : reader->capacity * 2;
 		struct sg_statement *grown = reallocarray(profile->statements, capacity, sizeof(*grown));
 
 		if (grown == NULL) {

@@ -72,7 +72,7 @@ static const char *find_malformed(const struct toml_parser *p, const char *at)
  * all. */
 static bool check_encoding(struct toml_parser *p)
 {
-	const char *at = p->text;
+	const char *at = p->at;
 
 	if (p->end - at >= 2 &&
 	    (memcmp(at, "\xfe\xff", 2) == 0 || memcmp(at, "\xff\xfe", 2) == 0 || (at[0] == '\0') != (at[1] == '\0'))) {
@@ -186,7 +186,7 @@ int sg_toml_parse(const struct sg_source *source, struct sg_diagnostics *diagnos
 		.source = source,
 		.text = source->text,
 		.end = source->text + source->size,
-		.at = source->text,
+		.at = source->text + source->begin,
 		.diagnostics = diagnostics,
 	};
 	int r;
@@ -200,6 +200,7 @@ int sg_toml_parse(const struct sg_source *source, struct sg_diagnostics *diagnos
 	if (document == NULL)
 		return -ENOMEM;
 	p.document = document;
+	sg_toml_arena_expect(&document->arena, source->size - source->begin);
 	r = read_text(&p);
 	free(p.stack);
 	if (r == 0)

@@ -4,6 +4,7 @@
 
 enum {
 	BLOCK_FIRST = 4096 - 64, /* most profiles need one or two */
+	BLOCK_LEAST = 256,       /* of a text of a few lines */
 	BLOCK_LAST = 1 << 20,
 };
 
@@ -33,6 +34,15 @@ static bool add_block(struct toml_arena *arena, size_t size)
 	arena->at = (char *)(block + 1);
 	arena->end = arena->at + size;
 	return true;
+}
+
+void sg_toml_arena_expect(struct toml_arena *arena, size_t text_size)
+{
+	arena->next_size = BLOCK_LEAST;
+	while (arena->next_size < BLOCK_FIRST && arena->next_size < 2 * text_size)
+		arena->next_size *= 2;
+	if (arena->next_size > BLOCK_FIRST)
+		arena->next_size = BLOCK_FIRST;
 }
 
 void *sg_toml_arena_take(struct toml_arena *arena, size_t size, size_t alignment)

@@ -21,6 +21,8 @@ struct toml_arena {
 
 /* Returns `size` bytes, aligned to `alignment` (a power of two, at most 16), not cleared, or NULL. */
 void *sg_toml_arena_take(struct toml_arena *arena, size_t size, size_t alignment);
+/* Before anything is taken: how long the text is that fills the arena. */
+void sg_toml_arena_expect(struct toml_arena *arena, size_t text_size);
 void sg_toml_arena_done(struct toml_arena *arena);
 
 struct sg_toml_document {

@@ -163,6 +163,8 @@ bool sg_toml_skip_lines(struct toml_parser *p)
 
 	for (;;) {
 		toml_skip_space(p);
+		if (p->at >= p->end) /* of a part of a text, behind which there is more */
+			return passed;
 		if (*p->at == '\n') {
 			p->at++;
 		} else if (*p->at == '\r' && p->at[1] == '\n') {

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "policy/compile.h"
 #include "policy/words.h"
 #include "supervisor/door.h"
 #include "supervisor/supervisor.h"
@@ -36,8 +37,10 @@ static void refuse_call(struct sg_request *request, const struct sg_syscall *cal
 
 	request->operation = "call";
 	if (call != NULL) {
-		sg_need_find(request->supervisor->policy, call, (const uint64_t *)request->notification.data.args,
-			     &need);
+		/* Which flag would help is asked of all of them; without them the reason says less. */
+		if (sg_policy_read_flags(request->supervisor->policy) == 0)
+			sg_need_find(request->supervisor->policy, call,
+				     (const uint64_t *)request->notification.data.args, &need);
 		sg_words_need(&need, reason, sizeof(reason));
 		decision.reason = reason;
 		decision.rule = need.rule;

@@ -11,7 +11,7 @@
 
 /* What the front end hands over; all borrowed, all in memory that the fork copies. */
 struct sg_session_spec {
-	const struct sg_policy *policy;
+	struct sg_policy *policy;
 	const struct sg_plan *plan;
 	const struct sg_identity *identity;
 	struct sg_world_spec world; /* complete but for the mounts, which are the plan's */

@@ -45,7 +45,8 @@ struct sg_traced {
 struct sg_network;
 
 struct sg_supervisor {
-	const struct sg_policy *policy;
+	struct sg_policy
+		*policy; /* its rules do not change; more flags are read when a refusal asks which would help */
 	const struct sg_plan *plan;
 	struct sg_matcher *names; /* of the main thread */
 	struct sg_world world;

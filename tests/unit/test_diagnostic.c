@@ -23,6 +23,26 @@ static struct sg_source *make_source(const char *text, size_t size)
 	return source;
 }
 
+/* A part of a text: what is found in it has the places of the whole. */
+static void test_part(void **state)
+{
+	static const char text[] = "one\ntwo\nthree\nfour\n";
+	SG_AUTO_DIAGNOSTICS struct sg_diagnostics list = SG_DIAGNOSTICS_INIT;
+	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
+	SG_AUTO_SOURCE struct sg_source *part = NULL;
+
+	(void)state;
+	assert_int_equal(sg_source_part("t", text, 4, 14, 1, &part), 0);
+	assert_int_equal(sg_source_line(part, 4), 2);
+	assert_int_equal(sg_source_line(part, 13), 3);
+	assert_int_equal(sg_source_locate(part, 10).column, 3);
+	sg_diagnostic_add(&list, part, (struct sg_span){10, 2}, SG_SEVERITY_ERROR, NULL, "here");
+	sg_diagnostics_render(&list, &out);
+	assert_string_equal(out.data, "t:3:3: error: here\n"
+				      "    3 | three\n"
+				      "      |   ^~\n");
+}
+
 static void test_render(void **state)
 {
 	static const char text[] = "first line\nsecond\033[2J\xe2\x80\xae line\twide \xe4\xb8\xad end\n";
@@ -151,7 +171,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_render), cmocka_unit_test(test_long_lines), cmocka_unit_test(test_cap),
-		cmocka_unit_test(test_source), cmocka_unit_test(test_places),
+		cmocka_unit_test(test_source), cmocka_unit_test(test_places),     cmocka_unit_test(test_part),
 	};
 	return cmocka_run_group_tests_name("diagnostic", tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "policy/builtin.h"
 #include "policy/compile.h"
 #include "policy/decide.h"
 
@@ -423,6 +424,63 @@ static void test_denies_only_narrow(void **state)
 	assert_true(checked > 10000);
 }
 
+/* Each built-in flag by itself: its place in its file, its name, and nothing but its definition. */
+static void test_builtin_places(void **state)
+{
+	size_t headers = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sg_builtin_flag_count; i++)
+		for (const char *at = sg_builtin_flags[i].text; (at = strstr(at, "\n[Define.")) != NULL; at++)
+			headers++;
+	assert_int_equal(headers, sg_builtin_definition_count);
+	for (size_t i = 0; i < sg_builtin_definition_count; i++) {
+		const struct sg_builtin_definition *flag = &sg_builtin_definitions[i];
+		const struct sg_builtin_text *file = &sg_builtin_flags[flag->file];
+		SG_AUTO_DIAGNOSTICS struct sg_diagnostics diagnostics = SG_DIAGNOSTICS_INIT;
+		SG_AUTO_PROFILE struct sg_profile *profile = NULL;
+		struct sg_source *source;
+		char header[64];
+		size_t line = 1;
+
+		assert_true(i == 0 || strcmp(flag[-1].name, flag->name) < 0);
+		assert_int_equal(sg_source_part(file->name, file->text, flag->begin, flag->end, flag->line, &source),
+				 0);
+		assert_int_equal(sg_profile_read(source, &diagnostics, &profile), 0);
+		assert_true(profile->count > 0);
+		for (size_t j = 0; j < profile->count; j++)
+			assert_string_equal(profile->statements[j].group, flag->name);
+		(void)snprintf(header, sizeof(header), "\n[Define.%s]\n", flag->name);
+		for (const char *at = file->text; at < strstr(file->text, header) + 1; at++)
+			line += *at == '\n';
+		assert_int_equal(sg_source_line(source, profile->statements[0].group_span.offset), line);
+	}
+}
+
+/* A policy has the flags that it names, and those that they name; the others can be had later, and change no rule. */
+static void test_flags_by_need(void **state)
+{
+	SG_AUTO_POLICY struct sg_policy *policy = good("[Runtime]\nFlags = [\"timers\"]\n", NULL);
+	SG_AUTO_POLICY struct sg_policy *own = good("[Define.x]\nFlags = [\"dns\"]\n", NULL);
+	const struct sg_rule *rules = policy->rules;
+	const size_t count = policy->rule_count, few = policy->profile_count;
+
+	(void)state;
+	assert_in_range(few, 2, 8);
+	assert_in_range(own->profile_count, 2, 12);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(sg_policy_read_flags(policy), 0);
+		assert_int_equal(policy->profile_count, 1 + sg_builtin_definition_count);
+	}
+	assert_ptr_equal(policy->rules, rules);
+	assert_int_equal(policy->rule_count, count);
+	for (size_t i = 1; i + 1 < policy->profile_count; i++) {
+		const struct sg_source *a = policy->profiles[i]->source, *b = policy->profiles[i + 1]->source;
+
+		assert_true(strcmp(a->name, b->name) != 0 || a->begin < b->begin);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -436,6 +494,8 @@ int main(void)
 		cmocka_unit_test(test_decision),
 		cmocka_unit_test(test_moves),
 		cmocka_unit_test(test_denies_only_narrow),
+		cmocka_unit_test(test_builtin_places),
+		cmocka_unit_test(test_flags_by_need),
 	};
 	return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
 }

@@ -35,6 +35,7 @@ static struct sg_policy *compile(const char *text)
 
 	assert_int_equal(sg_source_new("test.toml", text, strlen(text), &source), 0);
 	assert_int_equal(sg_policy_compile(&source, 1, &variables, NULL, NULL, &diagnostics, &policy, &error), 0);
+	assert_int_equal(sg_policy_read_flags(policy), 0);
 	return policy;
 }
 
