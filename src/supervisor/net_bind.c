@@ -61,10 +61,17 @@ static int give_bound(struct sg_request *request, const struct sg_net_socket *so
 	struct sockaddr_storage raw;
 	socklen_t length = sg_address_to_sockaddr(address, &raw);
 	SG_AUTO_FD int fd = sg_net_make_outside(socket);
+	const int off = 0;
 	int status;
 
 	if (fd < 0)
 		return fd;
+	/*
+	 * A datagram port that several sockets may have is theirs whose bind was the last: what is sent to a server of the host, which
+	 * lets others join, would be the world's. Until it is given nobody else can set the option again.
+	 */
+	if (socket->kind == SG_PROTOCOL_UDP && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &off, sizeof(off)) < 0)
+		return -errno;
 	if (bind(fd, (const struct sockaddr *)&raw, length) < 0 || (backlog >= 0 && listen(fd, backlog) < 0))
 		return -errno;
 	status = sg_net_swap(request, socket, fd, SG_NET_ORIGIN_BOUND, address);
@@ -127,6 +134,21 @@ static void answer_own(struct sg_request *request, const struct sg_net_socket *s
 		answer(request, status);
 }
 
+/*
+ * One that leads outside already, as when its peer was dissolved, has its options set by the world at any moment: what is bound is a
+ * socket that is not the world's yet.
+ */
+static int bind_again(struct sg_request *request, const struct sg_net_socket *socket, const struct sg_address *address)
+{
+	struct sg_address bound;
+
+	if (socket->kind != SG_PROTOCOL_UDP)
+		return bind_own(request->supervisor->network, socket, address);
+	if (local_address(socket, socket->fd, &bound) < 0 || bound.port != 0)
+		return -EINVAL;
+	return give_bound(request, socket, address, -1);
+}
+
 static void bind_internet(struct sg_request *request, const struct sg_net_socket *socket,
 			  const struct sg_address *address)
 {
@@ -148,6 +170,8 @@ static void bind_internet(struct sg_request *request, const struct sg_net_socket
 		sg_answer_error(request, EIO);
 	else if (where == SG_NET_OUTSIDE && !socket->outside)
 		answer(request, give_bound(request, socket, address, -1));
+	else if (where == SG_NET_OUTSIDE)
+		answer(request, bind_again(request, socket, address));
 	else
 		answer_own(request, socket, address);
 }

@@ -2,7 +2,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,4 +145,63 @@ static int unix_sockets(int argc, char **argv)
 	return 0;
 }
 
-const struct probe probes[] = {{"families", families}, {"inet", inet}, {"unix", unix_sockets}, {NULL, NULL}};
+static const int on = 1;
+static volatile int shared = -1;
+
+static struct sockaddr_in everywhere(int port)
+{
+	return (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+}
+
+/* Lets others share the port of whatever `shared` is, again and again. */
+static void *insist(void *data)
+{
+	while (shared >= 0)
+		(void)setsockopt(shared, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	return data;
+}
+
+/* A socket that leads outside, and has no port any more. */
+static int dissolved(void)
+{
+	const struct sockaddr none = {.sa_family = AF_UNSPEC};
+	const struct sockaddr_in any = everywhere(0);
+	const int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	if (bind(fd, (const struct sockaddr *)&any, sizeof(any)) < 0)
+		return -1;
+	(void)connect(fd, &none, sizeof(none));
+	return fd;
+}
+
+/* PORT FREE: a datagram port of the host that its server would share, and one that nobody has. */
+static int shared_ports(int argc, char **argv)
+{
+	const struct sockaddr_in taken = everywhere(argc < 2 ? 0 : atoi(argv[0])),
+				 open_one = everywhere(argc < 2 ? 0 : atoi(argv[1]));
+	const struct sockaddr_in6 taken6 = {.sin6_family = AF_INET6, .sin6_port = taken.sin_port};
+	int fds[] = {socket(AF_INET, SOCK_DGRAM, 0), socket(AF_INET6, SOCK_DGRAM, 0), dissolved(),
+		     socket(AF_INET, SOCK_DGRAM, 0)};
+	pthread_t thread;
+	int lasting;
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++)
+		(void)setsockopt(fds[i], SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	must_fail("wildcard", bind(fds[0], (const struct sockaddr *)&taken, sizeof(taken)));
+	must_fail("wildcard6", bind(fds[1], (const struct sockaddr *)&taken6, sizeof(taken6)));
+	must_fail("dissolved", bind(fds[2], (const struct sockaddr *)&taken, sizeof(taken)));
+	shared = lasting = dissolved();
+	if (pthread_create(&thread, NULL, insist, NULL) != 0)
+		return 2;
+	for (int i = 0; i < 500; i++)
+		if (bind(lasting, (const struct sockaddr *)&taken, sizeof(taken)) == 0)
+			escaped("insisting");
+	shared = -1;
+	(void)pthread_join(thread, NULL);
+	refused("insisting", EADDRINUSE);
+	(void)must_work("free", bind(fds[3], (const struct sockaddr *)&open_one, sizeof(open_one)));
+	return 0;
+}
+
+const struct probe probes[] = {
+	{"shared-ports", shared_ports}, {"families", families}, {"inet", inet}, {"unix", unix_sockets}, {NULL, NULL}};

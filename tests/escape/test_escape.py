@@ -1026,6 +1026,17 @@ def test_a_server_on_the_loopback_of_the_host(tree, kind):
         s.close()
 
 
+def test_a_datagram_port_that_a_server_of_the_host_shares(tree):
+    """`incoming` gives free ports: not what is sent to a server that lets others join its port (SO_REUSEADDR)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(("0.0.0.0", 0))
+        free.bind(("0.0.0.0", 0))
+        ports = [str(s.getsockname()[1]) for s in (server, free)]
+        free.close()
+        held(tree.run(networked(tree, "all"), "network", "shared-ports", *ports), refused=4)
+
+
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_unix_sockets_of_the_host(tree, kind):
     path, name = os.path.join(tree.ro, "socket"), "sg-escape-%d" % os.getpid()
