@@ -371,9 +371,9 @@ void sg_handle_exec(struct sg_request *request)
 		sg_answer_error(request, -status);
 		return;
 	}
-	if (!sg_caller_valid(&request->caller))
-		return;
 	if (status > 0) {
+		if (!sg_caller_valid(&request->caller))
+			return;
 		(void)sg_report(request, &decision, loader[0] != '\0' ? loader : object, named);
 		sg_answer_error(request, decision.error);
 		return;
@@ -389,19 +389,17 @@ void sg_handle_exec(struct sg_request *request)
 /* In the exec stop: is it what was decided? */
 static void verify(struct sg_supervisor *supervisor, struct sg_traced *traced, pid_t tid)
 {
-	char path[32], program[PATH_MAX];
+	char path[32];
 	struct stat status;
-	ssize_t length;
 	bool same;
 
 	/* The link is the kernel's own to the executed file: no name is looked up, and the pin keeps the number from another. */
 	(void)snprintf(path, sizeof(path), "%d/exe", (int)tid);
 	same = fstatat(supervisor->view.proc, path, &status, 0) == 0 && status.st_dev == traced->device &&
 	       status.st_ino == traced->inode;
-	length = readlinkat(supervisor->view.proc, path, program, sizeof(program) - 1);
-	program[length < 0 ? 0 : length] = '\0';
 	same = same && sg_loader_verify(supervisor, tid, traced);
-	if (!same || sg_report_exec(supervisor, tid, program) < 0) {
+	/* It is the pinned program, and so has the name that was decided about. */
+	if (!same || sg_report_exec(supervisor, tid, traced->name) < 0) {
 		static const char text[] =
 			"a program was killed: what it executed was not what was decided, or could not be recorded";
 
@@ -463,6 +461,8 @@ void sg_exec_collect(struct sg_supervisor *supervisor)
 				continue;
 			}
 			verify(supervisor, traced, tid);
+			if (supervisor->traced_count == 0) /* nobody else can have stopped */
+				return;
 		} else if (WIFSTOPPED(status) && traced != NULL) {
 			pass_stop(supervisor, traced, status);
 		} else if (WIFSTOPPED(status)) {

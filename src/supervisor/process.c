@@ -28,7 +28,10 @@ static void release(struct sg_process *process)
 {
 	if (process->tid != 0)
 		sg_fd_close(process->folder);
+	free(process->texts);
+	process->texts = NULL;
 	process->tid = 0;
+	process->folder = -1;
 }
 
 /* "pid (name) state ppid ...": the name may hold anything, so the last parenthesis counts. Returns 0 or the parent. */
@@ -54,9 +57,9 @@ static long find_field(const char *text, const char *name)
 }
 
 /* One reading of the status file, which the kernel makes anew for each read(2): it fits into one. */
-static bool read_status(int folder, struct sg_process *process, pid_t *ret_parent)
+static bool read_status(int folder, const char *path, struct sg_process *process, pid_t *ret_parent)
 {
-	SG_AUTO_FD int fd = openat(folder, "status", O_RDONLY | O_CLOEXEC);
+	SG_AUTO_FD int fd = openat(folder, path, O_RDONLY | O_CLOEXEC);
 	char text[4096];
 	ssize_t size;
 	long pid, uid, parent;
@@ -103,15 +106,31 @@ static bool is_alive(int folder, int64_t *seen_ms)
 
 	if (now - *seen_ms < SAME_MS)
 		return true;
-	if (faccessat(folder, "stat", F_OK, 0) < 0)
+	if (folder < 0 || faccessat(folder, "stat", F_OK, 0) < 0)
 		return false;
 	*seen_ms = now;
 	return true;
 }
 
-static bool is_kept(struct sg_process *process, pid_t tid)
+static int open_folder(int proc, pid_t tid)
 {
-	return process->tid == tid && is_alive(process->folder, &process->seen_ms);
+	char number[16];
+
+	(void)snprintf(number, sizeof(number), "%d", (int)tid);
+	return openat(proc, number, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+/*
+ * The folder is opened at the first call that asks for it, while it is certain whose it is: most programs that are executed make no
+ * other call that is mediated.
+ */
+static bool is_kept(struct sg_process *process, int proc, pid_t tid)
+{
+	if (process->tid != tid || !is_alive(process->folder, &process->seen_ms))
+		return false;
+	if (process->folder < 0)
+		process->folder = open_folder(proc, tid);
+	return process->folder >= 0;
 }
 
 /* Processes above others: few, and asked for with each of their children. */
@@ -127,7 +146,6 @@ static struct ancestor ancestors[64];
 static const struct ancestor *find_ancestor(int proc, pid_t pid)
 {
 	struct ancestor *ancestor = &ancestors[(unsigned int)pid % SG_ARRAY_SIZE(ancestors)];
-	char number[16];
 
 	/* What it executes later, and who becomes its parent, is looked up anew when it is forgotten (sg_process_executed). */
 	if (ancestor->pid == pid && is_alive(ancestor->folder, &ancestor->seen_ms))
@@ -135,8 +153,7 @@ static const struct ancestor *find_ancestor(int proc, pid_t pid)
 	if (ancestor->pid != 0)
 		sg_fd_close(ancestor->folder);
 	ancestor->pid = 0;
-	(void)snprintf(number, sizeof(number), "%d", (int)pid);
-	ancestor->folder = openat(proc, number, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	ancestor->folder = open_folder(proc, pid);
 	if (ancestor->folder < 0)
 		return NULL;
 	ancestor->pid = pid;
@@ -154,50 +171,94 @@ void sg_process_end_at(pid_t pid)
 	keeper = pid;
 }
 
-static void read_parents(int proc, struct sg_process *process, pid_t pid, pid_t top)
+/* Names one behind the other, each with its NUL. */
+struct texts {
+	size_t used;
+	char bytes[(1 + SG_PROCESS_PARENTS_MAX) * SG_PROCESS_NAME_MAX];
+};
+
+static void add_text(struct texts *texts, const char *text)
+{
+	size_t length = strnlen(text, SG_PROCESS_NAME_MAX - 1);
+
+	memcpy(texts->bytes + texts->used, text, length);
+	texts->bytes[texts->used + length] = '\0';
+	texts->used += length + 1;
+}
+
+static void read_parents(int proc, struct sg_process *process, pid_t pid, pid_t top, struct texts *texts)
 {
 	process->parent_count = 0;
 	while (pid > 0 && pid != top && process->parent_count < SG_PROCESS_PARENTS_MAX) {
 		const struct ancestor *ancestor = find_ancestor(proc, pid);
-		char *kept = process->parent_names[process->parent_count];
 
 		if (ancestor == NULL || ancestor->parent == keeper)
 			return;
-		(void)snprintf(kept, SG_PROCESS_NAME_MAX, "%s", ancestor->program);
-		process->parents[process->parent_count++] =
-			(struct sg_record_ancestor){.pid = (uint64_t)pid, .program = sg_record_text(kept)};
+		add_text(texts, ancestor->program);
+		process->parents[process->parent_count++].pid = (uint64_t)pid;
 		pid = ancestor->parent;
 	}
 }
 
+/*
+ * What is kept takes just the room that its texts need: entries of full size would be some pages each, cold at every turn of the
+ * table. Returns false without memory.
+ */
+static bool keep_texts(struct sg_process *process, const struct texts *texts)
+{
+	const char *at;
+
+	process->texts = malloc(texts->used);
+	if (process->texts == NULL)
+		return false;
+	memcpy(process->texts, texts->bytes, texts->used);
+	at = process->program = process->texts;
+	for (size_t i = 0; i < process->parent_count; i++) {
+		at += strlen(at) + 1;
+		process->parents[i].program = sg_record_text(at);
+	}
+	return true;
+}
+
+/* `program`: of a thread that is stopped after it has executed that, so that its number is enough; NULL: it is asked for. */
 static const struct sg_process *read_process(int proc, pid_t tid, pid_t top, const char *program)
 {
 	struct sg_process *process = slot_of(tid);
+	char path[32], found[SG_PROCESS_NAME_MAX];
+	struct texts texts;
 	pid_t parent = 0;
-	char number[16];
 
+	texts.used = 0;
 	release(process);
-	(void)snprintf(number, sizeof(number), "%d", (int)tid);
-	process->folder = openat(proc, number, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (process->folder < 0)
+	(void)snprintf(path, sizeof(path), "%d/status", (int)tid);
+	if (program == NULL) {
+		process->folder = open_folder(proc, tid);
+		if (process->folder < 0)
+			return NULL;
+	}
+	if (!(program == NULL ? read_status(process->folder, "status", process, &parent)
+			      : read_status(proc, path, process, &parent))) {
+		process->folder = sg_fd_close(process->folder);
 		return NULL;
-	if (!read_status(process->folder, process, &parent)) {
-		sg_fd_close(process->folder);
+	}
+	if (program == NULL) {
+		read_program(process->folder, found);
+		program = found;
+	}
+	add_text(&texts, program);
+	read_parents(proc, process, parent, top, &texts);
+	if (!keep_texts(process, &texts)) {
+		process->folder = sg_fd_close(process->folder);
 		return NULL;
 	}
 	process->tid = tid;
 	process->seen_ms = sg_now_ms();
-	if (program != NULL)
-		(void)snprintf(process->program, sizeof(process->program), "%s", program);
-	else
-		read_program(process->folder, process->program);
-	read_parents(proc, process, parent, top);
 	return process;
 }
 
 const struct sg_process *sg_process_find(int proc, pid_t tid, pid_t top)
 {
-	return is_kept(slot_of(tid), tid) ? slot_of(tid) : read_process(proc, tid, top, NULL);
+	return is_kept(slot_of(tid), proc, tid) ? slot_of(tid) : read_process(proc, tid, top, NULL);
 }
 
 const struct sg_process *sg_process_executed(int proc, pid_t tid, pid_t top, const char *program)

@@ -15,14 +15,14 @@ enum { SG_PROCESS_CACHE = 256, SG_PROCESS_PARENTS_MAX = 8, SG_PROCESS_NAME_MAX =
 
 struct sg_process {
 	pid_t tid;       /* 0: free */
-	int folder;      /* O_PATH of /proc/TID */
+	int folder;      /* O_PATH of /proc/TID; -1: it has executed a program, and asked for nothing since */
 	int64_t seen_ms; /* when the thread was there, by sg_now_ms() */
 	pid_t pid;
 	uid_t uid;
-	char program[SG_PROCESS_NAME_MAX];
+	const char *program;
 	size_t parent_count;
 	struct sg_record_ancestor parents[SG_PROCESS_PARENTS_MAX];
-	char parent_names[SG_PROCESS_PARENTS_MAX][SG_PROCESS_NAME_MAX];
+	char *texts; /* what both point into; owned */
 };
 
 /* To be called once, with the world's keeper: lists of parents end below its children. */

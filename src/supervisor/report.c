@@ -242,15 +242,17 @@ static int read_stack(pid_t tid, char **ret_text, size_t *ret_size)
 }
 
 /* All of the arguments, so that the record says how many it could not hold. Returns 0 or a negative errno value. */
-static int read_arguments(pid_t tid, int folder, char **ret_text, struct sg_record_text **ret_items, size_t *ret_count)
+static int read_arguments(pid_t tid, int proc, char **ret_text, struct sg_record_text **ret_items, size_t *ret_count)
 {
 	SG_AUTO_FREE char *text = NULL;
 	SG_AUTO_FD int fd = -1;
 	size_t size = 0;
+	char path[32];
 	int status;
 
 	if (read_stack(tid, &text, &size) == 0) {
-		fd = openat(folder, "cmdline", O_RDONLY | O_CLOEXEC);
+		(void)snprintf(path, sizeof(path), "%d/cmdline", (int)tid);
+		fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
 			return -errno;
 		status = sg_fd_read_file(fd, ARGV_BYTES_MAX, &text, &size);
@@ -272,7 +274,7 @@ int sg_report_exec(struct sg_supervisor *supervisor, pid_t tid, const char *prog
 				   .audience = sg_record_text("owner"),
 				   .operation = sg_record_text("exec"),
 				   .tid = (uint64_t)tid};
-	char cwd[4096];
+	char cwd[4096], path[32];
 	const struct sg_process *process;
 	size_t count = 0;
 	ssize_t length;
@@ -280,9 +282,10 @@ int sg_report_exec(struct sg_supervisor *supervisor, pid_t tid, const char *prog
 	process = sg_process_executed(supervisor->view.proc, tid, supervisor->world.first, program);
 	if (process == NULL)
 		return -ESRCH;
-	if (read_arguments(tid, process->folder, &text, &items, &count) < 0)
+	if (read_arguments(tid, supervisor->view.proc, &text, &items, &count) < 0)
 		return -ESRCH;
-	length = readlinkat(process->folder, "cwd", cwd, sizeof(cwd) - 1);
+	(void)snprintf(path, sizeof(path), "%d/cwd", (int)tid);
+	length = readlinkat(supervisor->view.proc, path, cwd, sizeof(cwd) - 1);
 	cwd[length < 0 ? 0 : length] = '\0';
 	record.pid = (uint64_t)process->pid;
 	record.uid = process->uid;

@@ -369,6 +369,64 @@ static bool is_clean(const char *path, size_t length)
 	return true;
 }
 
+static size_t find_link(const struct sg_root_links *links, const char *name, size_t length)
+{
+	size_t at = 0;
+
+	while (at < links->count &&
+	       (strncmp(links->link[at].name, name, length) != 0 || links->link[at].name[length] != '\0'))
+		at++;
+	return at;
+}
+
+/* Below a link of the root folder that is known: writes the text with what it leads to in its place, and returns its length; else 0. */
+static size_t replace_root_link(const struct sg_view *view, const char *path, size_t length, char *out)
+{
+	const char *rest = strchr(path + 1, '/');
+	const size_t size = rest == NULL ? 0 : (size_t)(rest - path) - 1;
+	const char *target;
+	size_t at, used;
+
+	if (view->links == NULL || size == 0 || size >= sizeof(view->links->link[0].name))
+		return 0;
+	at = find_link(view->links, path + 1, size);
+	target = at < view->links->count ? view->links->link[at].target : "";
+	used = strlen(target);
+	if (used == 0 || length - size + used >= PATH_MAX)
+		return 0;
+	out[0] = '/';
+	memcpy(out + 1, target, used);
+	memcpy(out + 1 + used, rest, length - size); /* and the NUL */
+	return length - size + used;
+}
+
+/* A clean path has a link on its way: if that is its first component, it is known from now on. */
+static void learn_root_link(const struct sg_view *view, const char *path)
+{
+	struct sg_root_links *links = view->links;
+	const char *rest = strchr(path + 1, '/');
+	const size_t size = rest == NULL ? 0 : (size_t)(rest - path) - 1;
+	ssize_t length;
+	char *name, *target;
+
+	if (links == NULL || size == 0 || size >= sizeof(links->link[0].name) ||
+	    links->count == SG_ARRAY_SIZE(links->link) || find_link(links, path + 1, size) < links->count)
+		return;
+	name = links->link[links->count].name;
+	target = links->link[links->count].target;
+	memcpy(name, path + 1, size);
+	name[size] = '\0';
+	target[0] = '/';
+	length = readlinkat(view->root, name, target + 1, sizeof(links->link[0].target) - 2);
+	target[length < 0 ? 0 : length + 1] = '\0';
+	if (length > 0 && target[1] != '/' && (size_t)length < sizeof(links->link[0].target) - 2 &&
+	    is_clean(target, (size_t)length + 1))
+		memmove(target, target + 1, (size_t)length + 1);
+	else
+		target[0] = '\0';
+	links->count++;
+}
+
 /*
  * The kernel's own walk, where nothing of /proc is on the way. Returns 0 with the object, and its name where the text is
  * it; 1 if the careful walk is needed; or a negative errno value.
@@ -377,11 +435,21 @@ static int walk_fast(const struct sg_view *view, int start, const char *path, si
 		     struct sg_resolved *ret)
 {
 	const uint64_t flags = O_PATH | (no_follow ? O_NOFOLLOW : 0);
+	char replaced[PATH_MAX];
 	int fd = -ELOOP;
 
 	if (is_clean(path, length)) {
+		const size_t other = replace_root_link(view, path, length, replaced);
+
+		/* Then the text that has it followed is the name. */
+		if (other > 0) {
+			path = replaced;
+			length = other;
+		}
 		fd = open_how(start, path, flags, RESOLVE_NO_SYMLINKS);
 		ret->named = fd >= 0;
+		if (fd == -ELOOP)
+			learn_root_link(view, path);
 	}
 	if (fd == -ELOOP)
 		fd = open_how(start, path, flags, RESOLVE_NO_MAGICLINKS);

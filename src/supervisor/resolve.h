@@ -52,6 +52,18 @@ static inline void sg_resolved_init(struct sg_resolved *resolved)
 	resolved->name[0] = '\0';
 }
 
+/*
+ * Symbolic links in the world's root folder (/bin, /lib), which are on the way of most programs and libraries: read once, since
+ * the folder is one of the world's own skeleton that is read-only and that nobody can mount anew. Of the main thread.
+ */
+struct sg_root_links {
+	size_t count;
+	struct {
+		char name[16];
+		char target[48]; /* a relative path without ".." ; empty: it is no such link */
+	} link[8];
+};
+
 /* The world as the supervisor sees it. */
 struct sg_view {
 	int root;   /* O_PATH of the world's root folder */
@@ -62,7 +74,8 @@ struct sg_view {
 	 * component on the way is asked about, since walking through a folder tells as much as looking at it.
 	 */
 	struct sg_matcher *hides;
-	dev_t proc_device; /* of the world's own /proc; 0: not known, then file systems are asked */
+	dev_t proc_device;           /* of the world's own /proc; 0: not known, then file systems are asked */
+	struct sg_root_links *links; /* kept if nobody can change the root folder; NULL: each is followed anew */
 };
 
 /* True if the object of that status lies on the world's own /proc. */

@@ -24,6 +24,7 @@
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/utsname.h>
@@ -161,6 +162,8 @@ static int enter_world(struct sg_supervisor *supervisor, struct sg_error *error)
 		   {SG_MOUNT_PROC, PROC_SUPER_MAGIC},
 		   {SG_MOUNT_PROC_SYSTEM, PROC_SUPER_MAGIC},
 		   {SG_MOUNT_PTS, DEVPTS_SUPER_MAGIC}};
+	static struct sg_root_links links;
+	struct statvfs top;
 	struct stat proc;
 	int status;
 
@@ -173,6 +176,8 @@ static int enter_world(struct sg_supervisor *supervisor, struct sg_error *error)
 	if (status < 0)
 		return sg_error_set_errno(error, status, "cannot look up the files that the profile refuses");
 	supervisor->view.hides = supervisor->plan->decide_looks ? supervisor->names : NULL;
+	if (fstatvfs(supervisor->view.root, &top) == 0 && (top.f_flag & ST_RDONLY) != 0)
+		supervisor->view.links = &links;
 	if (stat("/proc", &proc) == 0)
 		supervisor->view.proc_device = proc.st_dev;
 	add_own(supervisor, "/", TMPFS_MAGIC);

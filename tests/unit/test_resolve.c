@@ -527,13 +527,59 @@ static void test_failure(void **state)
 	assert_int_equal(before, after);
 }
 
+/*
+ * A link in the root folder is read once; what is below it is the same object, under the name that it has. (Of this host's root:
+ * for an absolute path the kernel goes by the root of the process.)
+ */
+static void test_root_links(void **state)
+{
+	static struct sg_root_links links;
+	const struct sg_view kept = {.root = view.root, .proc = view.proc, .self = view.self, .links = &links};
+	static const char *const paths[] = {"/bin/cat", "/bin/cat", "/usr/bin/cat", "/bin/../bin/cat", "/bin//cat",
+					    "/bin",     "/bin/",    "/bin/nothing", "/nothing/cat"};
+	struct stat bin;
+	bool link;
+
+	(void)state;
+	must(lstat("/bin", &bin) == 0, "/bin");
+	link = S_ISLNK(bin.st_mode);
+	for (size_t i = 0; i < SG_ARRAY_SIZE(paths); i++) {
+		SG_CLEANUP(sg_resolved_done) struct sg_resolved first = SG_RESOLVED_INIT;
+		SG_CLEANUP(sg_resolved_done) struct sg_resolved second = SG_RESOLVED_INIT;
+		const int status = sg_resolve(&view, &caller, AT_FDCWD, paths[i], 0, &first);
+
+		assert_int_equal(sg_resolve(&kept, &caller, AT_FDCWD, paths[i], 0, &second), status);
+		if (status < 0)
+			continue;
+		assert_string_equal(second.name, first.name);
+		assert_int_equal(second.length, first.length);
+		assert_true(first.status.st_ino == second.status.st_ino && first.status.st_dev == second.status.st_dev);
+	}
+	assert_int_equal(links.count, link ? 1 : 0);
+	if (!link)
+		return;
+	assert_string_equal(links.link[0].name, "bin");
+	assert_string_equal(links.link[0].target, "usr/bin");
+	/* It is what is kept that is followed. */
+	(void)snprintf(links.link[0].target, sizeof(links.link[0].target), "%s", root + 1);
+	{
+		SG_CLEANUP(sg_resolved_done) struct sg_resolved resolved = SG_RESOLVED_INIT;
+
+		assert_int_equal(sg_resolve(&kept, &caller, AT_FDCWD, "/bin/d/f", 0, &resolved), 0);
+		assert_true(strncmp(resolved.name, root, strlen(root)) == 0);
+		assert_string_equal(resolved.name + strlen(root), "/d/f");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),     cmocka_unit_test(test_starts),  cmocka_unit_test(test_parent),
-		cmocka_unit_test(test_lengths),   cmocka_unit_test(test_deep),    cmocka_unit_test(test_proc),
-		cmocka_unit_test(test_anonymous), cmocka_unit_test(test_removed), cmocka_unit_test(test_removed_folder),
-		cmocka_unit_test(test_pinned),    cmocka_unit_test(test_failure),
+		cmocka_unit_test(test_names),          cmocka_unit_test(test_starts),
+		cmocka_unit_test(test_parent),         cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_deep),           cmocka_unit_test(test_proc),
+		cmocka_unit_test(test_anonymous),      cmocka_unit_test(test_removed),
+		cmocka_unit_test(test_removed_folder), cmocka_unit_test(test_root_links),
+		cmocka_unit_test(test_pinned),         cmocka_unit_test(test_failure),
 	};
 
 	return cmocka_run_group_tests(tests, make_tree, remove_tree);
