@@ -18,6 +18,18 @@ int sg_fd_close(int fd)
 	return -1;
 }
 
+void sg_fd_close_two(int *a, int *b)
+{
+	const int low = *a < *b ? *a : *b, high = *a < *b ? *b : *a, saved = errno;
+
+	if (high != low + 1 || close_range((unsigned int)low, (unsigned int)high, 0) < 0) {
+		(void)close(low);
+		(void)close(high);
+	}
+	errno = saved;
+	*a = *b = -1;
+}
+
 ssize_t sg_fd_read_full(int fd, void *buffer, size_t size)
 {
 	size_t done = 0;

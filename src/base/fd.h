@@ -15,6 +15,11 @@
 /* Closes `fd` if it is not negative; errno is kept. Returns -1, so that `fd = sg_fd_close(fd)` is the idiom. */
 int sg_fd_close(int fd);
 
+/*
+ * Closes both, which must not be negative, and sets them to -1: by one call (close_range(2)) where their numbers follow each other.
+ */
+void sg_fd_close_two(int *a, int *b);
+
 static inline void sg_fd_cleanup(int *fd)
 {
 	*fd = sg_fd_close(*fd);

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "supervisor/guard.h"
 #include "supervisor/supervisor.h"
 
 enum { RETRIES_MAX = 8, WAITING_MAX = 256, WAITING_LOOK_MS = 50 };
@@ -263,9 +264,26 @@ static bool record_first(struct sg_request *request, struct opening *opening, co
 	return opening->recorded;
 }
 
-/* Gives what was opened, once the record is taken. `fd` is ours or a negative errno value. */
+/*
+ * Descriptors that are opened one after the other get numbers that follow each other, and can be closed by one call, if there is no
+ * number free among those in use. One that is, is filled for good.
+ */
+static void close_with_pin(const struct sg_view *view, int *pin, int *fd)
+{
+	static int fillings = 32; /* of the main thread */
+
+	if (*fd > *pin + 1 && fillings > 0 && dup3(view->root, *pin, O_CLOEXEC) >= 0) {
+		fillings--;
+		*pin = -1;
+		*fd = sg_fd_close(*fd);
+	} else {
+		sg_fd_close_two(pin, fd);
+	}
+}
+
+/* Gives what was opened, once the record is taken. `fd` is ours or a negative errno value; `pin` is closed (NULL: there is none). */
 static void finish(struct sg_request *request, const struct opening *opening, const struct sg_decision *decision,
-		   const char *object, int fd)
+		   const char *object, int fd, int *pin)
 {
 	if (fd < 0) {
 		sg_answer_error(request, -fd);
@@ -275,7 +293,10 @@ static void finish(struct sg_request *request, const struct opening *opening, co
 		sg_answer_error(request, EIO);
 	else
 		sg_give_descriptor(request, fd, (opening->flags & O_CLOEXEC) != 0);
-	sg_fd_close(fd);
+	if (pin != NULL)
+		close_with_pin(&request->supervisor->view, pin, &fd);
+	else
+		sg_fd_close(fd);
 }
 
 /* --- openings that wait for somebody: done by a thread of their own --- */
@@ -373,12 +394,24 @@ static bool waits(const struct stat *status, int flags)
 	return S_ISBLK(status->st_mode);
 }
 
-/* A regular file. Returns the descriptor, -EWOULDBLOCK where a lease has to be given back first, or another errno value. */
-static int reopen_file(const struct sg_view *view, int fd, int flags)
+/*
+ * A regular file. Returns the descriptor, -EWOULDBLOCK where a lease has to be given back first, or another errno value. Among many calls
+ * in a row nothing is set and taken back again: there the guard ends an opening that waits. It does so once: from then on
+ * each is tried without waiting, so that who keeps leases holds up the others no more than that.
+ */
+static int reopen_file(const struct sg_supervisor *supervisor, int fd, int flags)
 {
+	static bool waited; /* of the main thread */
 	const int kept = O_APPEND | O_DIRECT | O_NOATIME | O_ASYNC;
-	SG_AUTO_FD int opened = sg_reopen(view, fd, flags | O_NONBLOCK);
+	SG_AUTO_FD int opened = -1;
 
+	if ((flags & O_NONBLOCK) == 0 && !waited && sg_is_in_row(supervisor) && sg_guard_begin() == 0) {
+		opened = sg_reopen(&supervisor->view, fd, flags);
+		sg_guard_end();
+		waited = opened == -EINTR;
+		return waited ? -EWOULDBLOCK : sg_fd_take(&opened);
+	}
+	opened = sg_reopen(&supervisor->view, fd, flags | O_NONBLOCK);
 	if (opened >= 0 && (flags & O_NONBLOCK) == 0 && fcntl(opened, F_SETFL, flags & kept) < 0)
 		return -errno;
 	return sg_fd_take(&opened);
@@ -421,6 +454,16 @@ static void open_later(struct sg_request *request, const struct opening *opening
 	(void)pthread_attr_destroy(&attributes);
 }
 
+/*
+ * An opening for reading leaves a file or folder as it is: all it does is the descriptor, which the kernel gives only while the call
+ * is pending (NOTIF_ADDFD), and then it was pending all along, and what was read was its caller's.
+ */
+static bool may_be_late(const struct sg_resolved *object, unsigned int flags)
+{
+	return (flags & O_ACCMODE) == O_RDONLY && (flags & O_TRUNC) == 0 &&
+	       (S_ISREG(object->status.st_mode) || S_ISDIR(object->status.st_mode));
+}
+
 static void open_existing(struct sg_request *request, struct opening *opening, struct sg_resolved *object)
 {
 	const unsigned int kept = O_ACCMODE | O_APPEND | O_NONBLOCK | O_DIRECTORY | O_TRUNC | O_NOATIME | O_SYNC |
@@ -442,7 +485,8 @@ static void open_existing(struct sg_request *request, struct opening *opening, s
 							.error = -status,
 							.reason = "it says or changes something of another process"};
 	}
-	if (!sg_caller_valid(&request->caller))
+	if ((decision.verdict != SG_VERDICT_ALLOW || !may_be_late(object, opening->flags)) &&
+	    !sg_caller_valid(&request->caller))
 		return;
 	if (decision.verdict != SG_VERDICT_ALLOW) {
 		(void)sg_report(request, &decision, object->name, opening->named);
@@ -457,13 +501,13 @@ static void open_existing(struct sg_request *request, struct opening *opening, s
 	else if (waits(&object->status, flags))
 		fd = -EWOULDBLOCK;
 	else if (S_ISREG(object->status.st_mode))
-		fd = reopen_file(&request->supervisor->view, object->fd, flags);
+		fd = reopen_file(request->supervisor, object->fd, flags);
 	else
 		fd = sg_reopen(&request->supervisor->view, object->fd, flags);
 	if (fd == -EWOULDBLOCK && (flags & O_NONBLOCK) == 0)
 		open_later(request, opening, &decision, object, flags);
 	else
-		finish(request, opening, &decision, object->name, fd);
+		finish(request, opening, &decision, object->name, fd, &object->fd);
 }
 
 /* Makes the file in its pinned folder. Returns 1 if somebody else made one meanwhile. */
@@ -503,7 +547,7 @@ static int open_new(struct sg_request *request, struct opening *opening, const s
 	(void)umask(umask_before);
 	if (status == -EEXIST && (opening->flags & O_EXCL) == 0)
 		return 1;
-	finish(request, opening, &decision, place->name, status < 0 ? status : fd);
+	finish(request, opening, &decision, place->name, status < 0 ? status : fd, NULL);
 	return 0;
 }
 
@@ -536,7 +580,7 @@ static void open_unnamed(struct sg_request *request, const struct opening *openi
 	(void)umask(before);
 	if (status == 0 && fchmod(fd, opening->mode & 01777 & ~request->caller.umask) < 0)
 		status = -errno;
-	finish(request, opening, &decision, folder->name, status < 0 ? status : fd);
+	finish(request, opening, &decision, folder->name, status < 0 ? status : fd, NULL);
 }
 
 /*

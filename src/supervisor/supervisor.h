@@ -25,7 +25,7 @@
 #include "world/plan.h"
 #include "world/world.h"
 
-enum { SG_OWN_DEVICES_MAX = 64, SG_TRACED_MAX = 256, SG_NOTICES_MAX = 64, SG_IDS_MAX = 4096 };
+enum { SG_OWN_DEVICES_MAX = 64, SG_TRACED_MAX = 256, SG_NOTICES_MAX = 64, SG_IDS_MAX = 4096, SG_ROW = 16 };
 
 /* A thread on its way through execve (supervisor/exec.c). */
 struct sg_traced {
@@ -60,10 +60,11 @@ struct sg_supervisor {
 	uid_t owner_uid;         /* as the host counts */
 	uid_t owner_seen;        /* the same id as we see it in the credentials of a socket's peer */
 	struct sg_entry entries[SG_WORLD_ENTRIES_MAX];
-	size_t entry_limit; /* those from here on were never used */
-	int rare;           /* epoll instance of what has work now and then (loop.c) */
-	int signals;        /* signalfd of SIGCHLD */
-	bool ids_fixed;     /* no process of the world can change its ids */
+	size_t entry_limit;  /* those from here on were never used */
+	unsigned int in_row; /* calls about files since another one */
+	int rare;            /* epoll instance of what has work now and then (loop.c) */
+	int signals;         /* signalfd of SIGCHLD */
+	bool ids_fixed;      /* no process of the world can change its ids */
 	char ids[SG_IDS_MAX]; /* all ids and groups that the main thread acts with, as its status file has them (request.c) */
 	size_t ids_length;                     /* 0: not read yet */
 	dev_t own_devices[SG_OWN_DEVICES_MAX]; /* file systems of the world's own */
@@ -188,6 +189,12 @@ bool sg_exec_watches(struct sg_supervisor *supervisor,
 void sg_exec_collect(struct sg_supervisor *supervisor);      /* stops of traced threads */
 int sg_exec_timeout(const struct sg_supervisor *supervisor); /* ms until sg_exec_expire must run; -1: none */
 void sg_exec_expire(struct sg_supervisor *supervisor);       /* looks after calls that seem to have failed */
+
+/* True while calls about files come one after the other, and nothing else does. */
+static inline bool sg_is_in_row(const struct sg_supervisor *supervisor)
+{
+	return supervisor->in_row > SG_ROW;
+}
 
 /* loop.c: receives one call of a listener, and has it handled. Does not wait for anything but the handler. */
 void sg_receive_call(struct sg_supervisor *supervisor, int listener);

@@ -342,6 +342,8 @@ import os, sys, threading, time
 def leased():
     with open("leased", "a") as f:
         f.write("written")
+for i in range(int(sys.argv[1])):  # what comes in a row is opened another way
+    os.close(os.open("row", os.O_WRONLY | os.O_CREAT))
 waits = threading.Thread(target=leased)
 waits.start()
 try:
@@ -357,13 +359,14 @@ print("written", open("leased").read(), os.get_blocking(os.open("leased", os.O_W
 """
 
 
-def test_a_lease_held_outside_stops_only_its_opener(sg):
+@pytest.mark.parametrize("row", [0, 100])
+def test_a_lease_held_outside_stops_only_its_opener(sg, row):
     """The opening of a file waits while somebody outside keeps a lease on it; nobody else's does."""
     sg.write("leased", "")
     holder = subprocess.Popen(sg.command(["/usr/bin/python3", "-c", LEASE, os.path.join(sg.cwd, "leased")]), stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline() == "leased\n"
-    process, _ = sg.start(profile([sg.cwd + "/**"]), "/usr/bin/python3", "-c", LEASED, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process, _ = sg.start(profile([sg.cwd + "/**"]), "/usr/bin/python3", "-c", LEASED, str(row), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         assert [process.stdout.readline(), process.stdout.readline()] == [b"would block\n", b"free\n"]
         assert process.poll() is None
