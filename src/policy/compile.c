@@ -216,6 +216,22 @@ static void parse_glob(struct sg_compiler *compiler, const struct sg_statement *
 	}
 }
 
+/* A flag gives a folder of the world's own by the folder's name. Denied is what would be in it, from wherever that came. */
+static void deny_all_of(struct sg_compiler *compiler, struct sg_rule *rule)
+{
+	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
+	char *whole;
+
+	sg_buffer_printf(&text, "%s**", rule->text);
+	whole = sg_buffer_take(&text);
+	if (whole == NULL) {
+		compiler->status = -ENOMEM;
+		return;
+	}
+	free(rule->owned_text);
+	rule->text = rule->owned_text = whole;
+}
+
 void sg_compile_statement(struct sg_compiler *compiler, enum sg_rule_kind kind, const struct sg_statement *statement,
 			  const char *flag)
 {
@@ -231,6 +247,8 @@ void sg_compile_statement(struct sg_compiler *compiler, enum sg_rule_kind kind, 
 		rule->text = rule->owned_text;
 	else if (strstr(rule->text, "${") != NULL)
 		return; /* it was complained of */
+	if (kind == SG_RULE_DENY && statement->kind == SG_RULE_PRIVATE)
+		deny_all_of(compiler, rule);
 	if (what == SG_WHAT_GLOB)
 		parse_glob(compiler, statement, rule);
 	else if (what == SG_WHAT_ADDRESS && compiler->status == 0)

@@ -156,6 +156,40 @@ static void add_hidden_folder(struct sg_planner *planner, const struct sg_glob *
 		add_text(planner, text, length - 2, rule, SG_NAME_BIT(SG_RULE_HIDE));
 }
 
+/*
+ * Links of /proc that mean their reader. A name is decided after they are resolved, so what refuses one by such a link refuses it of
+ * every process: each of them is the reader of its own. (What is granted by them is the world's own in any case.)
+ */
+static void add_readers(struct sg_planner *planner, const struct sg_rule *rule, size_t index, uint64_t mask)
+{
+	static const struct {
+		const char *link, *target;
+	} links[] = {
+		{"/proc/self/", "/proc/[0-9]*/"},
+		{"/proc/self/", "/proc/[0-9]*/task/[0-9]*/"},
+		{"/proc/thread-self/", "/proc/[0-9]*/task/[0-9]*/"},
+		{"/proc/mounts", "/proc/[0-9]*/mounts"},
+		{"/proc/net/", "/proc/[0-9]*/net/"},
+		{"/proc/net/", "/proc/[0-9]*/task/[0-9]*/net/"},
+	};
+	size_t length;
+	const char *text = sg_glob_text(rule->glob, &length);
+
+	for (size_t i = 0; i < SG_ARRAY_SIZE(links) && (mask & SG_NAMES_ALLOW) == 0; i++) {
+		SG_AUTO_BUFFER struct sg_buffer whole = SG_BUFFER_INIT;
+		const size_t same = strlen(links[i].link);
+
+		if (length < same || memcmp(text, links[i].link, same) != 0)
+			continue;
+		sg_buffer_append_text(&whole, links[i].target);
+		sg_buffer_append(&whole, text + same, length - same);
+		if (sg_buffer_status(&whole) < 0)
+			planner->status = sg_buffer_status(&whole);
+		else
+			add_text(planner, whole.data, whole.size, index, mask);
+	}
+}
+
 void sg_plan_make_names(struct sg_planner *planner)
 {
 	const struct sg_policy *policy = planner->plan->policy;
@@ -172,6 +206,7 @@ void sg_plan_make_names(struct sg_planner *planner)
 			add_shown(planner, rule->glob, i);
 		add_alias(planner, rule, i, mask);
 		add_literal_target(planner, rule, i, mask);
+		add_readers(planner, rule, i, mask);
 		if (rule->kind == SG_RULE_HIDE)
 			add_hidden_folder(planner, rule->glob, i);
 	}

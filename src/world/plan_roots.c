@@ -299,8 +299,33 @@ void sg_plan_settle_roots(struct sg_planner *planner)
 	}
 }
 
+/*
+ * The world's own /proc and /dev are there without any rule, and no cover holds a name in them: what refuses, hides or records one
+ * is decided.
+ */
+static void settle_own(struct sg_planner *planner, const char *folder)
+{
+	const struct sg_plan_root own = {.path = folder, .folder = true};
+	const uint64_t hide = SG_NAME_BIT(SG_RULE_HIDE);
+	const uint64_t refuse_read = SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_READ) | hide;
+	struct sg_match_below names;
+
+	question(planner, &own, &names);
+	if ((names.may & (refuse_read | SG_NAME_BIT(SG_RULE_LOG_READ))) != 0)
+		planner->plan->decide_reads = true;
+	if ((names.may & refuse_read) != 0)
+		planner->plan->decide_details = true;
+	if ((names.may & hide) != 0) {
+		planner->plan->decide_looks = true;
+		planner->plan->hiding = find_uncovered(planner, &own, hide);
+	}
+}
+
 void sg_plan_settle_decisions(struct sg_planner *planner)
 {
+	settle_own(planner, "/proc");
+	settle_own(planner, "/dev");
+
 	for (size_t i = 0; i < planner->root_count; i++)
 		if (!planner->roots[i].covered && !planner->roots[i].private)
 			settle_decisions(planner, &planner->roots[i], &planner->roots[i].names);

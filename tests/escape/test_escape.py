@@ -446,6 +446,35 @@ def test_a_second_link_of_a_file_outside(tree, rule):
         assert file.read() == SECRET
 
 
+def own_names(tree, rule, names):
+    profile = tree.profile('%s = [%s]' % (rule, ", ".join('"%s"' % n for n in names)))
+    return profile + '[Misc]\nFlags = ["sysinfo"]\nDenySyscalls = ["sysfs", "ustat"]\n'
+
+
+OWN = {"/proc/meminfo": ["/proc/meminfo", "/proc/self/../meminfo"],
+       "/proc/self/status": ["/proc/self/status", "/proc/$$/status", "/proc/thread-self/status", "/proc/1/status", "/proc/self/task/$$/status"],
+       "/proc/thread-self/stat": ["/proc/thread-self/stat", "/proc/self/task/$$/stat"],
+       "/proc/mounts": ["/proc/mounts", "/proc/self/mounts"],
+       "/proc/net/**": ["/proc/net/dev", "/proc/self/net/dev", "/proc/self/task/$$/net/dev"],
+       "/proc/sys/kernel/**": ["/proc/sys/kernel/ostype"],
+       "/dev/urandom": ["/dev/urandom", "/proc/self/root/dev/urandom"]}
+
+
+@pytest.mark.parametrize("rule", ["Deny", "DenyRead", "Hide"])
+def test_what_every_world_has_can_be_refused(tree, rule):
+    """The world's own /proc and /dev are no mount that a rule asked for, and a refusal holds in them all the same."""
+    script = "".join('head -c 1 %s >/dev/null && echo escaped %s;' % (n, n) for names in OWN.values() for n in names)
+    script += "head -c 1 /proc/uptime >/dev/null && head -c 1 /dev/zero >/dev/null && echo works"
+    done = tree.sg.shell(own_names(tree, rule, OWN), script)
+    assert done.stdout == "works\n", (done.stdout, done.stderr)
+    assert len({r["object"] for r in done.refusals()}) >= len(OWN)
+
+
+def test_looks_into_what_every_world_has_are_recorded(tree):
+    done = tree.sg.shell(own_names(tree, "LogOnRead", ["/proc/meminfo"]), "head -c 1 /proc/meminfo >/dev/null && echo works")
+    assert done.stdout == "works\n" and done.of("grant", object="/proc/meminfo"), (done.stderr, done.records)
+
+
 # --- processes ---
 
 @pytest.fixture

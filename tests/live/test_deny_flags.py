@@ -1,4 +1,6 @@
 """A denied flag takes what is its own: programs run on, and what is refused is said by its request."""
+import os
+
 import pytest
 
 from conftest import BASE
@@ -50,3 +52,13 @@ def test_a_denied_request_is_refused_by_name(sg, flag):
         line = [l for l in lines if l.startswith("shellguard: ")]
         assert len(line) == 1 and "may not call fcntl (%s): " % request in line[0], lines
         assert 'DenyFlags refuses the flag "%s"' % flag in line[0] and ".toml:" in line[0]
+
+
+def test_a_denied_folder_is_denied_with_what_is_in_it(sg):
+    """DenyFlags = ["tmp"]: neither the host's files there, which another rule grants, nor new ones in a folder of the world's own."""
+    mine, text = sg.write("mine", "theirs\n"), 'echo new > "$1"; cat "$2"; echo made > /tmp/made; cat /tmp/made; true'
+    for flags in ('DenyFlags = ["tmp"]', 'Flags = ["tmp"]\nDenyFlags = ["tmp"]'):
+        denied = BASE.replace('Flags = ["tmp"]', flags + '\nReadWrite = ["%s/**"]' % sg.cwd)
+        done = sg.shell(denied, text.replace("$1", sg.cwd + "/new").replace("$2", mine))
+        assert done.status == 0 and done.stdout == "", (done.stdout, done.stderr)
+        assert not (set(os.listdir(sg.cwd)) & {"new"})
