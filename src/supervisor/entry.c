@@ -201,7 +201,7 @@ static void take_listener(struct sg_supervisor *supervisor, struct sg_entry *ent
 		fail(entry, EXIT_FAILED, "the command's system calls could not be taken over; it was not started");
 		return;
 	}
-	sg_wake_at_once(listener);
+	(void)sg_wake_at_once(listener);
 	entry->listener = listener;
 	entry->phase = SG_ENTRY_HELD;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -117,11 +118,63 @@ void sg_answer_continue(struct sg_request *request)
 	send_answer(request, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
 }
 
+/*
+ * Several callers at once, and one thread that serves them. The kernel wakes whom it gives a descriptor (NOTIF_ADDFD) on the CPU on
+ * which that one slept, and we sleep until it has taken it: where waking another CPU is dear, as in many virtual machines, each such
+ * call costs several times what it is made for. An answer (NOTIF_SEND) brings the caller to our CPU (sg_wake_at_once). So who took long
+ * to take its descriptor, while others called too, is answered in two steps the next time: it gets the descriptor, and then the
+ * answer. Where other CPUs are woken quickly, or there is but one caller, nobody is. Of the main thread.
+ */
+enum { FAR_NS = 60000, MIXED_ONE = 256, MIXED_SLOWLY = 16 };
+
+static struct {
+	pid_t last;         /* who got a descriptor last */
+	unsigned int mixed; /* how often that was another than the one before: of late, in 256ths */
+	pid_t far[64];
+} crowd;
+
+/* Notes who gets one. True if several do. */
+static bool note_caller(pid_t tid)
+{
+	crowd.mixed += (tid != crowd.last ? MIXED_ONE : 0U) / MIXED_SLOWLY - crowd.mixed / MIXED_SLOWLY;
+	crowd.last = tid;
+	return crowd.mixed > MIXED_ONE / 2;
+}
+
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Returns the caller's new descriptor, and sets `answered` if it was told that too; or -1 and errno. */
+static int add_descriptor(struct sg_request *request, struct seccomp_notif_addfd *give)
+{
+	const pid_t tid = request->caller.tid;
+	const bool several = note_caller(tid) && request->supervisor->wakes_at_once;
+	pid_t *far = &crowd.far[(size_t)tid % SG_ARRAY_SIZE(crowd.far)];
+	const int64_t start = several ? now_ns() : 0;
+	int number;
+
+	if (several && *far == tid) {
+		*far = 0;
+		return ioctl(request->caller.listener, SECCOMP_IOCTL_NOTIF_ADDFD, give);
+	}
+	give->flags = SECCOMP_ADDFD_FLAG_SEND;
+	number = ioctl(request->caller.listener, SECCOMP_IOCTL_NOTIF_ADDFD, give);
+	if (several && now_ns() - start > FAR_NS)
+		*far = tid;
+	request->answered = number >= 0;
+	return number;
+}
+
 void sg_give_descriptor(struct sg_request *request, int fd, bool close_on_exec)
 {
+	int number;
 	struct seccomp_notif_addfd give = {
 		.id = request->notification.id,
-		.flags = SECCOMP_ADDFD_FLAG_SEND,
 		.srcfd = (uint32_t)fd,
 		.newfd_flags = close_on_exec ? O_CLOEXEC : 0,
 	};
@@ -131,8 +184,9 @@ void sg_give_descriptor(struct sg_request *request, int fd, bool close_on_exec)
 		sg_answer_error(request, EAGAIN);
 		return;
 	}
-	if (ioctl(request->caller.listener, SECCOMP_IOCTL_NOTIF_ADDFD, &give) >= 0) {
-		request->answered = true;
+	number = add_descriptor(request, &give);
+	if (number >= 0) {
+		sg_answer_value(request, number); /* unless it is answered */
 		return;
 	}
 	/* At the caller's limit of descriptors the call stays pending: it gets the error. ENOENT: the caller is gone. */

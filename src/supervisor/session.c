@@ -274,13 +274,12 @@ static int check_calls(const struct sg_supervisor *supervisor, struct sg_error *
 	return 0;
 }
 
-void sg_wake_at_once(int listener)
+bool sg_wake_at_once(int listener)
 {
 	const uint64_t sync = SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP;
 
 	/* Before Linux 6.6 answers are just slower. */
-	if (!sg_feature_hidden(SG_FEATURE_SECCOMP_SYNC))
-		(void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, sync);
+	return !sg_feature_hidden(SG_FEATURE_SECCOMP_SYNC) && ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, sync) == 0;
 }
 
 /* The creator of the socket to the front end is the session's owner: so is who looks the same at the session's door. */
@@ -348,7 +347,7 @@ static int start(struct sg_session_spec *spec, struct sg_supervisor *supervisor,
 	if (status == 0)
 		(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (status == 0)
-		sg_wake_at_once(supervisor->world.listener);
+		supervisor->wakes_at_once = sg_wake_at_once(supervisor->world.listener);
 	return status < 0 ? sg_error_set_errno(error, status, "cannot start the session") : 0;
 }
 

@@ -75,6 +75,7 @@ struct sg_supervisor {
 	struct sg_network *network;  /* network.h */
 	int freezer, freezer_events; /* cgroup.freeze and cgroup.events of the world's control group, or -1 */
 	atomic_uint generation;      /* bumped to make a cut: what was decided before is not given any more */
+	bool wakes_at_once;          /* answers do (sg_wake_at_once) */
 	bool command_started;        /* the command's first execve was seen through */
 	bool announced;              /* and the front end was told */
 	bool sealed;                 /* the first process has sealed itself */
@@ -208,8 +209,11 @@ void sg_deliver(pid_t command, int pidfd, int number);
 /* session.c: notes that the world has got a devpts of its own since it was started (world/enter.c). */
 void sg_own_terminals(struct sg_supervisor *supervisor);
 
-/* session.c: has the answers of a listener wake the caller on this CPU at once, where the kernel can (Linux 6.6). */
-void sg_wake_at_once(int listener);
+/*
+ * session.c: has the answers of a listener wake the caller on this CPU at once. Returns false where the kernel cannot (before Linux
+ * 6.6).
+ */
+bool sg_wake_at_once(int listener);
 
 /*
  * Runs the session of a started world until it has ended: the loop. `supervisor` is filled in but for what the loop makes.

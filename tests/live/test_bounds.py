@@ -381,6 +381,43 @@ def test_a_lease_held_outside_stops_only_its_opener(sg, row):
         holder.communicate("\n", timeout=30)
 
 
+CALLERS = r"""
+import os, sys
+def caller(number):
+    for i in range(400):
+        name = "%d-%d" % (number, i % 5)
+        fds = [os.open(name, os.O_RDONLY), os.open(name, os.O_RDONLY | os.O_CLOEXEC)]
+        for fd in fds:
+            if os.read(fd, 100).decode() != name or not os.get_blocking(fd):
+                return 1
+            os.close(fd)
+        try:
+            os.open(name + ".no", os.O_RDONLY)
+            return 2
+        except PermissionError:
+            pass
+    return 0 if sorted(os.listdir("/proc/self/fd")) == ["0", "1", "2", "3"] else 3
+children = []
+for number in range(8):
+    child = os.fork()
+    if child == 0:
+        os._exit(caller(number))
+    children.append(child)
+print([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children])
+"""
+
+
+def test_many_callers_at_once(sg):
+    """Each gets the file that it asked for, once, however it is answered (on many machines some are answered in two steps)."""
+    for number in range(8):
+        for i in range(5):
+            sg.write("%d-%d" % (number, i), "%d-%d" % (number, i), folder=sg.cwd)
+            sg.write("%d-%d.no" % (number, i), "", folder=sg.cwd)
+    text = profile([sg.cwd + "/**"]).replace("[Runtime]", 'Deny = ["%s/*.no"]\n[Runtime]' % sg.cwd)
+    done = sg.run(text, "/usr/bin/python3", "-c", CALLERS, timeout=120)
+    assert (done.status, done.stdout) == (0, "%s\n" % ([0] * 8)), done.stderr
+
+
 WORKING = """
 set -e
 mkdir -p a/b; echo text > a/file; ln a/file a/b/linked; mv a/file a/b/moved; cat a/b/moved
