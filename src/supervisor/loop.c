@@ -9,6 +9,7 @@
 #include <sys/pidfd.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -59,6 +60,17 @@ static bool is_given(const struct sg_supervisor *supervisor, const struct sg_sys
 	       sg_policy_find(supervisor->policy, SG_RULE_DENY_SYSCALL, call->name) == NULL;
 }
 
+/*
+ * Calls that mostly are over when they are answered, and come by the hundred: about files, and connections (those that are another
+ * case say so: net_connect.c). Executions have stops that have to be collected, and messages may be asked of the session's resolver.
+ */
+static bool comes_in_rows(const struct sg_syscall *call)
+{
+	return call->class == SG_CLASS_NET_NAME
+		       ? call->number == SYS_connect || call->number == SYS_accept || call->number == SYS_accept4
+		       : call->class != SG_CLASS_EXEC;
+}
+
 static void handle(struct sg_request *request)
 {
 	struct sg_supervisor *supervisor = request->supervisor;
@@ -71,8 +83,7 @@ static void handle(struct sg_request *request)
 		refuse_call(request, call);
 		return;
 	}
-	supervisor->in_row =
-		call->class == SG_CLASS_EXEC || call->class == SG_CLASS_NET_NAME ? 0 : supervisor->in_row + 1;
+	supervisor->in_row = comes_in_rows(call) ? supervisor->in_row + 1 : 0;
 	switch ((enum sg_syscall_class)call->class) {
 	case SG_CLASS_FILE_OPEN:
 		sg_handle_open(request);
@@ -298,7 +309,7 @@ static void act_rarely(struct sg_supervisor *supervisor, const struct pollfd rar
 }
 
 /*
- * After some calls about files in a row the next is awaited without poll, as long as nothing else is under way. Everything else
+ * After some calls in a row the next is awaited without poll, as long as nothing else is under way. Everything else
  * waits meanwhile: so it is looked for each LOOK calls, and the guard ends a wait in which nothing comes (within some 40 ms).
  * Returns false if no call came by this way.
  */

@@ -455,6 +455,9 @@ static bool connect_own(struct sg_request *request, struct sg_net_socket *socket
 	status = connect(socket->fd, (const struct sockaddr *)&to.address, to.length) < 0 ? -errno : 0;
 	sg_guard_end();
 	sg_net_note_nobody(request, socket->fd, status, &to.named);
+	/* A name may be asked for next, which the poll of the loop has to see. */
+	if (kind != SG_PROTOCOL_TCP)
+		request->supervisor->in_row = 0;
 	if (status == -EINTR)
 		connect_later(request, socket, &to);
 	else if (status < 0)
@@ -477,6 +480,7 @@ void sg_net_connect(struct sg_request *request)
 		status = sg_net_read_address(request, data->args[1], data->args[2], bytes);
 	if (status == 0 && connect_own(request, &socket, bytes, (size_t)(int32_t)data->args[2]))
 		return;
+	request->supervisor->in_row = 0;
 	if (status == 0)
 		status = sg_net_socket_know(&socket);
 	if (status < 0) {

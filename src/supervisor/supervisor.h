@@ -61,7 +61,7 @@ struct sg_supervisor {
 	uid_t owner_seen;        /* the same id as we see it in the credentials of a socket's peer */
 	struct sg_entry entries[SG_WORLD_ENTRIES_MAX];
 	size_t entry_limit;  /* those from here on were never used */
-	unsigned int in_row; /* calls about files since another one */
+	unsigned int in_row; /* calls that are soon over, since another one (loop.c) */
 	int rare;            /* epoll instance of what has work now and then (loop.c) */
 	int signals;         /* signalfd of SIGCHLD */
 	bool ids_fixed;      /* no process of the world can change its ids */
@@ -191,7 +191,7 @@ void sg_exec_collect(struct sg_supervisor *supervisor);      /* stops of traced 
 int sg_exec_timeout(const struct sg_supervisor *supervisor); /* ms until sg_exec_expire must run; -1: none */
 void sg_exec_expire(struct sg_supervisor *supervisor);       /* looks after calls that seem to have failed */
 
-/* True while calls about files come one after the other, and nothing else does. */
+/* True while such calls come one after the other, and nothing else does. */
 static inline bool sg_is_in_row(const struct sg_supervisor *supervisor)
 {
 	return supervisor->in_row > SG_ROW;
