@@ -121,6 +121,7 @@ static void serve(struct sg_supervisor *supervisor, int listener, struct sg_requ
 					     .id = request->notification.id,
 					     .tid = (pid_t)request->notification.pid,
 					     .proc = supervisor->view.proc};
+	sg_note_caller(request->caller.tid);
 	handle(request);
 	/* A handler that found the caller gone has not answered; if it was wrong, the caller gets an error. */
 	if (!request->answered)

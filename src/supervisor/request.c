@@ -128,17 +128,15 @@ void sg_answer_continue(struct sg_request *request)
 enum { FAR_NS = 60000, MIXED_ONE = 256, MIXED_SLOWLY = 16 };
 
 static struct {
-	pid_t last;         /* who got a descriptor last */
+	pid_t last;         /* who called last */
 	unsigned int mixed; /* how often that was another than the one before: of late, in 256ths */
 	pid_t far[64];
 } crowd;
 
-/* Notes who gets one. True if several do. */
-static bool note_caller(pid_t tid)
+void sg_note_caller(pid_t tid)
 {
 	crowd.mixed += (tid != crowd.last ? MIXED_ONE : 0U) / MIXED_SLOWLY - crowd.mixed / MIXED_SLOWLY;
 	crowd.last = tid;
-	return crowd.mixed > MIXED_ONE / 2;
 }
 
 static int64_t now_ns(void)
@@ -153,7 +151,7 @@ static int64_t now_ns(void)
 static int add_descriptor(struct sg_request *request, struct seccomp_notif_addfd *give)
 {
 	const pid_t tid = request->caller.tid;
-	const bool several = note_caller(tid) && request->supervisor->wakes_at_once;
+	const bool several = crowd.mixed > MIXED_ONE / 2 && request->supervisor->wakes_at_once;
 	pid_t *far = &crowd.far[(size_t)tid % SG_ARRAY_SIZE(crowd.far)];
 	const int64_t start = several ? now_ns() : 0;
 	int number;

@@ -99,6 +99,9 @@ struct sg_request {
  */
 int sg_request_identify(const struct sg_request *request);
 
+/* Notes who calls, one after the other: how they are answered depends on whether they are several (request.c). */
+void sg_note_caller(pid_t tid);
+
 /* --- answers (request.c); exactly one for each request --- */
 
 /* The call fails with `error` (positive errno value). */
