@@ -16,7 +16,7 @@ enum { FOLDERS_MAX = 8 };
 
 const struct sg_variables *sg_variables_of_caller(void)
 {
-	static char cwd[PATH_MAX], home[PATH_MAX], user[256], uid[16], runtime[PATH_MAX];
+	static char cwd[PATH_MAX], home[PATH_MAX], place[PATH_MAX], user[256], uid[16], runtime[PATH_MAX];
 	static struct sg_variables variables;
 	struct sg_user entry;
 	bool known;
@@ -35,7 +35,7 @@ const struct sg_variables *sg_variables_of_caller(void)
 		(void)snprintf(runtime, sizeof(runtime), "%s", named);
 	else
 		(void)snprintf(runtime, sizeof(runtime), "/run/user/%s", uid);
-	variables = (struct sg_variables){cwd, home, user, uid, runtime};
+	variables = (struct sg_variables){cwd, home, user, uid, runtime, realpath(home, place)};
 	return &variables;
 }
 

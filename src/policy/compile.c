@@ -168,24 +168,33 @@ static char *expand(struct sg_compiler *compiler, const struct sg_statement *sta
 	return taken;
 }
 
+static bool is_or_holds(const char *folder, const char *home)
+{
+	const size_t length = strlen(folder);
+
+	return strncmp(home, folder, length) == 0 && (home[length] == '/' || home[length] == '\0');
+}
+
 /*
- * A writable working directory must not be everything: not /, the home, or a folder above the home. The glob goes: all that the
- * profile says of the home lies in it, and would be complained of beside the one error that there is.
+ * A writable working directory must not be everything: not /, the home, or a folder above the home, by the home's name or where that
+ * leads (the working directory is one without links). The glob goes: all that the profile says of the home lies in it, and would be
+ * complained of beside the one error that there is.
  */
 static void check_writable_cwd(struct sg_compiler *compiler, const struct sg_statement *statement, struct sg_rule *rule)
 {
-	const char *cwd = compiler->variables->cwd, *home = compiler->variables->home;
-	size_t length = strlen(cwd);
+	const struct sg_variables *v = compiler->variables;
+	const char *place = v->home_place != NULL ? v->home_place : v->home;
 
 	if (strstr(statement->text, "${CWD}") == NULL)
 		return;
-	if (strcmp(cwd, "/") != 0 && (strncmp(home, cwd, length) != 0 || (home[length] != '/' && home[length] != '\0')))
+	if (strcmp(v->cwd, "/") != 0 && !is_or_holds(v->cwd, v->home) && !is_or_holds(v->cwd, place))
 		return;
 	sg_compile_complain(compiler, statement, "go to a folder below it first (mkdir work && cd work)",
-			    "%s would be writable as a whole: it is %s", cwd,
-			    strcmp(cwd, "/") == 0    ? "the root of the file system"
-			    : strcmp(cwd, home) == 0 ? "the home folder"
-						     : "a folder above the home folder");
+			    "%s would be writable as a whole: it is %s", v->cwd,
+			    strcmp(v->cwd, "/") == 0 ? "the root of the file system"
+			    : strcmp(v->cwd, v->home) == 0 || strcmp(v->cwd, place) == 0
+				    ? "the home folder"
+				    : "a folder above the home folder");
 	sg_glob_free(rule->glob);
 	rule->glob = NULL;
 }

@@ -122,14 +122,15 @@ static void test_all_errors_at_once(void **state)
 	sg_policy_free(policy);
 }
 
-/* A writable working directory is not /, the home, or above it. */
+/* A writable working directory is not /, the home, or above it, also where the home's name leads by a symbolic link. */
 static void test_writable_cwd(void **state)
 {
 	static const struct {
 		const char *cwd;
 		bool good;
 	} rows[] = {{"/home/u/work", true}, {"/home/u", false}, {"/home", false},
-		    {"/", false},           {"/home/uu", true}, {"/srv/x", true}};
+		    {"/", false},           {"/home/uu", true}, {"/srv/x", true},
+		    {"/data", false},       {"/data/u", false}, {"/data/u/work", true}};
 	static const char text[] = "[Filesystem]\nReadWrite = [\"${CWD}/**\"]\n";
 
 	(void)state;
@@ -140,6 +141,7 @@ static void test_writable_cwd(void **state)
 		struct sg_source *source;
 
 		here.cwd = rows[i].cwd;
+		here.home_place = "/data/u";
 		assert_int_equal(sg_source_new("a.toml", text, strlen(text), &source), 0);
 		assert_int_equal(sg_policy_compile(&source, 1, &here, no_profile, NULL, &diagnostics, &policy, NULL),
 				 rows[i].good ? 0 : SG_POLICY_REFUSED);
