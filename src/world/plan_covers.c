@@ -4,10 +4,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
+#include "world/grants.h"
 #include "world/plan_internal.h"
 
 enum { MOUNTINFO_MAX = 16 << 20 };
@@ -203,9 +205,27 @@ static void decide_second_names(struct sg_planner *planner)
 	}
 }
 
+/*
+ * What covers a refused folder is one that nobody may enter, and only from Linux 6.6 on nothing of the host's is behind it
+ * (world/mount.c). Programs with these capabilities ask for no leave to enter.
+ */
+static bool enters_any_folder(const struct sg_policy *policy)
+{
+	return (sg_grants_capabilities(policy) &
+		(UINT64_C(1) << CAP_DAC_OVERRIDE | UINT64_C(1) << CAP_DAC_READ_SEARCH)) != 0;
+}
+
+static bool is_folder(const char *place)
+{
+	struct stat status;
+
+	return lstat(place, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
 void sg_plan_find_covers(struct sg_planner *planner)
 {
 	const struct sg_policy *policy = planner->plan->policy;
+	const bool by_mode = !enters_any_folder(policy);
 
 	mark_mounted(planner);
 	decide_second_names(planner);
@@ -231,7 +251,7 @@ void sg_plan_find_covers(struct sg_planner *planner)
 		if (root == NULL || root->write || root->private || root->mounted || root->sockets || !root->folder ||
 		    strlen(place) <= strlen(root->path))
 			continue;
-		if (planner->no_overlays)
+		if (planner->no_overlays || (!by_mode && rule->kind != SG_RULE_HIDE && is_folder(place)))
 			continue;
 		add_cover(planner, root, rule, place);
 		planner->plan->placements[i] = SG_PLACED_COVER;

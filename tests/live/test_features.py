@@ -174,6 +174,20 @@ def test_idmapped_mounts(hiding):
     assert "made" not in os.listdir(hiding.cwd)  # the folder is root's, and the world's 0 is not
 
 
+@pytest.mark.parametrize("capability", ["CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH"])
+def test_a_refused_folder_against_capabilities_that_enter_any(hiding, capability):
+    """Before Linux 6.6 the folder that stands over a refused one is shut by its mode, which such a program does not ask."""
+    tree = os.path.join(hiding.work, "tree")
+    hiding.write("shut/inside", "TOPSECRET\n", folder=tree)
+    for path in (tree, os.path.join(tree, "shut"), os.path.join(tree, "shut/inside")):
+        if os.getuid() == 0:
+            os.chown(path, hiding.uid, hiding.uid)
+    profile = BASE.replace("ReadOnly = [", 'ReadOnly = ["%s/**", ' % tree).replace("[Runtime]", 'Deny = ["%s/shut/**"]\n[Runtime]' % tree)
+    profile += '[Misc]\nFlags = ["more"]\n[Define.more]\nDescription = "more"\nCapabilities = ["%s"]\n' % capability
+    done = hiding.shell(profile, "cat %s/shut/inside; echo end" % tree, env={"SG_HIDE_FEATURES": "tmpfs-user-attributes"})
+    assert done.stdout == "end\n" and done.refusals(os.path.join(tree, "shut/inside")), (done.stdout, done.stderr)
+
+
 def test_overlays(hiding):
     """Without them what is denied is decided at every opening, and what is hidden at every look."""
     name = "overlay-in-user-namespaces"
