@@ -12,27 +12,33 @@
 #include "policy/words.h"
 #include "world/plan.h"
 
+int sg_plan_of_caller(const struct sg_policy *policy, const struct sg_variables *variables, struct sg_plan **ret,
+		      struct sg_error *error)
+{
+	const struct sg_plan_options how = {
+		.pty = true, .owned = geteuid() == 0, .cwd = variables->cwd, .written = sg_written_of_caller(NULL)};
+
+	return sg_plan_make(policy, &how, ret, error);
+}
+
 int sg_load_plan(const struct sg_options *options, struct sg_policy **ret_policy, struct sg_plan **ret_plan)
 {
 	static const char *const fallback[] = {"developer"};
 	const struct sg_variables *variables = sg_variables_of_caller();
 	SG_AUTO_POLICY struct sg_policy *policy = NULL;
 	struct sg_error error = SG_ERROR_INIT;
-	struct sg_plan_options how = {.pty = true, .owned = geteuid() == 0};
 	int status;
 
 	if (variables == NULL) {
 		sg_complain("the working directory is gone, or lies outside of what we see");
 		return SG_EXIT_FAILED;
 	}
-	how.cwd = variables->cwd;
-	how.written = sg_written_of_caller(NULL);
 	status = sg_load_policy(options->profile_count > 0 ? options->profiles : fallback,
 				options->profile_count > 0 ? options->profile_count : 1,
 				options->lines.size > 0 ? options->lines.data : NULL, variables, &policy);
 	if (status != 0)
 		return status;
-	if (sg_plan_make(policy, &how, ret_plan, &error) != 0) {
+	if (sg_plan_of_caller(policy, variables, ret_plan, &error) != 0) {
 		sg_complain("%s", error.code != 0 ? error.text : "cannot plan the world");
 		return SG_EXIT_FAILED;
 	}

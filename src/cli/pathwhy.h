@@ -9,6 +9,12 @@
 int sg_why_path(const struct sg_options *options, const char *path);
 
 /*
+ * Plans a policy for the caller, as `run` here and now would. Returns what sg_plan_make does, with its context.
+ */
+int sg_plan_of_caller(const struct sg_policy *policy, const struct sg_variables *variables, struct sg_plan **ret,
+		      struct sg_error *error);
+
+/*
  * Loads, compiles and plans the profiles of `options` (none: developer) with its lines, for the caller.
  * Complains on standard error. Returns 0 with both owned by the caller, or the exit status of the command.
  */

@@ -11,6 +11,7 @@
 #include "base/users.h"
 #include "cli/help.h"
 #include "cli/options.h"
+#include "cli/pathwhy.h"
 
 enum { FOLDERS_MAX = 8 };
 
@@ -179,12 +180,22 @@ int sg_load_policy(const char *const *names, size_t count, const char *extra, co
 	return 0;
 }
 
+/* A profile without errors may still be one that cannot be held, here or with this version: `run` would refuse it. */
+static void append_refusal(const struct sg_policy *policy, const struct sg_variables *variables, struct sg_buffer *out)
+{
+	SG_AUTO_PLAN struct sg_plan *plan = NULL;
+	struct sg_error error = SG_ERROR_INIT;
+
+	if (sg_plan_of_caller(policy, variables, &plan, &error) == SG_PLAN_REFUSED)
+		sg_buffer_printf(out, "In this folder \"run\" would refuse it: %s\n", error.text);
+}
+
 static int check(const struct sg_options *options)
 {
 	const struct sg_variables *variables = sg_variables_of_caller();
 	SG_AUTO_POLICY struct sg_policy *policy = NULL;
+	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
 	size_t count = 0, executable;
-	char line[512];
 	int status;
 
 	while (options->command[count] != NULL)
@@ -199,13 +210,15 @@ static int check(const struct sg_options *options)
 	if (status != 0)
 		return status;
 	(void)sg_policy_rules(policy, SG_RULE_EXECUTE, &executable);
-	(void)snprintf(
-		line, sizeof(line), "%.200s: no errors\n%s", policy->name,
+	sg_buffer_printf(
+		&out, "%.200s: no errors\n%s", policy->name,
 		sg_policy_has_flag(policy, "start") && executable > 0
 			? ""
-			: "By itself it starts nothing: that takes Flags = [\"start\"] under [Runtime], and an Exec "
-			  "rule. Others can extend it.\n");
-	return sg_print(STDOUT_FILENO, line, strlen(line)) == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
+			: "By itself it starts nothing: that takes Flags = [\"start\"] under [Runtime], and an "
+			  "Exec rule. Others can extend it.\n");
+	append_refusal(policy, variables, &out);
+	return sg_buffer_status(&out) == 0 && sg_print(STDOUT_FILENO, out.data, out.size) == 0 ? SG_EXIT_OK
+											       : SG_EXIT_FAILED;
 }
 
 int sg_command_check(int argc, char **argv)

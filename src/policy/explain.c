@@ -287,7 +287,8 @@ void sg_explain_limit_value(enum sg_limit_unit unit, uint64_t value, struct sg_b
 	for (size_t i = 0; i < SG_ARRAY_SIZE(units); i++) {
 		if (units[i].unit != unit || value % units[i].size != 0 || value < units[i].size)
 			continue;
-		sg_buffer_printf(out, "%llu%s", (unsigned long long)(value / units[i].size), units[i].name);
+		sg_buffer_printf(out, "%llu%s", (unsigned long long)(value / units[i].size),
+				 unit == SG_LIMIT_BYTES && value == 1 ? " byte" : units[i].name);
 		return;
 	}
 	sg_buffer_printf(out, "%llu", (unsigned long long)value);

@@ -276,6 +276,29 @@ static int refuse_undoing(const struct sg_policy *policy, struct sg_error *error
 	return 0;
 }
 
+/*
+ * The kernel writes a core dump by itself, under a name that core_pattern says, into the working directory: past what is decided
+ * about names there, and past the record. A limit of 1 byte is no core (core(5)).
+ */
+static void refuse_cores(struct sg_planner *planner)
+{
+	const struct sg_policy *policy = planner->plan->policy;
+	const struct sg_rule *limit = sg_policy_find(policy, SG_RULE_LIMIT, "CoreSize");
+	const struct sg_rule *writing = planner->plan->writing;
+
+	if (limit == NULL || limit->number <= 1 || writing == NULL)
+		return;
+	(void)sg_error_set(planner->error, -EOPNOTSUPP,
+			   "%s:%zu: Limits.CoreSize cannot be held together with %s \"%s\" (%s:%zu): the kernel would "
+			   "write core dumps past what is decided about names there. Leave CoreSize out, or give whole "
+			   "folders for writing (ReadWrite = [\"/the/folder/**\"]) and nothing that refuses or records "
+			   "names in them",
+			   limit->source->name, sg_source_line(limit->source, limit->span.offset),
+			   sg_rule_infos[writing->kind].name, writing->written, writing->source->name,
+			   sg_source_line(writing->source, writing->span.offset));
+	planner->status = SG_PLAN_REFUSED;
+}
+
 /* A call that takes a path and is carried out by nobody but the kernel. */
 static bool is_peeping(const struct sg_syscall *call)
 {
@@ -377,6 +400,8 @@ int sg_plan_make(const struct sg_policy *policy, const struct sg_plan_options *o
 		sg_plan_settle_decisions(planner);
 	if (planner->status == 0)
 		refuse_peeping(planner);
+	if (planner->status == 0)
+		refuse_cores(planner);
 	if (planner->status == 0)
 		sg_plan_make_mounts(planner);
 	decide_placements(plan);

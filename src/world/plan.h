@@ -45,6 +45,7 @@ struct sg_plan {
 	bool decide_details; /* link targets and attributes beyond stat's are notified: a mount shows names that no rule grants */
 	bool decide_looks; /* looks at names, listings and working directories are notified: Hide rules need it */
 	const struct sg_rule *hiding;  /* with decide_looks: the first of those rules */
+	const struct sg_rule *writing; /* a rule for which writing is decided by name in a folder that is the host's, or NULL */
 	bool decide_changes;           /* openings that write, changes of the tree and of attributes are notified */
 	bool overlays;                 /* what may only be read is behind overlays (nodes.c), or decide_reads is set */
 	bool mixed_code;               /* some files on mounts that allow code may not be executed by their names */

@@ -245,14 +245,30 @@ static const struct sg_rule *find_uncovered(const struct sg_planner *planner, co
 	return NULL;
 }
 
+/* Where a folder may be written, but not every name in it, or each writing is recorded: that is decided by name. */
+static void settle_writing(struct sg_planner *planner, const struct sg_plan_root *root,
+			   const struct sg_match_below *names)
+{
+	const uint64_t refuse = SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_WRITE) | SG_NAME_BIT(SG_RULE_HIDE);
+	const uint64_t record = SG_NAME_BIT(SG_RULE_LOG_WRITE);
+	const bool part = root->write && ((names->all & SG_NAME_BIT(SG_RULE_WRITE)) == 0 || (names->may & refuse) != 0);
+
+	if (!part && (names->may & record) == 0)
+		return;
+	planner->plan->decide_changes = true;
+	if (!root->write || !root->folder || planner->plan->writing != NULL)
+		return;
+	planner->plan->writing = find_uncovered(planner, root, names->may & (refuse | record));
+	if (planner->plan->writing == NULL)
+		planner->plan->writing = root->rule;
+}
+
 /* What of the rules below a root its mount does not hold by itself. */
 static void settle_decisions(struct sg_planner *planner, const struct sg_plan_root *root,
 			     const struct sg_match_below *names)
 {
 	const uint64_t refuse_read =
 		SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_READ) | SG_NAME_BIT(SG_RULE_HIDE);
-	const uint64_t refuse_write =
-		SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_WRITE) | SG_NAME_BIT(SG_RULE_HIDE);
 	const uint64_t refuse_execute = SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_EXECUTE);
 	const uint64_t hide = SG_NAME_BIT(SG_RULE_HIDE);
 	const struct sg_rule *hiding;
@@ -273,10 +289,7 @@ static void settle_decisions(struct sg_planner *planner, const struct sg_plan_ro
 		planner->plan->decide_reads = planner->plan->decide_details = planner->plan->decide_looks = true;
 		planner->plan->hiding = hiding;
 	}
-	if (root->write && ((names->all & SG_NAME_BIT(SG_RULE_WRITE)) == 0 || (names->may & refuse_write) != 0))
-		planner->plan->decide_changes = true;
-	if ((names->may & SG_NAME_BIT(SG_RULE_LOG_WRITE)) != 0)
-		planner->plan->decide_changes = true;
+	settle_writing(planner, root, names);
 }
 
 void sg_plan_settle_roots(struct sg_planner *planner)

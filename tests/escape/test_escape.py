@@ -1130,7 +1130,9 @@ def test_a_world_that_lies_in_wait_for_who_enters(tree, how, decided):
     """Between its appearance and its first program, who enters is a copy of the keeper: nothing of it may be seen or taken."""
     deny = '\nDeny = ["%s/*.key"]' % tree.rw if decided else ""  # then every opening is carried out for the caller
     profile = tree.profile(extra="\n", runtime="debug", filesystem='ReadWrite = ["%s/**"]%s' % (tree.rw, deny))
-    profile = profile.replace('"debug"', '"debug", "scheduling"') + 'Cwd = "%s"\n[Runtime.Limits]\nCoreSize = "64MiB"\n' % tree.rw
+    profile = profile.replace('"debug"', '"debug", "scheduling"') + 'Cwd = "%s"\n' % tree.rw
+    if not decided:  # beside what is decided by name there are no cores: such a profile is refused
+        profile += '[Runtime.Limits]\nCoreSize = "64MiB"\n'
     profile = profile.replace("\n\nCwd", "\nCwd")
     world = Entered(tree, profile, "entries", how, "6")
     deadline, worked, statuses = time.monotonic() + 5, 0, []

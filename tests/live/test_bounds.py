@@ -4,6 +4,8 @@ import subprocess
 
 import pytest
 
+import conftest
+
 BASE = """
 [Filesystem]
 Flags = ["tmp", "write", "links"]
@@ -460,3 +462,47 @@ def test_refusals_where_case_is_the_same(sg):
     assert done.status == 125 and 'Deny "%s/Secret.key" cannot be held in %s' % (folder, folder) in done.stderr
     assert not done.records and "text" not in done.stdout
     assert sg.shell(text, "cat %s/sECRET.KEY" % folder).stdout == "text\n"  # what refuses nothing there runs
+
+
+CORES = """
+import os, resource, signal
+os.chdir(%r)
+pid = os.fork()
+if pid == 0:
+    os.kill(os.getpid(), signal.SIGSEGV)
+status = os.waitpid(pid, 0)[1]
+print(resource.getrlimit(resource.RLIMIT_CORE)[0], os.WTERMSIG(status), sorted(os.listdir(".")))
+"""
+
+
+def test_cores_are_not_held_beside_decided_names(sg):
+    """The kernel writes them past what is decided: a profile with both is refused, and check and explain say so."""
+    folder = os.path.join(sg.work, "tree")
+    sg.write("a.txt", "a\n", folder=folder)
+    if os.getuid() == 0:
+        os.chown(folder, sg.uid, sg.uid)
+    whole = conftest.BASE.replace('Flags = ["tmp"]', 'Flags = ["tmp"]\nReadWrite = ["%s/**"]' % folder)
+    limit = 'Limits = { CoreSize = "64MiB" }\n'
+    rows = [(whole.replace("Exec", 'Deny = ["%s/*.key"]\nExec' % folder), "Deny"),
+            (whole.replace("Exec", 'DenyWrite = ["%s/core*"]\nExec' % folder), "DenyWrite"),
+            (whole.replace("Exec", 'Hide = ["%s/*.key"]\nExec' % folder), "Hide"),
+            (whole.replace("Exec", 'LogOnWrite = ["%s/**"]\nExec' % folder), "LogOnWrite"),
+            (whole.replace("/tree/**", "/tree/*.txt"), "ReadWrite")]
+    for text, key in rows:
+        assert sg.run(text, "/bin/true").status == 0, key
+        refused = sg.run(text + limit, "/bin/true")
+        assert refused.status == 125 and refused.records == [], (key, refused.stderr)
+        words = " ".join(refused.stderr.split())
+        assert 'Limits.CoreSize cannot be held together with %s "%s/' % (key, folder) in words and "Leave CoreSize out" in words, words
+        explained = sg.cli("explain", sg.profile(text + limit))
+        assert explained.returncode == 125 and "Limits.CoreSize cannot be held" in explained.stderr
+        checked = sg.cli("check", sg.profile(text + limit))
+        assert checked.returncode == 0 and "no errors" in checked.stdout
+        assert 'In this folder "run" would refuse it: ' in checked.stdout and "Limits.CoreSize" in checked.stdout
+        done = sg.run(text + "Limits = { CoreSize = 1 }\n", "/usr/bin/python3", "-c", CORES % folder)  # which is none
+        assert done.status == 0 and done.stdout.startswith("1 11 ") and "core" not in done.stdout, done.stdout + done.stderr
+    # The neighbours: whole folders, and refusals where nothing is written.
+    for text in (whole, whole.replace("Exec", 'Deny = ["/etc/*.key"]\nExec')):
+        done = sg.run(text + limit, "/usr/bin/python3", "-c", CORES % folder)
+        assert done.status == 0 and done.stdout.startswith("%d 11 " % (64 << 20)), done.stdout + done.stderr
+    assert sg.cli("check", sg.profile(whole + limit)).stdout.count("\n") == 1
