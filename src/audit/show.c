@@ -38,7 +38,8 @@ static const struct {
 	{IN(SESSION_START), "features", "accepted", "  accepted ", ""},
 	{IN(SESSION_START), "links", "followed", "  links ", ""},
 	{IN(SESSION_START), "links", "refused", "  links refused ", ""},
-	{IN(SESSION_END), "", "exit_status", "status ", ""},
+	{IN(LEAVE), "", "entry", "entry ", "  "},
+	{IN(SESSION_END) | IN(LEAVE), "", "exit_status", "status ", ""},
 	{IN(SESSION_END), "counts", "exec", "  exec ", ""},
 	{IN(SESSION_END), "counts", "grant", "  grants ", ""},
 	{IN(SESSION_END), "counts", "refusal", "  refusals ", ""},
@@ -70,7 +71,7 @@ static const struct {
 static const char *const colours[SG_RECORD_KINDS_] = {
 	[SG_RECORD_SESSION_START] = "\033[1m", [SG_RECORD_SESSION_END] = "\033[1m", [SG_RECORD_EXEC] = "\033[36m",
 	[SG_RECORD_GRANT] = "\033[32m",        [SG_RECORD_REFUSAL] = "\033[31m",    [SG_RECORD_FLOOD] = "\033[33m",
-	[SG_RECORD_NOTE] = "\033[33m",         [SG_RECORD_ENTER] = "\033[1m",
+	[SG_RECORD_NOTE] = "\033[33m",         [SG_RECORD_ENTER] = "\033[1m",       [SG_RECORD_LEAVE] = "\033[1m",
 };
 
 static void show_string(const json_t *value, struct sg_buffer *out)

@@ -70,13 +70,13 @@ static bool is_there(const struct sg_request *request, const struct sg_resolved 
 	       status.st_ino == folder->status.st_ino;
 }
 
-static void kill_caller(struct sg_supervisor *supervisor, pid_t tid)
+static void kill_caller(const struct sg_request *request)
 {
 	static const char text[] =
 		"a program was killed: the folder that it entered was not the one that was decided about";
 
-	(void)kill(tid, SIGKILL);
-	sg_notice(supervisor->control, text, sizeof(text) - 1);
+	(void)kill(request->caller.tid, SIGKILL);
+	sg_entry_notice(request->supervisor, request->caller.listener, text, sizeof(text) - 1);
 }
 
 /* Lets the seized caller go on, and compares. */
@@ -97,7 +97,7 @@ static void go_and_verify(struct sg_request *request, const struct sg_resolved *
 	if (stopped == -ESRCH)
 		return;
 	if (stopped < 0 || !is_there(request, folder))
-		kill_caller(supervisor, tid);
+		kill_caller(request);
 	(void)ptrace(PTRACE_DETACH, tid, 0,
 		     (void *)(uintptr_t)(stopped < 0 || status >> 16 == PTRACE_EVENT_STOP ? 0 : WSTOPSIG(status)));
 }

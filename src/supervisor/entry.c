@@ -37,9 +37,24 @@ static void release(struct sg_entry *entry)
 		entry->phase = SG_ENTRY_FREE;
 }
 
-/* The command is gone, or is to be: everything but its listener is closed. */
-static void leave(struct sg_entry *entry)
+/* That it has ended: once for each, and to be ignored where it cannot be written, since granting has stopped then. */
+static void record_end(struct sg_supervisor *supervisor, uint64_t sequence, int status, const char *reason)
 {
+	const struct sg_record record = {.kind = SG_RECORD_LEAVE,
+					 .world = 1,
+					 .audience = sg_record_text("owner"),
+					 .entry = sequence,
+					 .exit_status = status,
+					 .reason = sg_record_text(reason)};
+
+	(void)!sg_audit_append(supervisor->audit, &record, NULL);
+}
+
+/* The command is gone, or is to be: everything but its listener is closed. `reason`: why, where it did not end by itself. */
+static void leave(struct sg_supervisor *supervisor, struct sg_entry *entry, int status, const char *reason)
+{
+	if (entry->phase != SG_ENTRY_LEFT)
+		record_end(supervisor, entry->sequence, status, reason);
 	if (entry->pidfd >= 0)
 		(void)pidfd_send_signal(entry->pidfd, SIGKILL, NULL, 0);
 	entry->control = sg_fd_close(entry->control);
@@ -50,13 +65,13 @@ static void leave(struct sg_entry *entry)
 	release(entry);
 }
 
-static void fail(struct sg_entry *entry, int status, const char *text)
+static void fail(struct sg_supervisor *supervisor, struct sg_entry *entry, int status, const char *text)
 {
 	tell(entry->control, SG_CONTROL_FAILED, status, text, -1);
-	leave(entry);
+	leave(supervisor, entry, status, text);
 }
 
-static void end(struct sg_entry *entry, int status)
+static void end(struct sg_supervisor *supervisor, struct sg_entry *entry, int status, const char *reason)
 {
 	char text[400];
 
@@ -65,17 +80,18 @@ static void end(struct sg_entry *entry, int status)
 			       status == EXIT_NOT_FOUND ? "%s: not found in this session's world"
 							: "%s may not be executed in this session's world",
 			       entry->name);
-		fail(entry, status, text);
+		fail(supervisor, entry, status, text);
 		return;
 	}
 	tell(entry->control, SG_CONTROL_ENDED, status, "", -1);
-	leave(entry);
+	leave(supervisor, entry, status, reason);
 }
 
 /* --- the start --- */
 
 /* Who enters, what for, and by which process: on the record before anything is made. */
-static int record(struct sg_supervisor *supervisor, const struct sg_enter_request *request, const struct ucred *who)
+static int record(struct sg_supervisor *supervisor, const struct sg_enter_request *request, const struct ucred *who,
+		  uint64_t *ret_sequence)
 {
 	struct sg_record_text words[256];
 	struct sg_record entry = {.kind = SG_RECORD_ENTER,
@@ -92,7 +108,7 @@ static int record(struct sg_supervisor *supervisor, const struct sg_enter_reques
 	for (; count < request->count && count < SG_ARRAY_SIZE(words); count++, at += strlen(at) + 1)
 		words[count] = sg_record_text(at);
 	entry.command = (struct sg_record_list){words, count};
-	return sg_audit_append(supervisor->audit, &entry, NULL);
+	return sg_audit_append(supervisor->audit, &entry, ret_sequence);
 }
 
 /* What a profile sets stays set. */
@@ -141,6 +157,8 @@ static const char *begin(struct sg_supervisor *supervisor, struct sg_enter_reque
 {
 	struct sg_entry *entry = find_free(supervisor);
 	const int control = fds[0];
+	static const char unasked[] = "the session's keeper could not be asked; the command may be too long";
+	uint64_t sequence = 0;
 	int report = -1;
 
 	if (!supervisor->command_started || supervisor->ended)
@@ -150,18 +168,21 @@ static const char *begin(struct sg_supervisor *supervisor, struct sg_enter_reque
 		       "somewhere else first";
 	if (fcntl(control, F_SETFL, O_NONBLOCK) < 0)
 		return "the session cannot answer";
-	if (record(supervisor, request, who) < 0)
+	if (record(supervisor, request, who, &sequence) < 0)
 		return "it could not be recorded, and without a record nothing is started";
 	keep_profile_s_term(supervisor->policy, request);
-	if (ask(supervisor, request, fds, count, &report) < 0)
-		return "the session's keeper could not be asked; the command may be too long";
+	if (ask(supervisor, request, fds, count, &report) < 0) {
+		record_end(supervisor, sequence, EXIT_FAILED, unasked);
+		return unasked;
+	}
 	*entry = (struct sg_entry){.phase = SG_ENTRY_ASKED,
 				   .control = control,
 				   .report = report,
 				   .listener = -1,
 				   .pidfd = -1,
 				   .pty = -1,
-				   .deadline_ms = sg_now_ms() + START_MS};
+				   .deadline_ms = sg_now_ms() + START_MS,
+				   .sequence = sequence};
 	if ((size_t)(entry - supervisor->entries) >= supervisor->entry_limit)
 		supervisor->entry_limit = (size_t)(entry - supervisor->entries) + 1;
 	(void)snprintf(entry->name, sizeof(entry->name), "%.200s", request->count > 0 ? request->words : "the shell");
@@ -198,7 +219,8 @@ static void take_listener(struct sg_supervisor *supervisor, struct sg_entry *ent
 		return;
 	if (listener < 0 || sg_world_hold(&supervisor->world, listener) < 0) {
 		sg_fd_close(listener);
-		fail(entry, EXIT_FAILED, "the command's system calls could not be taken over; it was not started");
+		fail(supervisor, entry, EXIT_FAILED,
+		     "the command's system calls could not be taken over; it was not started");
 		return;
 	}
 	(void)sg_wake_at_once(listener);
@@ -217,7 +239,7 @@ static void announced(struct sg_supervisor *supervisor, struct sg_entry *entry, 
 	entry->number = number;
 	entry->phase = SG_ENTRY_ANNOUNCED;
 	if (entry->pidfd < 0)
-		fail(entry, EXIT_FAILED, "the command ended before it was started");
+		fail(supervisor, entry, EXIT_FAILED, "the command ended before it was started");
 	else
 		take_listener(supervisor, entry);
 }
@@ -234,9 +256,10 @@ static void receive_report(struct sg_supervisor *supervisor, struct sg_entry *en
 		return;
 	if (status != 0) {
 		if (entry->started)
-			end(entry, 128 + SIGKILL); /* so it will be: the entry was killed, and takes it along */
+			end(supervisor, entry, 128 + SIGKILL, /* so it will be: the entry takes it along */
+			    "it was killed");
 		else
-			fail(entry, EXIT_FAILED, "the command was killed");
+			fail(supervisor, entry, EXIT_FAILED, "the command was killed");
 		return;
 	}
 	switch (report.kind) {
@@ -252,16 +275,17 @@ static void receive_report(struct sg_supervisor *supervisor, struct sg_entry *en
 		tell(entry->control, SG_CONTROL_STOPPED, report.number, "", -1);
 		break;
 	case SG_WORLD_REPORT_ENDED:
-		end(entry, report.number);
+		end(supervisor, entry, report.number, NULL);
 		break;
 	default:
-		fail(entry, EXIT_FAILED, report.kind == SG_WORLD_REPORT_FAILED ? report.text : "an unknown message");
+		fail(supervisor, entry, EXIT_FAILED,
+		     report.kind == SG_WORLD_REPORT_FAILED ? report.text : "an unknown message");
 		break;
 	}
 }
 
 /* Its front end is gone: nobody is left who wants the command. */
-static void receive_control(struct sg_entry *entry)
+static void receive_control(struct sg_supervisor *supervisor, struct sg_entry *entry)
 {
 	struct sg_control_message message;
 	size_t count;
@@ -270,7 +294,7 @@ static void receive_control(struct sg_entry *entry)
 	if (size == -EAGAIN)
 		return;
 	if (size <= 0)
-		leave(entry);
+		leave(supervisor, entry, 128 + SIGKILL, "whoever entered has gone");
 	else if ((size_t)size >= offsetof(struct sg_control_message, text) && message.kind == SG_CONTROL_SIGNAL &&
 		 entry->pidfd >= 0)
 		sg_deliver(entry->command, entry->pidfd, message.value);
@@ -316,7 +340,8 @@ static void act(struct sg_supervisor *supervisor, struct sg_entry *entry, const 
 	if (entry->phase == SG_ENTRY_ANNOUNCED)
 		take_listener(supervisor, entry);
 	if (entry->phase < SG_ENTRY_HELD && sg_now_ms() > entry->deadline_ms)
-		fail(entry, EXIT_FAILED, "the command did not start in time: the world may have stopped it");
+		fail(supervisor, entry, EXIT_FAILED,
+		     "the command did not start in time: the world may have stopped it");
 	if (polls[2].revents != 0 && polls[2].fd == entry->listener && entry->listener >= 0) {
 		if ((polls[2].revents & POLLIN) != 0)
 			sg_receive_call(supervisor, entry->listener);
@@ -326,7 +351,7 @@ static void act(struct sg_supervisor *supervisor, struct sg_entry *entry, const 
 	if (polls[0].revents != 0 && polls[0].fd == entry->report && entry->report >= 0)
 		receive_report(supervisor, entry);
 	if (polls[1].revents != 0 && polls[1].fd == entry->control && entry->control >= 0)
-		receive_control(entry);
+		receive_control(supervisor, entry);
 	release(entry);
 }
 
@@ -366,6 +391,15 @@ void sg_entry_executed(struct sg_supervisor *supervisor, pid_t tid)
 	}
 }
 
+void sg_entry_notice(const struct sg_supervisor *supervisor, int listener, const char *text, size_t size)
+{
+	const int control = sg_entry_control(supervisor, listener);
+
+	sg_notice(supervisor->control, text, size);
+	if (control != supervisor->control)
+		sg_notice(control, text, size);
+}
+
 int sg_entry_control(const struct sg_supervisor *supervisor, int listener)
 {
 	for (size_t i = 0; i < supervisor->entry_limit; i++)
@@ -385,7 +419,7 @@ void sg_entry_end_all(struct sg_supervisor *supervisor)
 		if (entry->phase == SG_ENTRY_FREE)
 			continue;
 		tell(entry->control, SG_CONTROL_NOTICE, 0, text, -1);
-		end(entry, 128 + SIGKILL);
+		end(supervisor, entry, 128 + SIGKILL, text);
 		entry->listener = sg_fd_close(entry->listener);
 		release(entry);
 	}

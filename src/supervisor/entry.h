@@ -37,6 +37,7 @@ struct sg_entry {
 	int number;          /* of the listener, in the command */
 	pid_t command;       /* in our PID namespace */
 	int64_t deadline_ms; /* by which it is HELD */
+	uint64_t sequence;   /* of the record of its beginning */
 	char name[256];      /* the command's first word */
 };
 
@@ -65,6 +66,9 @@ void sg_entry_executed(struct sg_supervisor *supervisor, pid_t tid);
 /* The socket to the front end of the processes under that listener: the session's own where they have no
  * other. */
 int sg_entry_control(const struct sg_supervisor *supervisor, int listener);
+
+/* A line for the session's own front end, and for that of the processes under the listener where they have another. */
+void sg_entry_notice(const struct sg_supervisor *supervisor, int listener, const char *text, size_t size);
 
 /* The world is gone: tells every front end, and closes everything. */
 void sg_entry_end_all(struct sg_supervisor *supervisor);

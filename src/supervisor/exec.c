@@ -320,6 +320,7 @@ static void let_go(struct sg_request *request, struct sg_resolved *program, cons
 		return;
 	}
 	*traced = (struct sg_traced){.tid = tid,
+				     .listener = request->caller.listener,
 				     .program = program->fd,
 				     .device = program->status.st_dev,
 				     .inode = program->status.st_ino,
@@ -404,7 +405,7 @@ static void verify(struct sg_supervisor *supervisor, struct sg_traced *traced, p
 			"a program was killed: what it executed was not what was decided, or could not be recorded";
 
 		(void)kill(tid, SIGKILL);
-		sg_notice(supervisor->control, text, sizeof(text) - 1);
+		sg_entry_notice(supervisor, traced->listener, text, sizeof(text) - 1);
 	}
 	if (tid == supervisor->world.command && !supervisor->command_started)
 		supervisor->command_started = true;
@@ -422,7 +423,7 @@ static void pass_stop(struct sg_supervisor *supervisor, struct sg_traced *traced
 
 	if (traced->must_execute) {
 		(void)kill(traced->tid, SIGKILL);
-		sg_notice(supervisor->control, text, sizeof(text) - 1);
+		sg_entry_notice(supervisor, traced->listener, text, sizeof(text) - 1);
 	}
 	if (event == PTRACE_EVENT_STOP) {
 		/* Ours (PTRACE_INTERRUPT), or a group stop: either way the thread is out of the call. */

@@ -29,8 +29,9 @@ enum { SG_OWN_DEVICES_MAX = 64, SG_TRACED_MAX = 256, SG_NOTICES_MAX = 64, SG_IDS
 
 /* A thread on its way through execve (supervisor/exec.c). */
 struct sg_traced {
-	pid_t tid;   /* 0: free */
-	int program; /* O_PATH of what must have been executed; owned */
+	pid_t tid;    /* 0: free */
+	int listener; /* under which it called; borrowed, and only compared */
+	int program;  /* O_PATH of what must have been executed; owned */
 	dev_t device;
 	ino_t inode;
 	int64_t deadline_ms; /* when to look whether the call failed */

@@ -56,6 +56,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -69,7 +70,7 @@
 #define CLONE_NEWTIME 0x00000080
 #endif
 
-enum { WORDS_MAX = 16384, VARIABLES_MAX = 1024, PLACE = 500 };
+enum { WORDS_MAX = 16384, VARIABLES_MAX = 1024, PLACE = 500, TURN_S = 5 };
 
 static bool is_text(const char *text, size_t size)
 {
@@ -226,6 +227,42 @@ static SG_NORETURN void watch(pid_t command, int report, int terminal)
 	}
 }
 
+static void wake(int number)
+{
+	(void)number;
+}
+
+/*
+ * The place of terminals is looked for and made by one entry at a time: two at once would each make one, and the first one's
+ * terminal would lie beneath the second's. They take turns by a lock on a file of the keeper's, which the world cannot reach, and
+ * which the kernel gives back when its holder ends. Entries are in no PID namespace of the world, which could stop one that holds
+ * it: the wait has an end all the same.
+ */
+static int mount_terminals(int turns, struct sg_error *error)
+{
+	const struct itimerval patience = {.it_value = {TURN_S, 0}, .it_interval = {0, 100000}}, none = {{0}};
+	const struct sigaction interrupt = {.sa_handler = wake};
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	sigset_t alarm, before;
+	int status;
+
+	(void)sigemptyset(&alarm);
+	(void)sigaddset(&alarm, SIGALRM);
+	if (sigaction(SIGALRM, &interrupt, NULL) < 0 || sigprocmask(SIG_UNBLOCK, &alarm, &before) < 0 ||
+	    setitimer(ITIMER_REAL, &patience, NULL) < 0)
+		return sg_error_set_errno(error, -errno, "cannot wait for a turn");
+	status = fcntl(turns, F_SETLKW, &whole) < 0 ? -errno : 0;
+	(void)setitimer(ITIMER_REAL, &none, NULL);
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	(void)signal(SIGALRM, SIG_DFL);
+	if (status < 0)
+		return sg_error_set_errno(error, status,
+					  "another command that enters holds up the terminals of this world");
+	status = sg_mount_terminals(error);
+	sg_fd_close(turns);
+	return status;
+}
+
 /* Everything but the fork: the entry is in the world, leads a session, and has the terminal. */
 static int prepare(const struct sg_enter_request *request, struct sg_world_spec *world, const int *spaces, int *fds,
 		   size_t count, int *ret_slave, struct sg_error *error)
@@ -240,7 +277,7 @@ static int prepare(const struct sg_enter_request *request, struct sg_world_spec 
 				    "could take over whoever enters");
 	status = join(spaces, error);
 	if (status == 0)
-		status = keep_only(fds, count, error);
+		status = keep_only(fds, count + (world->pty ? 1 : 0), error);
 	if (status == 0)
 		status = fill_streams(error);
 	for (int i = 0; status == 0 && i < 3; i++) {
@@ -248,7 +285,7 @@ static int prepare(const struct sg_enter_request *request, struct sg_world_spec 
 		world->closed[i] = request->closed[i];
 	}
 	if (status == 0 && world->pty)
-		status = sg_mount_terminals(error);
+		status = mount_terminals(fds[count], error);
 	if (status == 0 && world->pty)
 		status = sg_init_pty(world, fds[0], ret_slave, error);
 	if (status == 0 && *ret_slave >= 0) {
@@ -261,16 +298,17 @@ static int prepare(const struct sg_enter_request *request, struct sg_world_spec 
 }
 
 void sg_enter_run(const struct sg_world_spec *spec, const int spaces[SG_ENTER_SPACES],
-		  const struct sg_enter_request *request, const int *descriptors, size_t count)
+		  const struct sg_enter_request *request, const int *descriptors, size_t count, int terminals)
 {
 	struct sg_world_spec world = *spec;
 	struct sg_error error = SG_ERROR_INIT;
-	int fds[SG_ENTER_DESCRIPTORS], slave = -1;
+	int fds[SG_ENTER_DESCRIPTORS + 1], slave = -1;
 	pid_t command;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	(void)prctl(PR_SET_NAME, "sg-entry", 0, 0, 0);
 	memcpy(fds, descriptors, count * sizeof(*fds));
+	fds[count] = terminals; /* while the terminals are made; with a pty only */
 	world.entering = true;
 	world.pty = request->pty;
 	world.background = request->background;

@@ -23,6 +23,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -58,6 +59,7 @@ struct keeper {
 		int pidfd;
 	} entries[ENTRIES_MAX]; /* enter.c */
 	size_t entry_count;
+	int terminals; /* of an empty file that entries lock in turn (enter.c); -1: none yet */
 };
 
 /* clone3 behaves as fork here: no stack, no shared memory. */
@@ -125,10 +127,15 @@ static void enter(struct keeper *keeper, const struct sg_enter_request *request,
 	int pidfd = -1;
 	pid_t pid = -EAGAIN;
 
+	if (request->pty && keeper->terminals < 0) {
+		const int made = memfd_create("terminals", MFD_CLOEXEC);
+
+		keeper->terminals = made < 0 ? -1 : sg_fd_move_above(made, LOWEST_OWN);
+	}
 	if (keeper->entry_count < ENTRIES_MAX && keeper->group != GROUP_LOST)
 		pid = clone_with(0, keeper->group, &pidfd);
 	if (pid == 0)
-		sg_enter_run(keeper->spec, keeper->spaces, request, descriptors, count);
+		sg_enter_run(keeper->spec, keeper->spaces, request, descriptors, count, keeper->terminals);
 	if (pid < 0) {
 		(void)sg_error_set_errno(&error, pid, "the world takes no more processes");
 		sg_init_report_failure(descriptors[0], &error);
@@ -278,7 +285,7 @@ static int keep_group(int group)
 
 void sg_keeper_run(const struct sg_world_spec *spec, int supervisor, int socket, int report)
 {
-	struct keeper keeper = {.spec = spec, .first_pidfd = -1};
+	struct keeper keeper = {.spec = spec, .first_pidfd = -1, .terminals = -1};
 	struct sg_error error = SG_ERROR_INIT;
 	int go[2];
 	sigset_t all;

@@ -293,6 +293,80 @@ def test_the_line_goes_to_who_entered(sg):
         assert b"may not" not in session.process.communicate(timeout=TIMEOUT)[1]
 
 
+def test_its_end_is_recorded(sg):
+    """Each `enter` has its `leave`, with the status that it had, in whichever way it ended."""
+    with Session(sg) as session:
+        assert session.shell("exit 7").returncode == 7
+        assert session.shell("kill -TERM $$").returncode == 143
+        assert session.enter("/nothing/there").returncode == 127
+        assert session.enter("/etc/passwd").returncode == 126
+        gone = session.start("/bin/sh", "-c", "echo in; exec sleep 1000")
+        assert gone.stdout.readline() == b"in\n"
+        gone.kill()
+        gone.communicate()
+        until(lambda: len(session.records("leave")) == 5)
+        last = session.start("/bin/sh", "-c", "echo in; exec sleep 1000")
+        assert last.stdout.readline() == b"in\n"
+        session.end()
+        assert last.wait(TIMEOUT) == 137
+        last.communicate()
+    begun, ended = session.records("enter"), session.records("leave")
+    assert [r["exit_status"] for r in ended] == [7, 143, 127, 126, 137, 137]
+    assert [r["entry"] for r in ended] == [r["seq"] for r in begun] and all(r["audience"] == "owner" for r in ended)
+    assert [r.get("reason", "") for r in ended][:2] == ["", ""] and "not found" in ended[2]["reason"]
+    assert ended[4]["reason"] == "whoever entered has gone" and "has ended" in ended[5].get("reason", "it has ended")
+    assert session.records("session-end")[0]["seq"] > ended[5]["seq"]
+    shown = sg.cli("audit", "show", session.log).stdout
+    assert re.search(r"leave +entry %d  status 7$" % begun[0]["seq"], shown, re.M), shown
+    assert re.search(r"leave +entry %d  status 137  \(whoever entered has gone\)$" % begun[4]["seq"], shown, re.M), shown
+
+
+def test_terminals_are_made_once(sg):
+    """Several enter a world without terminals at the same moment: it has one place for them, and each its own terminal there."""
+    for _ in range(4):
+        with Session(sg) as session:
+            script = "t=$(tty); echo at $t; test -c $t || echo gone; read line; tty"
+            shown = [session.terminal("/bin/sh", "-c", script) for _ in range(4)]
+            names = [t.expect(r"at (/dev/pts/\d+)\s").group(1) for t in shown]
+            assert sorted(names) == ["/dev/pts/%d" % n for n in range(4)]
+            mounts = session.shell("grep -c ' /dev/pts ' /proc/self/mountinfo").stdout
+            assert mounts == b"1\n", session.shell("cat /proc/self/mountinfo").stdout
+            for terminal, name in zip(shown, names):
+                terminal.send("go\n")
+                terminal.expect(name)
+                assert terminal.wait() == 0 and "gone" not in terminal.text
+                terminal.close()
+
+
+UNFORESEEN = """
+import ctypes, resource, sys
+libc = ctypes.CDLL(None, use_errno=True)
+argv = (ctypes.c_char_p * 3)(b"true", b"x" * 100000, None)
+resource.setrlimit(resource.RLIMIT_AS, (1 << 16, 1 << 16))
+libc.execve(b"/usr/bin/true", argv, None)
+"""
+
+
+def test_a_killed_program_is_told_to_who_entered(sg):
+    """Where names are hidden by looks an execution that fails unforeseen ends its process: both terminals say so, that of `run`
+    and that of the entry whose process it was."""
+    folder = os.path.join(sg.work, "tree")
+    sg.write("a.key", "a\n", folder=folder)
+    if os.getuid() == 0:
+        os.chown(folder, sg.uid, sg.uid)
+    profile = BASE.replace('Exec = ', 'ReadWrite = ["%s/**"]\nHide = ["%s/*.key"]\nExec = ' % (folder, folder))
+    command = sg.command([sg.program, "run", "-p", sg.profile(profile), "--name", "told-%d" % os.getpid(), "--", "/bin/sh", "-c", WAIT])
+    with Terminal(command, sg.environment({"TERM": "vt100"}), sg.cwd) as first:
+        first.expect("up")
+        enter = sg.command([sg.program, "enter", "told-%d" % os.getpid(), "--", "/usr/bin/python3", "-c", UNFORESEEN])
+        with Terminal(enter, sg.environment({"TERM": "vt100"}), sg.cwd) as second:
+            second.expect("a program was killed: an execution in it failed")
+            assert second.wait() == 137
+        first.expect("a program was killed: an execution in it failed")
+        first.send(CTRL_C)
+        assert first.wait() == 130
+
+
 def test_what_is_left_behind_stays_in_the_world(sg):
     with Session(sg) as session:
         assert session.shell("setsid tail -f /dev/null >/dev/null 2>&1 </dev/null & exit 0").returncode == 0
