@@ -145,7 +145,7 @@ static int enter_named(char **arguments, bool quiet)
 	}
 	index = sg_sessions_choose(&sessions, arguments[0]);
 	if (index < 0)
-		return SG_EXIT_NO;
+		return index == SG_SESSIONS_SILENT ? SG_EXIT_FAILED : SG_EXIT_NO;
 	if (add_words(&request, command) < 0)
 		return SG_EXIT_FAILED;
 	return enter(&sessions, (size_t)index, &request, &stdio, quiet);

@@ -27,6 +27,8 @@ void sg_sessions_done(struct sg_sessions *sessions)
 		free(sessions->names[i]);
 		free(sessions->texts[i]);
 	}
+	for (size_t i = 0; i < sessions->silent_count; i++)
+		free(sessions->silent[i]);
 	free(sessions->folder);
 }
 
@@ -45,10 +47,41 @@ static int not_hidden(const struct dirent *entry)
 	return entry->d_name[0] != '.' && strlen(entry->d_name) < SG_DOOR_SESSION_MAX;
 }
 
+static void keep_answer(struct sg_sessions *sessions, struct sg_door_asked *asked)
+{
+	SG_AUTO_FREE char *text = sg_take_pointer(asked->text);
+	SG_AUTO_FREE char *name = strdup(asked->name);
+	char path[4400];
+
+	if (asked->status == -ECONNREFUSED) {
+		(void)snprintf(path, sizeof(path), "%s/%s", sessions->folder, asked->name);
+		(void)unlink(path);
+	} else if (asked->status == -ETIMEDOUT && name != NULL && sessions->silent_count < SG_SESSIONS_MAX) {
+		sessions->silent[sessions->silent_count++] = sg_take_pointer(name);
+	} else if (asked->status == 0 && name != NULL && sessions->count < SG_SESSIONS_MAX) {
+		sessions->names[sessions->count] = sg_take_pointer(name);
+		sessions->texts[sessions->count++] = sg_take_pointer(text);
+	}
+}
+
+static int ask_doors(struct sg_sessions *sessions, struct dirent **entries, size_t count)
+{
+	const struct sg_door_message describe = {.request = SG_DOOR_DESCRIBE};
+	SG_AUTO_FREE struct sg_door_asked *asked = calloc(count + 1, sizeof(*asked));
+	int status = asked == NULL ? -ENOMEM : 0;
+
+	for (size_t i = 0; status == 0 && i < count; i++)
+		asked[i].name = entries[i]->d_name;
+	if (status == 0)
+		status = sg_door_ask_all(sessions->folder, &describe, asked, count);
+	for (size_t i = 0; status == 0 && i < count; i++)
+		keep_answer(sessions, &asked[i]);
+	return status;
+}
+
 /* Asks every door; one with nobody behind it (a session that was killed with its front end) is removed. */
 int sg_sessions_find(struct sg_sessions *sessions, struct sg_error *error)
 {
-	const struct sg_door_message describe = {.request = SG_DOOR_DESCRIBE};
 	struct dirent **entries = NULL;
 	int status = sg_door_folder(&sessions->folder, error), count;
 
@@ -57,21 +90,11 @@ int sg_sessions_find(struct sg_sessions *sessions, struct sg_error *error)
 	count = scandir(sessions->folder, &entries, not_hidden, by_name);
 	if (count < 0)
 		return errno == ENOENT ? 0 : sg_error_set_errno(error, -errno, "cannot list %s", sessions->folder);
-	for (int i = 0; i < count; i++) {
-		char path[4400], text[SG_DOOR_TEXT_MAX];
-
-		(void)snprintf(path, sizeof(path), "%s/%s", sessions->folder, entries[i]->d_name);
-		status = sg_door_ask(path, &describe, text, NULL);
-		if (status == -ECONNREFUSED)
-			(void)unlink(path);
-		if (status == 0 && sessions->count < SG_SESSIONS_MAX) {
-			sessions->names[sessions->count] = strdup(entries[i]->d_name);
-			sessions->texts[sessions->count++] = strdup(text);
-		}
+	status = ask_doors(sessions, entries, (size_t)count);
+	for (int i = 0; i < count; i++)
 		free(entries[i]);
-	}
 	free(entries);
-	return 0;
+	return status < 0 ? sg_error_set_errno(error, status, "cannot ask the sessions in %s", sessions->folder) : 0;
 }
 
 static void append_session(struct sg_buffer *out, const char *name, const char *text)
@@ -110,6 +133,8 @@ static int list(const struct sg_options *options)
 		sg_complain("%s", error.text);
 		return SG_EXIT_FAILED;
 	}
+	for (size_t i = 0; i < sessions.silent_count; i++)
+		sg_complain("the session %s does not answer: it may be stopped", sessions.silent[i]);
 	if (!options->json && sessions.count > 0)
 		sg_buffer_printf(&out, "%-26s %8s  %-16s %s\n", "SESSION", "PID", "PROFILE", "COMMAND");
 	for (size_t i = 0; i < sessions.count; i++) {
@@ -165,7 +190,7 @@ static void complain_unknown(const struct sg_sessions *sessions, const char *wan
 
 int sg_sessions_choose(const struct sg_sessions *sessions, const char *wanted)
 {
-	int found = -1;
+	int found = SG_SESSIONS_NONE;
 
 	for (size_t i = 0; i < sessions->count; i++)
 		if (strcmp(sessions->names[i], wanted) == 0)
@@ -177,10 +202,15 @@ int sg_sessions_choose(const struct sg_sessions *sessions, const char *wanted)
 		if (found >= 0) {
 			sg_complain("\"%s\" may be one of several sessions: %s, %s", wanted, sessions->names[found],
 				    sessions->names[i]);
-			return -1;
+			return SG_SESSIONS_NONE;
 		}
 		found = (int)i;
 	}
+	for (size_t i = 0; found < 0 && i < sessions->silent_count && wanted[0] != '\0'; i++)
+		if (strncmp(sessions->silent[i], wanted, strlen(wanted)) == 0) {
+			sg_complain("the session %s does not answer: it may be stopped", sessions->silent[i]);
+			return SG_SESSIONS_SILENT;
+		}
 	if (found < 0)
 		complain_unknown(sessions, wanted);
 	return found;
@@ -272,7 +302,7 @@ static int stop(const struct sg_options *options)
 	}
 	index = sg_sessions_choose(&sessions, options->command[0]);
 	if (index < 0)
-		return SG_EXIT_NO;
+		return index == SG_SESSIONS_SILENT ? SG_EXIT_FAILED : SG_EXIT_NO;
 	sg_sessions_door(&sessions, (size_t)index, path, sizeof(path));
 	if (options->network)
 		return cut_network(path, &cut, sessions.names[index]);

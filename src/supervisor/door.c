@@ -12,10 +12,11 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "supervisor/supervisor.h"
 
-enum { ASK_TIMEOUT_MS = 2000, BACKLOG = 8, ATTEMPTS = 5 };
+enum { ASK_TIMEOUT_MS = 2000, BACKLOG = 8, ATTEMPTS = 5, AT_ONCE = 256 };
 
 int sg_door_folder(char **ret, struct sg_error *error)
 {
@@ -110,6 +111,34 @@ int sg_door_ask(const char *path, const struct sg_door_message *message, char *t
 	return sg_door_send(path, message, sizeof(*message), NULL, 0, text, ret_fd);
 }
 
+/* Connects and sends; `parent` is the pinned folder. Returns the connection, or a negative errno value; -EAGAIN: it was not taken. */
+static int begin_asking(int parent, const char *name, const void *request, size_t size, const int *fds, size_t count)
+{
+	SG_AUTO_FD int connection = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un address;
+	int status = connection < 0 ? -errno : make_address(parent, name, &address);
+
+	if (status == 0 && connect(connection, (const struct sockaddr *)&address, sizeof(address)) < 0)
+		status = -errno;
+	if (status == 0)
+		status = sg_fd_send(connection, request, size, fds, count);
+	if (status < 0)
+		return status == -EPIPE || status == -ECONNRESET ? -EAGAIN : status;
+	return sg_fd_take(&connection);
+}
+
+/* The answer, which is there. Returns 0, or -EAGAIN: the request was not read. */
+static int end_asking(int connection, char text[SG_DOOR_TEXT_MAX])
+{
+	ssize_t size = recv(connection, text, SG_DOOR_TEXT_MAX - 1, 0);
+
+	/* Closed with the request unread (ECONNRESET) or without an answer. */
+	if (size <= 0)
+		return size < 0 && errno != ECONNRESET ? -errno : -EAGAIN;
+	text[size] = '\0';
+	return 0;
+}
+
 /* As sg_door_send, once. -EAGAIN: it was not taken. */
 static int try_send(const char *path, const void *request, size_t request_size, const int *fds, size_t count,
 		    char *text, int *ret_fd)
@@ -117,36 +146,24 @@ static int try_send(const char *path, const void *request, size_t request_size, 
 	const char *slash = strrchr(path, '/');
 	SG_AUTO_FREE char *folder = slash == NULL ? NULL : strndup(path, (size_t)(slash - path));
 	SG_AUTO_FD int parent = -1, connection = -1;
-	struct sockaddr_un address;
 	struct pollfd wait;
-	ssize_t size;
 	int status;
 
 	if (folder == NULL)
 		return -EINVAL;
 	parent = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	connection = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (parent < 0 || connection < 0)
+	if (parent < 0)
 		return -errno;
-	status = make_address(parent, slash + 1, &address);
-	if (status < 0)
-		return status;
-	if (connect(connection, (const struct sockaddr *)&address, sizeof(address)) < 0)
-		return -errno;
-	status = sg_fd_send(connection, request, request_size, fds, count);
-	if (status < 0)
-		return status == -EPIPE || status == -ECONNRESET ? -EAGAIN : status;
+	connection = begin_asking(parent, slash + 1, request, request_size, fds, count);
+	if (connection < 0)
+		return connection;
 	wait = (struct pollfd){.fd = connection, .events = POLLIN};
 	if (poll(&wait, 1, ASK_TIMEOUT_MS) <= 0)
 		return -ETIMEDOUT;
-	size = recv(connection, text, SG_DOOR_TEXT_MAX - 1, 0);
-	/* Closed with the request unread (ECONNRESET) or without an answer. */
-	if (size <= 0)
-		return size < 0 && errno != ECONNRESET ? -errno : -EAGAIN;
-	text[size] = '\0';
-	if (ret_fd != NULL)
+	status = end_asking(connection, text);
+	if (status == 0 && ret_fd != NULL)
 		*ret_fd = sg_fd_take(&connection);
-	return 0;
+	return status;
 }
 
 /* A request that came too late, since we were held up between connecting and sending, is made again. */
@@ -159,6 +176,86 @@ int sg_door_send(const char *path, const void *request, size_t request_size, con
 		status = try_send(path, request, request_size, fds, count, text, ret_fd);
 	return status == -EAGAIN ? -EACCES : status;
 }
+
+/* --- several at once --- */
+
+/* Sends the message, anew where it was not taken; what cannot be asked any more has its status. */
+static void ask_one(int parent, const struct sg_door_message *message, struct sg_door_asked *asked)
+{
+	do {
+		asked->connection = sg_fd_close(asked->connection);
+		asked->connection = begin_asking(parent, asked->name, message, sizeof(*message), NULL, 0);
+	} while (asked->connection == -EAGAIN && ++asked->attempts < ATTEMPTS);
+	if (asked->connection >= 0)
+		return;
+	/* -EAGAIN after all: its queue of callers is full, and nobody takes them. */
+	asked->status = asked->connection == -EAGAIN ? -ETIMEDOUT : asked->connection;
+	asked->connection = -1;
+}
+
+static void take_answer(int parent, const struct sg_door_message *message, struct sg_door_asked *asked)
+{
+	char text[SG_DOOR_TEXT_MAX];
+	int status = end_asking(asked->connection, text);
+
+	if (status == -EAGAIN && ++asked->attempts < ATTEMPTS) {
+		ask_one(parent, message, asked);
+		return;
+	}
+	asked->connection = sg_fd_close(asked->connection);
+	asked->status = status == -EAGAIN ? -EACCES : status;
+	if (status == 0) {
+		asked->text = strdup(text);
+		asked->status = asked->text == NULL ? -ENOMEM : 0;
+	}
+}
+
+/* Those that are asked at the same time: a descriptor each. */
+static void ask_some(int parent, const struct sg_door_message *message, struct sg_door_asked *asked, size_t count,
+		     int64_t deadline)
+{
+	struct pollfd polls[AT_ONCE];
+	int64_t left;
+
+	for (size_t i = 0; i < count; i++)
+		ask_one(parent, message, &asked[i]);
+	while ((left = deadline - sg_now_ms()) > 0) {
+		size_t waiting = 0;
+
+		for (size_t i = 0; i < count; i++) {
+			polls[i] = (struct pollfd){.fd = asked[i].connection, .events = POLLIN};
+			waiting += asked[i].connection >= 0;
+		}
+		if (waiting == 0 || (poll(polls, (nfds_t)count, (int)left) < 0 && errno != EINTR))
+			break;
+		for (size_t i = 0; i < count; i++)
+			if (asked[i].connection >= 0 && polls[i].revents != 0)
+				take_answer(parent, message, &asked[i]);
+	}
+	for (size_t i = 0; i < count; i++)
+		asked[i].connection = sg_fd_close(asked[i].connection);
+}
+
+int sg_door_ask_all(const char *folder, const struct sg_door_message *message, struct sg_door_asked *asked,
+		    size_t count)
+{
+	SG_AUTO_FD int parent = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const int64_t deadline = sg_now_ms() + ASK_TIMEOUT_MS;
+
+	if (parent < 0)
+		return -errno;
+	for (size_t i = 0; i < count; i++) {
+		asked[i].status = -ETIMEDOUT;
+		asked[i].text = NULL;
+		asked[i].connection = -1;
+		asked[i].attempts = 0;
+	}
+	for (size_t i = 0; i < count; i += AT_ONCE)
+		ask_some(parent, message, asked + i, count - i < AT_ONCE ? count - i : AT_ONCE, deadline);
+	return 0;
+}
+
+/* --- the supervisor's side --- */
 
 /* Who asks for what it wants must have said so when the connection is taken, or within this: it is our own program. */
 enum { REQUEST_TIMEOUT_MS = 20, WATCHERS_MAX = 16 };

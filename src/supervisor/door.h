@@ -59,6 +59,22 @@ int sg_door_ask(const char *path, const struct sg_door_message *message, char *t
 int sg_door_send(const char *path, const void *request, size_t size, const int *fds, size_t count, char *text,
 		 int *ret_fd);
 
+/* One door of several that are asked at once. */
+struct sg_door_asked {
+	const char *name; /* in the folder; borrowed */
+	int status;       /* 0, or as of sg_door_ask; -ETIMEDOUT: it did not answer in time */
+	char *text;       /* the answer (free), where the status is 0; else NULL */
+	int connection;   /* while it is asked; -1 after */
+	int attempts;
+};
+
+/*
+ * Asks `count` doors of `folder` at once, with two seconds for all of them together: one that does not answer costs the others
+ * nothing. Sets status and text of each. Returns 0, or a negative errno value if none was asked.
+ */
+int sg_door_ask_all(const char *folder, const struct sg_door_message *message, struct sg_door_asked *asked,
+		    size_t count);
+
 struct sg_supervisor;
 
 /* The supervisor's side: takes one connection and answers it. Does not wait. */

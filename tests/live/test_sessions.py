@@ -1,7 +1,9 @@
 """ps and stop: the running sessions of a user, and of nobody else."""
 import json
 import os
+import signal
 import subprocess
+import time
 
 from conftest import BASE
 
@@ -79,3 +81,36 @@ def test_a_door_with_nobody_behind_it_goes(sg):
     before = set(os.listdir(folder))
     sessions(sg)
     assert set(os.listdir(folder)) <= before
+
+
+def test_sessions_that_do_not_answer(sg):
+    """Their doors are asked with the others, in one time for all: they are named, and hold up nobody."""
+    processes = [start(sg) for _ in range(4)]
+    ids = [mine(sg, p)[0]["session"] for p in processes]
+    supervisors = [int(subprocess.run(["pgrep", "-P", str(p.pid)], capture_output=True, text=True, check=True).stdout.split()[0])
+                   for p in processes]
+    if sg.who == "user" and os.getuid() == 0:  # setpriv is executed over, so the front end is the child here too
+        assert all(open("/proc/%d/comm" % s, encoding="ascii").read() != "setpriv" for s in supervisors)
+    try:
+        for supervisor in supervisors[:3]:
+            os.kill(supervisor, signal.SIGSTOP)
+        began = time.monotonic()
+        done = sg.cli("ps", "--json")
+        took = time.monotonic() - began
+        assert done.returncode == 0 and took < 4, took  # two seconds for all, not for each
+        listed = {json.loads(line)["session"] for line in done.stdout.splitlines()}
+        assert ids[3] in listed and not set(ids[:3]) & listed
+        for silent in ids[:3]:
+            assert "the session %s does not answer" % silent in done.stderr
+        for command in (["stop", ids[0]], ["enter", ids[0], "--", "true"]):
+            done = sg.cli(*command)
+            assert done.returncode == 125 and "the session %s does not answer" % ids[0] in done.stderr and len(done.stderr.splitlines()) == 1
+        began = time.monotonic()
+        done = sg.cli("enter", ids[3], "--", "/bin/echo", "entered")
+        assert (done.returncode, done.stdout) == (0, "entered\n") and time.monotonic() - began < 4
+    finally:
+        for supervisor in supervisors[:3]:
+            os.kill(supervisor, signal.SIGCONT)
+    assert set(ids) <= {s["session"] for s in sessions(sg)}
+    for id_, process in zip(ids, processes):
+        assert sg.cli("stop", id_).returncode == 0 and process.wait(timeout=30) == 3
