@@ -7,6 +7,7 @@ Prints a line for each test program and suite, the output of those that fail, an
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -19,12 +20,26 @@ PATIENCE = int(os.environ.get("SG_PATIENCE", "4"))  # times the time that a test
 PYTEST_SUITES = ["live", "escape", "day"]
 
 
-def meson_tests(wanted):
+def folder_of(name):
+    """tests/live, as a shell completes it, means the suite."""
+    return name.rstrip("/")[len("tests/"):] if name.rstrip("/") in ["tests/" + suite for suite in PYTEST_SUITES] else name
+
+
+def is_known(name, tests):
+    """A name that nothing bears would make a run that tests less than it says."""
+    if name in PYTEST_SUITES + ["features"] or any(name == t["name"] or name in suites_of(t) for t in tests):
+        return True
+    file = name.split("::")[0]
+    return file.startswith(tuple("tests/%s/" % suite for suite in PYTEST_SUITES)) and os.path.isfile(os.path.join(ROOT, file))
+
+
+def suites_of(test):
+    return [s.split(":")[-1] for s in test["suite"]]
+
+
+def meson_tests():
     out = subprocess.run(["meson", "introspect", "--tests", BUILD], capture_output=True, text=True, check=True).stdout
-    for test in json.loads(out):
-        suites = [s.split(":")[-1] for s in test["suite"]]
-        if not wanted or test["name"] in wanted or set(suites) & wanted:
-            yield test
+    return json.loads(out)
 
 
 def run_program(test, totals):
@@ -85,10 +100,18 @@ def run_features(totals):
 
 
 def main():
-    wanted = set(sys.argv[1:])
+    wanted = {folder_of(name) for name in sys.argv[1:]}
     totals = {"passed": 0, "failed": 0, "skipped": 0}
-    for test in meson_tests(wanted):
-        run_program(test, totals)
+    tests = meson_tests()
+    unknown = sorted(name for name in wanted if not is_known(name, tests))
+    if unknown:
+        sys.exit("run-tests: no test program, suite or file is called %s; suites: %s" % (
+            ", ".join(unknown), " ".join(sorted(set(PYTEST_SUITES + ["features"]).union(*map(suites_of, tests))))))
+    # Who runs us in the background of a shell has it ignored, and so would each program that is to be interrupted.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for test in tests:
+        if not wanted or test["name"] in wanted or set(suites_of(test)) & wanted:
+            run_program(test, totals)
     for suite in PYTEST_SUITES:
         files = sorted(name for name in wanted if name.startswith("tests/%s/" % suite))
         if files and suite not in wanted:
