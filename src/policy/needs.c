@@ -226,6 +226,11 @@ static bool find_check(const struct sg_policy *policy, const struct sg_syscall *
 					   "where a rule hides names, processes may not share a working directory"};
 		return true;
 	}
+	if (number == SYS_request_key && arguments[2] != 0) {
+		*ret = (struct value_need){SG_FLAG_NONE_, "callout information",
+					   "a program of the host's root would be started to make the key"};
+		return true;
+	}
 	if (number == SYS_clone) {
 		const bool thread = (arguments[0] & CLONE_THREAD) != 0;
 

@@ -322,7 +322,26 @@ static int terminal(int argc, char **argv)
 	return 0;
 }
 
+/* A key that is not there: with callout information a program of the host's root would be started to make it. */
+static int missing_key(int argc, char **argv)
+{
+	static const char *const types[] = {"user", "logon", "keyring", "dns_resolver"};
+
+	(void)argc;
+	(void)argv;
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		if (syscall(SYS_request_key, types[i], "sg-escape", "callout", -3) < 0 && errno == EPERM)
+			refused(types[i], errno);
+		else
+			escaped(types[i]);
+	}
+	if (syscall(SYS_request_key, "user", "sg-escape", NULL, -3) < 0 && errno == ENOKEY)
+		(void)must_work("none", 0);
+	return 0;
+}
+
 const struct probe probes[] = {
-	{"abi", abi},           {"never", never}, {"filters", filters}, {"memory", memory}, {"privileges", privileges},
-	{"terminal", terminal}, {NULL, NULL},
+	{"missing-key", missing_key}, {"abi", abi},       {"never", never},
+	{"filters", filters},         {"memory", memory}, {"privileges", privileges},
+	{"terminal", terminal},       {NULL, NULL},
 };

@@ -561,6 +561,12 @@ def test_the_keys_of_the_session_stay_outside(tree):
     assert "refused search-session" in done.stdout and "works own-key" in done.stdout
 
 
+def test_no_program_of_the_host_makes_a_key(tree):
+    done = held(tree.run(tree.profile(extra='\n[Misc]\nFlags = ["keyring"]\n'), "calls", "missing-key"), refused=4)
+    refusals = done.refusals("request_key")
+    assert len(refusals) == 4 and refusals[0]["error"] == "EPERM", refusals
+
+
 @pytest.mark.parametrize("kind", WRITING)
 def test_a_crash_writes_nothing_past_the_rules(tree, kind):
     if not open("/proc/sys/kernel/core_pattern").read().startswith("core"):
