@@ -120,21 +120,28 @@ static int flood(int argc, char **argv)
 }
 
 /* OPEN COUNT: opens and tells, then waits for its standard input to end. */
+static void open_often(const char *name, int count)
+{
+	for (int i = 0; i < count; i++) {
+		int fd = open(name, O_RDONLY);
+
+		if (fd < 0)
+			(void)must_work("open", fd);
+		(void)close(fd);
+	}
+}
+
+/* What the supervisor makes once for calls in a row (a thread, say) is there after the first hundred. */
 static int many_opens(int argc, char **argv)
 {
 	char byte;
 
 	(void)argc;
 	must_read("first", argv[0], "OPEN");
+	open_often(argv[0], 100);
 	saw("before", "1");
 	(void)!read(0, &byte, 1);
-	for (int i = 0; i < atoi(argv[1]); i++) {
-		int fd = open(argv[0], O_RDONLY);
-
-		if (fd < 0)
-			(void)must_work("open", fd);
-		(void)close(fd);
-	}
+	open_often(argv[0], atoi(argv[1]));
 	saw("after", "1");
 	(void)!read(0, &byte, 1);
 	return 0;
