@@ -107,8 +107,9 @@ def main():
     if unknown:
         sys.exit("run-tests: no test program, suite or file is called %s; suites: %s" % (
             ", ".join(unknown), " ".join(sorted(set(PYTEST_SUITES + ["features"]).union(*map(suites_of, tests))))))
-    # Who runs us in the background of a shell has it ignored, and so would each program that is to be interrupted.
+    # Who runs us in the background of a shell has them ignored, and so would each program that is to be interrupted.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     for test in tests:
         if not wanted or test["name"] in wanted or set(suites_of(test)) & wanted:
             run_program(test, totals)
