@@ -117,6 +117,26 @@ static int prepare(struct run *run, const struct sg_variables *variables, struct
 	return status;
 }
 
+/*
+ * Copies of the command's words: where the arguments lie, the first process overwrites them (sg_init_forget_arguments), while the
+ * command still reads them.
+ */
+static char **copy_words(char *const *words)
+{
+	size_t count = 0;
+	char **copy;
+
+	while (words[count] != NULL)
+		count++;
+	copy = calloc(count + 1, sizeof(*copy));
+	for (size_t i = 0; copy != NULL && i < count; i++) {
+		copy[i] = strdup(words[i]);
+		if (copy[i] == NULL)
+			return NULL;
+	}
+	return copy;
+}
+
 static void describe_world(struct run *run, const struct sg_variables *variables, struct sg_world_spec *world)
 {
 	mode_t mask = umask(0);
@@ -395,6 +415,11 @@ static int run_all(struct run *run)
 	if (run->options.command[0] == NULL) {
 		run->default_command[0] = (char *)(uintptr_t)(shell != NULL && shell[0] == '/' ? shell : "/bin/sh");
 		run->options.command = run->default_command;
+	}
+	run->options.command = copy_words(run->options.command);
+	if (run->options.command == NULL) {
+		sg_complain("out of memory");
+		return SG_EXIT_FAILED;
 	}
 	if (sg_stdio_inspect(&run->stdio, &error) < 0) {
 		sg_complain("%s", error.text);

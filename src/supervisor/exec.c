@@ -292,6 +292,15 @@ static void refuse_unseizable(struct sg_request *request, const struct sg_resolv
 	sg_answer_error(request, EPERM);
 }
 
+/*
+ * Nothing of the world runs before its first process is sealed, and that is when the command has executed: its program waits for it
+ * (verify).
+ */
+static bool may_execute(const struct sg_supervisor *supervisor, pid_t tid)
+{
+	return supervisor->sealed || (tid == supervisor->world.command && !supervisor->command_started);
+}
+
 /* Seizes the thread and lets it go on. */
 static void let_go(struct sg_request *request, struct sg_resolved *program, const struct sg_decision *decision,
 		   const char *named, const char *loader)
@@ -335,7 +344,7 @@ static void let_go(struct sg_request *request, struct sg_resolved *program, cons
 	program->fd = -1;
 	/* The seized thread is the caller only if the call is still pending: the number could have been given anew. */
 	if (status < 0 || traced->name == NULL || traced->loader == NULL || !sg_caller_valid(&request->caller) ||
-	    !supervisor->sealed || !stop_if_it_fails(supervisor, traced))
+	    !may_execute(supervisor, tid) || !stop_if_it_fails(supervisor, traced))
 		give_up(request, traced);
 	else
 		sg_answer_continue(request);
@@ -398,7 +407,7 @@ static void verify(struct sg_supervisor *supervisor, struct sg_traced *traced, p
 	(void)snprintf(path, sizeof(path), "%d/exe", (int)tid);
 	same = fstatat(supervisor->view.proc, path, &status, 0) == 0 && status.st_dev == traced->device &&
 	       status.st_ino == traced->inode;
-	same = same && sg_loader_verify(supervisor, tid, traced);
+	same = same && sg_loader_verify(supervisor, tid, traced) && sg_await_seal(supervisor);
 	/* It is the pinned program, and so has the name that was decided about. */
 	if (!same || sg_report_exec(supervisor, tid, traced->name) < 0) {
 		static const char text[] =

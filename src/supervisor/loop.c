@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "policy/compile.h"
 #include "policy/words.h"
@@ -137,18 +138,52 @@ void sg_receive_call(struct sg_supervisor *supervisor, int listener)
 	serve(supervisor, listener, &request);
 }
 
-/* The first process of the world tells what became of the command. */
+/* From here on programs of the world run, and its door is answered; without one the session is just not listed. */
+static void note_seal(struct sg_supervisor *supervisor)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+
+	supervisor->sealed = true;
+	if (supervisor->door >= 0)
+		(void)epoll_ctl(supervisor->rare, EPOLL_CTL_ADD, supervisor->door, &event);
+}
+
+/*
+ * The first process of the world tells what became of the command. What poll(2) found may have been received since, by sg_await_seal, and
+ * where there is no call, receiving waits for one.
+ */
 static void receive_first(struct sg_supervisor *supervisor)
 {
+	struct pollfd wait = {.fd = supervisor->world.first_listener, .events = POLLIN};
 	struct seccomp_notif call = {0};
 	struct seccomp_notif_resp answer = {0};
 
-	if (ioctl(supervisor->world.first_listener, SECCOMP_IOCTL_NOTIF_RECV, &call) < 0)
+	if (poll(&wait, 1, 0) <= 0 || (wait.revents & POLLIN) == 0 ||
+	    ioctl(supervisor->world.first_listener, SECCOMP_IOCTL_NOTIF_RECV, &call) < 0)
 		return;
 	answer.id = call.id;
 	if (call.data.nr == SG_WORLD_CALL && call.data.args[0] == SG_WORLD_CALL_STOPPED)
 		tell(supervisor, SG_CONTROL_STOPPED, (int)call.data.args[1], -1);
+	if (call.data.nr == SG_WORLD_CALL && call.data.args[0] == SG_WORLD_CALL_SEALED)
+		note_seal(supervisor);
 	(void)ioctl(supervisor->world.first_listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+}
+
+bool sg_await_seal(struct sg_supervisor *supervisor)
+{
+	const int64_t deadline = sg_now_ms() + SG_WORLD_START_SECONDS * 1000;
+
+	while (!supervisor->sealed) {
+		struct pollfd wait = {.fd = supervisor->world.first_listener, .events = POLLIN};
+		const int64_t left = deadline - sg_now_ms();
+
+		if (left <= 0 || (poll(&wait, 1, (int)left) < 0 && errno != EINTR) ||
+		    (wait.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0)
+			return false;
+		if ((wait.revents & POLLIN) != 0)
+			receive_first(supervisor);
+	}
+	return true;
 }
 
 /*
@@ -242,7 +277,8 @@ static void fill_rare(const struct sg_supervisor *supervisor, struct pollfd poll
 				     [CONTROL] = supervisor->control,
 				     [FIRST] = supervisor->world.first_listener,
 				     [NETWORK] = sg_network_fd(supervisor),
-				     [DOOR] = supervisor->door};
+				     /* Who enters must find a world that has begun. */
+				     [DOOR] = supervisor->sealed ? supervisor->door : -1};
 
 	for (int i = 0; i < RARE_COUNT; i++)
 		polls[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
@@ -334,7 +370,6 @@ static bool receive_quickly(struct sg_supervisor *supervisor)
 
 int sg_supervise(struct sg_supervisor *supervisor)
 {
-	supervisor->sealed = true; /* sg_world_finish returns only then */
 	if (make_signals(supervisor) < 0 || make_rare(supervisor) < 0)
 		return 125;
 	while (!supervisor->ended) {

@@ -201,6 +201,12 @@ static inline bool sg_is_in_row(const struct sg_supervisor *supervisor)
 	return supervisor->in_row > SG_ROW;
 }
 
+/*
+ * Waits until the world's first process has sealed itself, which it does once the command has executed: at most SG_WORLD_START_SECONDS.
+ * Returns false if it has not: then no program of the world may run.
+ */
+bool sg_await_seal(struct sg_supervisor *supervisor);
+
 /* loop.c: receives one call of a listener, and has it handled. Does not wait for anything but the handler. */
 void sg_receive_call(struct sg_supervisor *supervisor, int listener);
 

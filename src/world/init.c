@@ -1,8 +1,11 @@
 /*
  * The first process of a world, and the command's last steps before its first execve.
  *
- * No code of the world runs before the command's execve, and that one is held back by the supervisor until the first
- * process has sealed itself (no longer dumpable: nobody in the world can read or trace it). From then on the first process
+ * Until it executes, the command is a process in the first one's memory (world/sibling.h): it is our code, has its own
+ * credentials, descriptors and filter, and leaves that memory in the execve. No code of the world runs before that, and then the
+ * supervisor, which traces it, holds it stopped ahead of its first instruction until the first process has sealed itself (no longer
+ * dumpable: nobody in the world can read or trace it). That is done as soon as the command has left, and not before, since being
+ * dumpable is the memory's, and the supervisor must see what the command calls. From then on the first process
  * holds no descriptor (but the world's terminal, where the command was started in the background) and no capability, and its
  * own filter leaves it just the calls of its loop; all that the world can do to it is to exit, be stopped, or send it
  * signals, which it, as a PID 1 without handlers, never gets.
@@ -16,9 +19,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
+#include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -274,6 +279,7 @@ static const struct sock_filter first_filter[] = {
 	LOAD(nr),
 	FOR_CALL(SG_WORLD_CALL, SECCOMP_RET_USER_NOTIF),
 	FOR_CALL(SYS_waitid, SECCOMP_RET_ALLOW),
+	FOR_CALL(SYS_futex, SECCOMP_RET_ALLOW), /* on its own memory: to learn that the command has left it */
 #ifdef __SANITIZE_ADDRESS__ /* what its runtime calls before a function that does not return, and to report */
 	FOR_CALL(SYS_sigaltstack, SECCOMP_RET_ALLOW),
 	FOR_CALL(SYS_gettid, SECCOMP_RET_ALLOW),
@@ -296,41 +302,58 @@ static const struct sock_filter first_filter[] = {
 	ANSWER(SECCOMP_RET_ERRNO | EPERM),
 };
 
-/*
- * Reaps until the command is gone; answers with the exit status of the world. `terminal` is -1, or the world's terminal, of
- * which a command that was started in the background gets the foreground when it first asks for it; it then goes on when
- * the front end has taken the user's.
- */
-static int reap(pid_t command, int terminal)
-{
-	for (;;) {
-		siginfo_t info = {0};
+/* The command, as the first process sees it. */
+struct watched {
+	pid_t pid;
+	/*
+	 * -1, or the world's terminal, of which a command that was started in the background gets the foreground when it first asks for
+	 * it; it then goes on when the front end has taken the user's.
+	 */
+	int terminal;
+	_Atomic uint32_t shared; /* it has not executed yet (sg_sibling_second) */
+};
 
-		if (waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WCONTINUED) < 0) {
-			if (errno == EINTR)
-				continue;
-			return EXIT_FAILED;
-		}
-		if (info.si_pid != command)
-			continue;
-		switch (info.si_code) {
-		case CLD_EXITED:
-			return info.si_status;
-		case CLD_KILLED:
-		case CLD_DUMPED:
-			return 128 + info.si_status;
-		case CLD_STOPPED:
-			if (terminal >= 0 && (info.si_status == SIGTTIN || info.si_status == SIGTTOU))
-				(void)ioctl(terminal, TIOCSPGRP, &command);
-			(void)syscall(SG_WORLD_CALL, SG_WORLD_CALL_STOPPED, info.si_status);
-			break;
-		case CLD_CONTINUED:
-			(void)syscall(SG_WORLD_CALL, SG_WORLD_CALL_CONTINUED, 0);
-			break;
-		default:
-			break;
-		}
+/* Reaps one process, waiting for it without WNOHANG among `options`. Returns the exit status of the world when there is one, else -1. */
+static int reap(const struct watched *command, int options)
+{
+	siginfo_t info = {0};
+
+	if (waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WCONTINUED | options) < 0)
+		return errno == EINTR ? -1 : EXIT_FAILED;
+	if (info.si_pid != command->pid)
+		return -1;
+	switch (info.si_code) {
+	case CLD_EXITED:
+		return info.si_status;
+	case CLD_KILLED:
+	case CLD_DUMPED:
+		return 128 + info.si_status;
+	case CLD_STOPPED:
+		if (command->terminal >= 0 && (info.si_status == SIGTTIN || info.si_status == SIGTTOU))
+			(void)ioctl(command->terminal, TIOCSPGRP, &command->pid);
+		(void)syscall(SG_WORLD_CALL, SG_WORLD_CALL_STOPPED, info.si_status);
+		return -1;
+	case CLD_CONTINUED:
+		(void)syscall(SG_WORLD_CALL, SG_WORLD_CALL_CONTINUED, 0);
+		return -1;
+	default:
+		return -1;
 	}
+}
+
+/*
+ * Waits until the command has left our memory, by an execution or its end. That it is stopped before is told too, if
+ * not at once. Returns as reap() does.
+ */
+static int await_execution(struct watched *command)
+{
+	const struct timespec interval = {.tv_nsec = 50000000};
+	int status = -1;
+
+	while (status < 0 && atomic_load(&command->shared) != 0)
+		if (syscall(SYS_futex, &command->shared, FUTEX_WAIT, 1, &interval, NULL, 0) < 0 && errno == ETIMEDOUT)
+			status = reap(command, WNOHANG);
+	return status;
 }
 
 /*
@@ -354,12 +377,12 @@ void sg_init_forget_arguments(void)
 		memset((void *)(uintptr_t)start, 0, end - start);
 }
 
-static SG_NORETURN void watch(const struct sg_world_spec *spec, pid_t command, int slave, int report)
+static SG_NORETURN void watch(const struct sg_world_spec *spec, struct watched *command, int slave, int report)
 {
 	struct sg_error error = SG_ERROR_INIT;
 	const bool keep_terminal = spec->background && slave >= 0;
 	sigset_t all;
-	int listener;
+	int listener, status;
 
 	sg_init_forget_arguments();
 	/* None is for us, and setting the terminal's foreground from a background group asks that SIGTTOU is blocked. */
@@ -383,16 +406,34 @@ static SG_NORETURN void watch(const struct sg_world_spec *spec, pid_t command, i
 	(void)syscall(SG_WORLD_CALL, SG_WORLD_CALL_LISTENING, 0);
 	(void)close(listener);
 	(void)close(0);
+	command->terminal = keep_terminal ? 1 : -1;
+	status = await_execution(command);
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	(void)syscall(SG_WORLD_CALL, SG_WORLD_CALL_SEALED, 0);
-	_exit(reap(command, keep_terminal ? 1 : -1));
+	while (status < 0)
+		status = reap(command, 0);
+	_exit(status);
+}
+
+/* What the command's process is started with. */
+struct commanding {
+	const struct sg_world_spec *spec;
+	int slave, report;
+};
+
+static int run_command(void *argument)
+{
+	const struct commanding *commanding = argument;
+
+	sg_init_command(commanding->spec, commanding->slave, commanding->report);
 }
 
 void sg_world_init(const struct sg_world_spec *spec, int go, int report)
 {
 	struct sg_error error = SG_ERROR_INIT;
+	struct watched command = {.terminal = -1};
+	struct commanding commanding;
 	int slave = -1;
-	pid_t command;
 	char byte;
 
 	/* Before the maps are read as written: a keeper that dies after this line takes us along. */
@@ -420,12 +461,11 @@ void sg_world_init(const struct sg_world_spec *spec, int go, int report)
 		(void)sg_confine_files(spec->mounts, spec->mount_count, &error);
 	if (error.code != 0)
 		sg_init_fail(report, &error);
-	command = sg_sibling_fork();
-	if (command < 0)
-		(void)sg_error_set_errno(&error, command, "cannot fork the command");
-	if (command < 0)
+	commanding = (struct commanding){spec, slave, report};
+	command.pid = sg_sibling_second(run_command, &commanding, sizeof(commanding), &command.shared);
+	if (command.pid < 0)
+		(void)sg_error_set_errno(&error, command.pid, "cannot fork the command");
+	if (command.pid < 0)
 		sg_init_fail(report, &error);
-	if (command == 0)
-		sg_init_command(spec, slave, report);
-	watch(spec, command, slave, report);
+	watch(spec, &command, slave, report);
 }

@@ -1,5 +1,6 @@
 /*
- * A process that shares the caller's memory (CLONE_VM without CLONE_THREAD): the keeper in the supervisor's.
+ * Processes that share memory (CLONE_VM without CLONE_THREAD): the keeper the supervisor's, and the command, until it executes, the first
+ * process's, which is another (world/init.c).
  *
  * Why: each address space that is made and taken down costs as much as all the mounts of a world, and every page that one side
  * writes after a fork is copied.
@@ -47,13 +48,30 @@
 
 enum { PAGE = 4096, LENT_SIZE = 32 * 1024, STACK_SIZE = 512 * 1024 };
 
-/* The region: a page that faults, the lender's stack, another such page, the sibling's stack. */
-enum { REGION_SIZE = PAGE + LENT_SIZE + PAGE + STACK_SIZE };
+/* The region: the lender's stack, the sibling's, and one for a second; below each a page that faults. */
+enum { REGION_SIZE = PAGE + LENT_SIZE + 2 * (PAGE + STACK_SIZE) };
+
+/*
+ * For the second, in a copy of this memory: the part of the thread that made the sibling, which is not there, and a stack. Written before the
+ * sibling is started.
+ */
+static struct {
+	void *thread_pointer;
+	char *stack;
+} spare;
 
 struct lender {
 	sem_t made;
 	void *thread_pointer;
 };
+
+static void *own_thread_pointer(void)
+{
+	void *pointer;
+
+	__asm__("mov %%fs:0, %0" : "=r"(pointer));
+	return pointer;
+}
 
 /* Leaves its part to the sibling. Its own working directory: the caller would seem to share one with it until it is gone. */
 static void *lend(void *data)
@@ -61,7 +79,7 @@ static void *lend(void *data)
 	struct lender *lender = data;
 
 	if (syscall(SYS_unshare, CLONE_FS) == 0)
-		__asm__("mov %%fs:0, %0" : "=r"(lender->thread_pointer));
+		lender->thread_pointer = own_thread_pointer();
 	(void)sem_post(&lender->made);
 	(void)syscall(SYS_exit, 0);
 	return NULL;
@@ -91,23 +109,31 @@ static void *borrow(void *stack, int *ret_error)
 	return lender.thread_pointer;
 }
 
+/* Where the body's argument lies, and below it the stack begins. */
+static char *top_of(char *stack)
+{
+	return stack + STACK_SIZE - SG_SIBLING_ARGUMENT_MAX;
+}
+
 static pid_t start_shared(int (*body)(void *), const void *argument, size_t size)
 {
 	char *region = mmap(NULL, REGION_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-	char *lent = region + PAGE, *stack = lent + LENT_SIZE + PAGE,
-	     *top = stack + STACK_SIZE - SG_SIBLING_ARGUMENT_MAX;
+	char *lent = region + PAGE, *stack = lent + LENT_SIZE + PAGE, *second = stack + STACK_SIZE + PAGE;
 	void *thread_pointer;
 	int error;
 	pid_t pid;
 
 	if (region == MAP_FAILED || mprotect(lent, LENT_SIZE, PROT_READ | PROT_WRITE) < 0 ||
-	    mprotect(stack, STACK_SIZE, PROT_READ | PROT_WRITE) < 0)
+	    mprotect(stack, STACK_SIZE, PROT_READ | PROT_WRITE) < 0 ||
+	    mprotect(second, STACK_SIZE, PROT_READ | PROT_WRITE) < 0)
 		return -errno;
 	thread_pointer = borrow(lent, &error);
 	if (thread_pointer == NULL)
 		return -error;
-	memcpy(top, argument, size);
-	pid = clone(body, top, CLONE_VM | CLONE_SETTLS | SIGCHLD, top, NULL, thread_pointer, NULL);
+	spare.thread_pointer = own_thread_pointer();
+	spare.stack = second;
+	memcpy(top_of(stack), argument, size);
+	pid = clone(body, top_of(stack), CLONE_VM | CLONE_SETTLS | SIGCHLD, top_of(stack), NULL, thread_pointer, NULL);
 	return pid < 0 ? -errno : pid;
 }
 
@@ -127,6 +153,23 @@ pid_t sg_sibling_start(int (*body)(void *argument), const void *argument, size_t
 	if (size > SG_SIBLING_ARGUMENT_MAX)
 		return -E2BIG;
 	return SANITIZED ? start_forked(body, argument, size) : start_shared(body, argument, size);
+}
+
+pid_t sg_sibling_second(int (*body)(void *argument), const void *argument, size_t size, _Atomic uint32_t *ret_shared)
+{
+	char *stack = spare.stack;
+	pid_t pid;
+
+	if (size > SG_SIBLING_ARGUMENT_MAX)
+		return -E2BIG;
+	*ret_shared = stack != NULL;
+	if (stack == NULL)
+		return start_forked(body, argument, size);
+	spare.stack = NULL;
+	memcpy(top_of(stack), argument, size);
+	pid = clone(body, top_of(stack), CLONE_VM | CLONE_SETTLS | CLONE_CHILD_CLEARTID | SIGCHLD, top_of(stack), NULL,
+		    spare.thread_pointer, ret_shared);
+	return pid < 0 ? -errno : pid;
 }
 
 pid_t sg_sibling_fork(void)

@@ -1,7 +1,9 @@
 /* A process in the caller's memory: what a fork costs beyond that is saved. */
 #pragma once
 
+#include <stdatomic.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/attr.h"
@@ -24,3 +26,11 @@ SG_MUST_USE pid_t sg_sibling_start(int (*body)(void *argument), const void *argu
  * copy of shared memory may be held by a thread that is not there. Returns as fork does, with -errno on failure.
  */
 SG_MUST_USE pid_t sg_sibling_fork(void);
+
+/*
+ * In a process that a sibling has forked: another process in that one's memory, as sg_sibling_start makes one, on a second stack; it is to
+ * execute a program, or to exit. At most once. `*ret_shared` stays 1 as long as it is in the caller's memory, and is 0 afterwards, for
+ * which futex(2) wakes (FUTEX_WAIT, not a private one). Returns the pid, or a negative errno value of clone(2).
+ */
+SG_MUST_USE pid_t sg_sibling_second(int (*body)(void *argument), const void *argument, size_t size,
+				    _Atomic uint32_t *ret_shared);

@@ -169,32 +169,29 @@ static int take_report(struct sg_world *world, const struct sg_world_report *rep
 	return *listener < 0 ? *listener : 0;
 }
 
-/* Answers the first process's calls until it has sealed itself. */
-static int await_seal(const struct sg_world *world, int64_t deadline, struct sg_error *error)
+/* The first process's filter works as it should: its first call comes here, and is answered. */
+static int await_first_call(const struct sg_world *world, int64_t deadline, struct sg_error *error)
 {
-	uint64_t wanted = SG_WORLD_CALL_LISTENING;
-
-	while (wanted <= SG_WORLD_CALL_SEALED) {
+	for (;;) {
 		struct pollfd wait = {.fd = world->first_listener, .events = POLLIN};
 		struct seccomp_notif call = {0};
 		struct seccomp_notif_resp answer = {0};
 		int64_t left = deadline - sg_now_ms();
 
 		if (left <= 0 || poll(&wait, 1, (int)left) <= 0 || (wait.revents & POLLIN) == 0)
-			return sg_error_set(error, -ETIMEDOUT, "the world's first process did not seal itself");
+			return sg_error_set(error, -ETIMEDOUT, "the world's first process does not call");
 		if (ioctl(world->first_listener, SECCOMP_IOCTL_NOTIF_RECV, &call) < 0) {
 			if (errno == EINTR || errno == ENOENT)
 				continue;
 			return sg_error_set_errno(error, -errno, "the world's first process is gone");
 		}
 		answer.id = call.id;
-		if (call.data.nr != SG_WORLD_CALL || call.data.args[0] != wanted)
+		if (call.data.nr != SG_WORLD_CALL || call.data.args[0] != SG_WORLD_CALL_LISTENING)
 			return sg_error_set(error, -EPROTO, "an unexpected call of the world's first process");
 		if (ioctl(world->first_listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) < 0)
 			return sg_error_set_errno(error, -errno, "the world's first process is gone");
-		wanted++;
+		return 0;
 	}
-	return 0;
 }
 
 static int send_to_keeper(const struct sg_world *world, enum sg_keeper_request kind, const int *fds, size_t count)
@@ -257,7 +254,7 @@ static int collect(struct sg_world *world, int report_socket, struct sg_error *e
 		if (status < 0)
 			return status;
 	}
-	status = await_seal(world, deadline, error);
+	status = await_first_call(world, deadline, error);
 	if (status == 0) {
 		const int descriptors[] = {world->listener, world->first_listener, world->group_namespace};
 

@@ -98,7 +98,7 @@ enum { SG_WORLD_CALL = 4000 };
 
 enum sg_world_call {
 	SG_WORLD_CALL_LISTENING = 1, /* the filter is on; answered once the supervisor holds the listener */
-	SG_WORLD_CALL_SEALED,        /* the first process can no longer be examined: the command may start */
+	SG_WORLD_CALL_SEALED,        /* the first process can no longer be examined: the command's program may run */
 	SG_WORLD_CALL_STOPPED,       /* the command was stopped by the signal in the second argument */
 	SG_WORLD_CALL_CONTINUED,     /* the command goes on */
 };
@@ -118,7 +118,7 @@ int sg_world_begin(const struct sg_world_spec *spec, struct sg_world *ret, struc
 int sg_world_await_keeper(struct sg_world *world, struct sg_error *error);
 
 /*
- * After sg_world_await_keeper: waits until the world stands, with its command waiting in its first execve and its first process sealed, or failed: at most
+ * After sg_world_await_keeper: waits until the world stands, with its command waiting in its first execve, or failed: at most
  * SG_WORLD_START_SECONDS. Returns 0 or a negative errno value with context; then sg_world_done ends what is there.
  */
 int sg_world_finish(struct sg_world *world, struct sg_error *error);

@@ -87,6 +87,15 @@ def test_watching_needs_the_flag(sg, flag):
         assert all(v in ("Operation not permitted", "Function not implemented") for v in result.values()), result
 
 
+def test_nothing_runs_before_the_first_process_is_sealed(sg):
+    """Until it executes the command shares PID 1's memory: its program runs when nobody can look into that any more."""
+    for _ in range(12):
+        process = sg.run(BASE, "/bin/readlink", "/proc/1/exe")
+        assert process.status == 1 and not process.stdout, process
+    # What is never executed: the first process ends with the status all the same.
+    assert sg.run(BASE, "/bin/no-such-program").status == 127
+
+
 def test_the_first_process_holds_nothing(sg):
     """Point 10: PID 1 has a filter of its own, no descriptor, no capability; only where we are root can its descriptors be listed."""
     process, _ = sg.start(BASE, "/bin/sh", "-c", "echo up; read x", stdin=subprocess.PIPE, stdout=subprocess.PIPE)

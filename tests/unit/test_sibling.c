@@ -1,6 +1,7 @@
 /* A process in the caller's memory: what it shares, what it does not, and that the two die apart. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -156,6 +157,59 @@ static void die_first(void)
 	(void)raise(SIGKILL);
 }
 
+/* A second, of what a sibling forked: in that one's memory until it executes, with an errno of its own. */
+static int execute(void *data)
+{
+	const struct arguments *arguments = data;
+	char *const words[] = {(char[]){"true"}, NULL};
+
+	atomic_store(arguments->step, STARTED);
+	for (int i = 0; i < ROUNDS; i++)
+		if (close(-1) == 0 || errno != EBADF)
+			return 2;
+	(void)execv("/bin/true", words);
+	return 1;
+}
+
+static int fork_and_second(void *data)
+{
+	struct arguments arguments = {.step = &step};
+	_Atomic uint32_t shared = 2;
+	int status;
+	pid_t pid = sg_sibling_fork();
+
+	(void)data;
+	if (pid > 0)
+		return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+	pid = sg_sibling_second(execute, &arguments, sizeof(arguments), &shared);
+	CHECK(pid > 0);
+	for (int i = 0; i < ROUNDS; i++)
+		CHECK(kill(0, 1000) < 0 && errno == EINVAL);
+	while (atomic_load(&shared) != 0)
+		(void)syscall(SYS_futex, &shared, FUTEX_WAIT, 1, NULL, NULL, 0);
+	CHECK(SANITIZED || atomic_load(&step) == STARTED);
+	CHECK(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	return EXPECTED;
+}
+
+static void starts_a_second(void)
+{
+	const pid_t pid = sg_sibling_start(fork_and_second, "", 1);
+	int status;
+
+	CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == EXPECTED);
+	CHECK(atomic_load(&step) == 0); /* another memory than ours */
+}
+
+static void test_second(void **state)
+{
+	const int status = run_apart(starts_a_second);
+
+	(void)state;
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), EXPECTED);
+}
+
 static void test_own_errno(void **state)
 {
 	const int status = run_apart(own_errno);
@@ -225,6 +279,7 @@ int main(void)
 		cmocka_unit_test(test_own_errno),  cmocka_unit_test(test_memory_alone),
 		cmocka_unit_test(test_dies_alone), cmocka_unit_test(test_outlives),
 		cmocka_unit_test(test_fork),       cmocka_unit_test(test_too_much),
+		cmocka_unit_test(test_second),
 	};
 
 	return cmocka_run_group_tests_name("sibling", tests, NULL, NULL);
