@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/sched.h>
+#include <malloc.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -470,6 +471,11 @@ int sg_command_run(int argc, char **argv)
 	static struct run run = {.pipes = SG_STDIO_PIPES_INIT, .group = SG_CGROUP_INIT, .log = -1, .door = -1};
 	int status;
 
+	/*
+	 * Large tables in pages of their own, for the start: what is taken from the heap is cleared by writing to it, also where it was
+	 * never used, and what the supervisor takes again there is a page shared with us, and is copied.
+	 */
+	(void)mallopt(M_MMAP_THRESHOLD, SG_MMAP_THRESHOLD_START);
 	if (sg_options_read(argc, argv, &run.options) < 0)
 		status = SG_EXIT_FAILED;
 	else if (run.options.help)

@@ -15,6 +15,7 @@
 #include <linux/magic.h>
 #include <linux/openat2.h>
 #include <linux/seccomp.h>
+#include <malloc.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -428,6 +429,7 @@ void sg_session_run(struct sg_session_spec *spec)
 		sg_world_done(&supervisor.world);
 		fail(spec, &error);
 	}
+	(void)mallopt(M_MMAP_THRESHOLD, SG_MMAP_THRESHOLD);
 	sg_process_end_at(supervisor.world.keeper);
 	status = sg_supervise(&supervisor);
 	end(spec, &supervisor, status);

@@ -9,6 +9,9 @@
 #include "world/plan.h"
 #include "world/world.h"
 
+/* M_MMAP_THRESHOLD of mallopt(3): while a session starts (cli/run.c says why), and as the C library has it afterwards. */
+enum { SG_MMAP_THRESHOLD_START = 8192, SG_MMAP_THRESHOLD = 128 * 1024 };
+
 /* What the front end hands over; all borrowed, all in memory that the fork copies. */
 struct sg_session_spec {
 	struct sg_policy *policy;
