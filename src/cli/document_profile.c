@@ -77,6 +77,8 @@ static const struct {
 	{"${USER}", "the user's name"},
 	{"${UID}", "the user's id"},
 	{"${RUNTIME}", "$XDG_RUNTIME_DIR, or /run/user/UID"},
+	{"${CONFIG}", "$XDG_CONFIG_HOME, or .config in the home; without symbolic links"},
+	{"${STATE}", "$XDG_STATE_HOME, or .local/state in the home; without symbolic links"},
 };
 
 static void append_entry(struct sg_buffer *out, const char *term, const char *text)

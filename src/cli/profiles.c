@@ -15,13 +15,29 @@
 
 enum { FOLDERS_MAX = 8 };
 
+/* A folder of the user's by the variable that names it, or below the home. What stands there is not a link that leads elsewhere. */
+static const char *folder_of_user(const char *variable, const char *home, const char *usual, char *text)
+{
+	const char *named = getenv(variable);
+	char path[PATH_MAX + 32];
+
+	if (named != NULL && named[0] == '/')
+		(void)snprintf(path, sizeof(path), "%s", named);
+	else
+		(void)snprintf(path, sizeof(path), "%s/%s", home, usual);
+	if (realpath(path, text) == NULL)
+		(void)snprintf(text, PATH_MAX, "%.*s", PATH_MAX - 1, path);
+	return text;
+}
+
 const struct sg_variables *sg_variables_of_caller(void)
 {
+	static char config[PATH_MAX], state[PATH_MAX];
 	static char cwd[PATH_MAX], home[PATH_MAX], place[PATH_MAX], user[256], uid[16], runtime[PATH_MAX];
 	static struct sg_variables variables;
 	struct sg_user entry;
 	bool known;
-	const char *named = getenv("XDG_RUNTIME_DIR");
+	const char *named = getenv("XDG_RUNTIME_DIR"), *named_home = getenv("HOME");
 
 	if (variables.cwd != NULL)
 		return &variables;
@@ -36,7 +52,19 @@ const struct sg_variables *sg_variables_of_caller(void)
 		(void)snprintf(runtime, sizeof(runtime), "%s", named);
 	else
 		(void)snprintf(runtime, sizeof(runtime), "/run/user/%s", uid);
-	variables = (struct sg_variables){cwd, home, user, uid, runtime, realpath(home, place)};
+	variables = (struct sg_variables){
+		.cwd = cwd,
+		.home = home,
+		.user = user,
+		.uid = uid,
+		.runtime = runtime,
+		.config = folder_of_user("XDG_CONFIG_HOME", home, ".config", config),
+		/* As the log is found (sg_log_folder). */
+		.state =
+			folder_of_user("XDG_STATE_HOME", named_home != NULL && named_home[0] == '/' ? named_home : home,
+				       ".local/state", state),
+		.home_place = realpath(home, place),
+	};
 	return &variables;
 }
 

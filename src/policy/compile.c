@@ -127,7 +127,9 @@ static char *expand(struct sg_compiler *compiler, const struct sg_statement *sta
 		     {"${HOME}", v->home},
 		     {"${USER}", v->user},
 		     {"${UID}", v->uid},
-		     {"${RUNTIME}", v->runtime}};
+		     {"${RUNTIME}", v->runtime},
+		     {"${CONFIG}", v->config != NULL ? v->config : "/nonexistent"},
+		     {"${STATE}", v->state != NULL ? v->state : "/nonexistent"}};
 	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
 	const char *text = statement->text;
 
@@ -152,9 +154,10 @@ static char *expand(struct sg_compiler *compiler, const struct sg_statement *sta
 		else if (found != NULL)
 			sg_buffer_append_text(&out, found);
 		else if (text[0] == '$' && text[1] == '{') {
-			sg_compile_complain(compiler, statement,
-					    "the variables are ${CWD}, ${HOME}, ${USER}, ${UID}, ${RUNTIME}",
-					    "unknown variable in \"%s\"", statement->text);
+			sg_compile_complain(
+				compiler, statement,
+				"the variables are ${CWD}, ${HOME}, ${USER}, ${UID}, ${RUNTIME}, ${CONFIG}, ${STATE}",
+				"unknown variable in \"%s\"", statement->text);
 			return NULL;
 		} else {
 			sg_buffer_append_byte(&out, *text);

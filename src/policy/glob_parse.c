@@ -73,7 +73,8 @@ static int parse_open(struct sg_glob_parser *parser)
 
 		if (before->kind == SG_GLOB_BYTE && before->length == 1 && before->byte == '$')
 			return sg_glob_parse_fail(parser, start - 1, 2, "unknown variable",
-						  "the variables are ${CWD}, ${HOME}, ${USER}, ${UID} and ${RUNTIME}; "
+						  "the variables are ${CWD}, ${HOME}, ${USER}, ${UID}, ${RUNTIME}, "
+						  "${CONFIG} and ${STATE}; "
 						  "a \"$\" before a brace is written \"\\$\"");
 		if (before->kind == SG_GLOB_BYTE && before->length == 1 && before->byte == '@')
 			return sg_glob_parse_fail(parser, start - 1, 2, "AppArmor's variables do not exist here",

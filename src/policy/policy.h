@@ -30,7 +30,8 @@ struct sg_rule {
 /* The values of the variables; all literal text. */
 struct sg_variables {
 	const char *cwd, *home, *user, *uid, *runtime;
-	const char *home_place; /* where the home lies, behind symbolic links; NULL: where its name says */
+	const char *config, *state; /* where the user's settings and state lie; NULL: nowhere */
+	const char *home_place;     /* where the home lies, behind symbolic links; NULL: where its name says */
 };
 
 struct sg_policy {

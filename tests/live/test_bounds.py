@@ -195,6 +195,33 @@ def test_profiles_and_records_are_not_the_world_s_to_write(sg, name):
     assert done.refusals("/root/" + name)
 
 
+TAKE_OVER = "cd {h}; for t in {t}; do echo x > $t/shellguard/{n}; mv $t $t.2; mkdir -p $t/shellguard/new; ls -d $t.2; done; echo free > free; cat free"
+
+
+def test_folders_named_by_variables_are_not_the_world_s_to_write(sg):
+    """Profiles and records of a user whose variables put them elsewhere; a folder above them is not moved away either."""
+    env = {"XDG_CONFIG_HOME": sg.home + "/settings", "XDG_STATE_HOME": sg.home + "/state", "XDG_RUNTIME_DIR": sg.home + "/run"}
+    for name in ("settings", "state", "run"):
+        for folder in (name, name + "/shellguard"):
+            os.makedirs(os.path.join(sg.home, folder), mode=0o700, exist_ok=True)
+            if os.getuid() == 0:
+                os.chown(os.path.join(sg.home, folder), sg.uid, sg.uid)
+    done = sg.shell(profile([sg.home + "/**"]), TAKE_OVER.format(h=sg.home, t="settings state run", n="x"), env=env)
+    assert done.stdout == "free\n", (done.stdout, done.stderr)
+    assert {n for n in os.listdir(sg.home) if n.endswith(".2")} == set() and len(done.of("refusal", operation="rename")) == 3
+    assert not os.path.exists(sg.home + "/settings/shellguard/x") and not os.path.exists(sg.home + "/state/shellguard/new")
+
+
+@pytest.mark.parametrize("sg", ["root"], indirect=True)
+def test_the_doors_are_not_moved_away(sg):
+    """As root, where a profile gives all of /run: the folder above the doors is no mount point, and was moved from under them."""
+    plain = sg.command
+    sg.command = lambda arguments: ["unshare", "-m", "/bin/sh", "-c", 'mount -t tmpfs none /run && exec "$@"', "sh"] + plain(arguments)
+    done = sg.shell(profile(["/run/**"]), "cd /run; mv shellguard gone; ls -d gone; mkdir -p shellguard/new; ls shellguard; echo free > free; cat free")
+    assert done.stdout == "sessions\nfree\n", (done.stdout, done.stderr)
+    assert done.of("refusal", operation="rename")
+
+
 def test_a_world_that_could_mount_does_not_run(sg):
     text = profile(["/tmp/**"]) + '[Misc]\nFlags = ["mount"]\n'
     done = sg.run(text, "/bin/true")
