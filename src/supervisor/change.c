@@ -6,8 +6,8 @@
  * What the adversary can do meanwhile: rewrite the text of a path or a value (copied once, before), swap a
  * link or a folder on the way (the object or the folder is pinned, then named, then decided), swap the last
  * component for something else (the act works on the pinned folder and that one component, in a form that
- * fails if the type is another one). Its own changes of names cannot come in between, since they are calls
- * that this same thread carries out, one after the other.
+ * fails if the type is another one). Its own changes of names are calls that this same thread carries out, one
+ * after the other; or, beside a server that may hang, the outcome is that of another order (pool.h).
  */
 #include "supervisor/change.h"
 

@@ -29,9 +29,6 @@ struct arguments {
 	unsigned int flags;
 };
 
-/* Only the thread of the supervisor that handles calls comes here. */
-static char values[XATTR_SIZE_MAX];
-
 static int read_packed(const struct sg_change *change, struct arguments *arguments)
 {
 	const uint64_t address = sg_change_argument(change, 1), size = sg_change_argument(change, 2);
@@ -117,7 +114,7 @@ static int reach_for_change(struct sg_change *change, const char *name, char *pi
 int64_t sg_change_set_xattr(struct sg_change *change)
 {
 	struct arguments arguments;
-	char pin[SG_CHANGE_LINK_MAX];
+	char pin[SG_CHANGE_LINK_MAX], values[XATTR_SIZE_MAX];
 	int status = read_arguments(change, true, &arguments);
 
 	if (status == 0 && !change->row->packed)
@@ -169,7 +166,8 @@ static int reach_for_reading(struct sg_change *change, char *pin)
 }
 
 /* Gives the caller `length` bytes of the values. Returns `length`, or a negative errno value. */
-static int64_t answer(const struct sg_change *change, uint64_t address, uint64_t size, ssize_t length)
+static int64_t answer(const struct sg_change *change, uint64_t address, uint64_t size, const char *values,
+		      ssize_t length)
 {
 	int status;
 
@@ -184,7 +182,7 @@ static int64_t answer(const struct sg_change *change, uint64_t address, uint64_t
 int64_t sg_change_get_xattr(struct sg_change *change)
 {
 	struct arguments arguments;
-	char pin[SG_CHANGE_LINK_MAX];
+	char pin[SG_CHANGE_LINK_MAX], values[XATTR_SIZE_MAX];
 	int status = read_arguments(change, true, &arguments);
 
 	if (status == 0 && arguments.flags != 0)
@@ -195,19 +193,20 @@ int64_t sg_change_get_xattr(struct sg_change *change)
 		return status;
 	if (arguments.size > sizeof(values))
 		arguments.size = sizeof(values);
-	return answer(change, arguments.value, arguments.size, getxattr(pin, arguments.name, values, arguments.size));
+	return answer(change, arguments.value, arguments.size, values,
+		      getxattr(pin, arguments.name, values, arguments.size));
 }
 
 int64_t sg_change_list_xattrs(struct sg_change *change)
 {
 	const uint64_t address = sg_change_argument(change, 0);
 	uint64_t size = sg_change_argument(change, 1);
-	char pin[SG_CHANGE_LINK_MAX];
+	char pin[SG_CHANGE_LINK_MAX], values[XATTR_SIZE_MAX];
 	int status = reach_for_reading(change, pin);
 
 	if (status < 0)
 		return status == -ENODATA ? 0 : status;
 	if (size > sizeof(values))
 		size = sizeof(values);
-	return answer(change, address, size, listxattr(pin, values, size));
+	return answer(change, address, size, values, listxattr(pin, values, size));
 }

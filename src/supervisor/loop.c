@@ -19,6 +19,7 @@
 #include "policy/words.h"
 #include "supervisor/door.h"
 #include "supervisor/guard.h"
+#include "supervisor/pool.h"
 #include "supervisor/supervisor.h"
 #include "tables/syscalls.h"
 
@@ -72,6 +73,12 @@ static bool comes_in_rows(const struct sg_syscall *call)
 		       : call->class != SG_CLASS_EXEC;
 }
 
+static void handle_names(struct sg_request *request, void (*handler)(struct sg_request *))
+{
+	if (!sg_pool_handle(request, handler))
+		handler(request);
+}
+
 static void handle(struct sg_request *request)
 {
 	struct sg_supervisor *supervisor = request->supervisor;
@@ -84,22 +91,24 @@ static void handle(struct sg_request *request)
 		refuse_call(request, call);
 		return;
 	}
+	if (sg_pool_prepare(request))
+		return;
 	supervisor->in_row = comes_in_rows(call) ? supervisor->in_row + 1 : 0;
 	switch ((enum sg_syscall_class)call->class) {
 	case SG_CLASS_FILE_OPEN:
-		sg_handle_open(request);
+		handle_names(request, sg_handle_open);
 		break;
 	case SG_CLASS_EXEC:
 		sg_handle_exec(request);
 		break;
 	case SG_CLASS_FILE_CHANGE:
 	case SG_CLASS_FD_CHANGE:
-		sg_handle_change(request);
+		handle_names(request, sg_handle_change);
 		break;
 	case SG_CLASS_FILE_LOOK:
 	case SG_CLASS_FILE_DETAIL:
 	case SG_CLASS_FD_LOOK:
-		sg_handle_look(request);
+		handle_names(request, sg_handle_look);
 		break;
 	case SG_CLASS_FILE_ENTER:
 		sg_handle_enter(request);
@@ -113,6 +122,14 @@ static void handle(struct sg_request *request)
 	}
 }
 
+static void handle_and_answer(struct sg_request *request)
+{
+	handle(request);
+	/* A handler that found the caller gone has not answered; if it was wrong, the caller gets an error. */
+	if (!request->answered)
+		sg_answer_error(request, EINTR);
+}
+
 static void serve(struct sg_supervisor *supervisor, int listener, struct sg_request *request)
 {
 	request->supervisor = supervisor;
@@ -123,10 +140,7 @@ static void serve(struct sg_supervisor *supervisor, int listener, struct sg_requ
 					     .tid = (pid_t)request->notification.pid,
 					     .proc = supervisor->view.proc};
 	sg_note_caller(request->caller.tid);
-	handle(request);
-	/* A handler that found the caller gone has not answered; if it was wrong, the caller gets an error. */
-	if (!request->answered)
-		sg_answer_error(request, EINTR);
+	handle_and_answer(request);
 }
 
 void sg_receive_call(struct sg_supervisor *supervisor, int listener)
@@ -136,6 +150,15 @@ void sg_receive_call(struct sg_supervisor *supervisor, int listener)
 	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &request.notification) < 0)
 		return; /* ENOENT, EINTR: the caller went away before it was received */
 	serve(supervisor, listener, &request);
+}
+
+/* What workers have made ready. */
+static void receive_prepared(struct sg_supervisor *supervisor)
+{
+	struct sg_request request;
+
+	while (sg_pool_return(supervisor, &request))
+		handle_and_answer(&request);
 }
 
 /* From here on programs of the world run, and its door is answered; without one the session is just not listed. */
@@ -269,7 +292,7 @@ static int earlier(int a, int b)
  * the caller's CPU.
  */
 enum { LISTENER, SIGNALS, RARE, ENTRIES };
-enum { KEEPER, CONTROL, FIRST, NETWORK, DOOR, RARE_COUNT };
+enum { KEEPER, CONTROL, FIRST, NETWORK, DOOR, POOL, RARE_COUNT };
 
 static void fill_rare(const struct sg_supervisor *supervisor, struct pollfd polls[RARE_COUNT])
 {
@@ -277,6 +300,7 @@ static void fill_rare(const struct sg_supervisor *supervisor, struct pollfd poll
 				     [CONTROL] = supervisor->control,
 				     [FIRST] = supervisor->world.first_listener,
 				     [NETWORK] = sg_network_fd(supervisor),
+				     [POOL] = sg_pool_fd(supervisor),
 				     /* Who enters must find a world that has begun. */
 				     [DOOR] = supervisor->sealed ? supervisor->door : -1};
 
@@ -337,6 +361,8 @@ static void act_rarely(struct sg_supervisor *supervisor, const struct pollfd rar
 		receive_first(supervisor);
 	else if ((rare[FIRST].revents & (POLLHUP | POLLERR)) != 0)
 		forget_first(supervisor);
+	if ((rare[POOL].revents & POLLIN) != 0)
+		receive_prepared(supervisor);
 	if (rare[CONTROL].revents != 0)
 		receive_control(supervisor);
 	if ((rare[DOOR].revents & POLLIN) != 0)
@@ -357,7 +383,8 @@ static bool receive_quickly(struct sg_supervisor *supervisor)
 	bool received;
 
 	if (!sg_is_in_row(supervisor) || supervisor->in_row % LOOK == 0 || find_timeout(supervisor) >= 0 ||
-	    supervisor->entry_limit > 0 || supervisor->world.listener < 0 || sg_guard_begin() < 0)
+	    supervisor->pool != NULL || supervisor->entry_limit > 0 || supervisor->world.listener < 0 ||
+	    sg_guard_begin() < 0)
 		return false;
 	received = ioctl(supervisor->world.listener, SECCOMP_IOCTL_NOTIF_RECV, &request.notification) == 0;
 	sg_guard_end();

@@ -293,7 +293,7 @@ static void finish(struct sg_request *request, const struct opening *opening, co
 		sg_answer_error(request, EIO);
 	else
 		sg_give_descriptor(request, fd, (opening->flags & O_CLOEXEC) != 0);
-	if (pin != NULL)
+	if (pin != NULL && request->supervisor->pool == NULL)
 		close_with_pin(&request->supervisor->view, pin, &fd);
 	else
 		sg_fd_close(fd);
@@ -305,7 +305,8 @@ static atomic_int waiting;
 
 struct waiter {
 	struct sg_view view;
-	int listener, fd, flags;
+	int listener, fd,
+		flags; /* the first two are owned: a number of the supervisor's may come to mean another thing */
 	uint64_t id;
 	const atomic_uint *generation; /* of the world, and what it was when the call was received */
 	unsigned int received;
@@ -370,6 +371,7 @@ static void *wait_for_peer(void *data)
 		answer.error = -errno;
 	if (answer.error < 0)
 		(void)ioctl(waiter->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+	sg_fd_close(waiter->listener);
 	sg_fd_close(waiter->fd);
 	free(waiter);
 	atomic_fetch_sub(&waiting, 1);
@@ -433,17 +435,18 @@ static void open_later(struct sg_request *request, const struct opening *opening
 		return;
 	}
 	*waiter = (struct waiter){.view = request->supervisor->view,
-				  .listener = request->caller.listener,
+				  .listener = fcntl(request->caller.listener, F_DUPFD_CLOEXEC, 3),
 				  .fd = sg_fd_take(&object->fd),
 				  .flags = flags,
 				  .id = request->notification.id,
-				  .generation = &request->supervisor->generation,
+				  .generation = sg_generation(request->supervisor),
 				  .received = request->generation,
 				  .close_on_exec = (opening->flags & O_CLOEXEC) != 0};
 	(void)pthread_attr_init(&attributes);
 	(void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	(void)pthread_attr_setstacksize(&attributes, 64 * 1024);
-	if (pthread_create(&thread, &attributes, wait_for_peer, waiter) != 0) {
+	if (waiter->listener < 0 || pthread_create(&thread, &attributes, wait_for_peer, waiter) != 0) {
+		sg_fd_close(waiter->listener);
 		sg_fd_close(waiter->fd);
 		free(waiter);
 		atomic_fetch_sub(&waiting, 1);

@@ -2,6 +2,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -46,7 +47,13 @@ static void fill_rule(struct sg_record *record, const struct sg_rule *rule)
 
 enum { RECENT_MAX = 32, RECENT_MS = 1000 };
 
-/* Refusals that the person was told of a moment ago, by what they say. Of the main thread, as all of this file. */
+/*
+ * Workers of the pool report too. Held by the functions that others call: it guards what follows here, and what is remembered of
+ * processes (process.h). Under it nothing is waited for but room in the ring of the record.
+ */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* Refusals that the person was told of a moment ago, by what they say. */
 static struct {
 	uint64_t hash; /* of the line */
 	int64_t until_ms;
@@ -127,10 +134,15 @@ static int notice_unrecorded(struct sg_supervisor *supervisor, int status)
 
 int sg_report_possible(struct sg_supervisor *supervisor)
 {
-	return notice_unrecorded(supervisor, sg_audit_alive(supervisor->audit));
+	int status;
+
+	(void)pthread_mutex_lock(&lock);
+	status = notice_unrecorded(supervisor, sg_audit_alive(supervisor->audit));
+	(void)pthread_mutex_unlock(&lock);
+	return status;
 }
 
-int sg_report(struct sg_request *request, const struct sg_decision *decision, const char *object, const char *named)
+static int report(struct sg_request *request, const struct sg_decision *decision, const char *object, const char *named)
 {
 	struct sg_supervisor *supervisor = request->supervisor;
 	const bool granted = decision->verdict == SG_VERDICT_ALLOW;
@@ -164,6 +176,16 @@ int sg_report(struct sg_request *request, const struct sg_decision *decision, co
 	/* What is hidden is not spoken of where the world could read it back from its terminal. */
 	if (!granted && decision->verdict != SG_VERDICT_HIDE && !decision->silent)
 		notice_refusal(request, decision, process != NULL ? process->program : "?", object, named);
+	return status;
+}
+
+int sg_report(struct sg_request *request, const struct sg_decision *decision, const char *object, const char *named)
+{
+	int status;
+
+	(void)pthread_mutex_lock(&lock);
+	status = report(request, decision, object, named);
+	(void)pthread_mutex_unlock(&lock);
 	return status;
 }
 
@@ -265,7 +287,7 @@ static int read_arguments(pid_t tid, int proc, char **ret_text, struct sg_record
 	return status;
 }
 
-int sg_report_exec(struct sg_supervisor *supervisor, pid_t tid, const char *program)
+static int report_exec(struct sg_supervisor *supervisor, pid_t tid, const char *program)
 {
 	SG_AUTO_FREE struct sg_record_text *items = NULL;
 	SG_AUTO_FREE char *text = NULL;
@@ -294,4 +316,14 @@ int sg_report_exec(struct sg_supervisor *supervisor, pid_t tid, const char *prog
 	record.argv = (struct sg_record_list){items, count};
 	record.cwd = sg_record_text(cwd);
 	return notice_unrecorded(supervisor, sg_audit_append(supervisor->audit, &record, NULL));
+}
+
+int sg_report_exec(struct sg_supervisor *supervisor, pid_t tid, const char *program)
+{
+	int status;
+
+	(void)pthread_mutex_lock(&lock);
+	status = report_exec(supervisor, tid, program);
+	(void)pthread_mutex_unlock(&lock);
+	return status;
 }

@@ -100,7 +100,7 @@ static void send_answer(struct sg_request *request, int64_t value, int error, ui
 
 static bool is_current(const struct sg_request *request)
 {
-	return atomic_load(&request->supervisor->generation) == request->generation;
+	return atomic_load(sg_generation(request->supervisor)) == request->generation;
 }
 
 void sg_answer_error(struct sg_request *request, int error)
@@ -151,7 +151,9 @@ static int64_t now_ns(void)
 static int add_descriptor(struct sg_request *request, struct seccomp_notif_addfd *give)
 {
 	const pid_t tid = request->caller.tid;
-	const bool several = crowd.mixed > MIXED_ONE / 2 && request->supervisor->wakes_at_once;
+	/* Beside workers (pool.h) nobody keeps that account. */
+	const bool several =
+		request->supervisor->pool == NULL && crowd.mixed > MIXED_ONE / 2 && request->supervisor->wakes_at_once;
 	pid_t *far = &crowd.far[(size_t)tid % SG_ARRAY_SIZE(crowd.far)];
 	const int64_t start = several ? now_ns() : 0;
 	int number;

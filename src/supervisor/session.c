@@ -33,6 +33,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "supervisor/pool.h"
 #include "supervisor/process.h"
 #include "supervisor/supervisor.h"
 
@@ -348,6 +349,8 @@ static int start(struct sg_session_spec *spec, struct sg_supervisor *supervisor,
 	if (status == 0)
 		(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (status == 0)
+		status = sg_pool_start(supervisor);
+	if (status == 0)
 		supervisor->wakes_at_once = sg_wake_at_once(supervisor->world.listener);
 	return status < 0 ? sg_error_set_errno(error, status, "cannot start the session") : 0;
 }
@@ -415,6 +418,7 @@ void sg_session_run(struct sg_session_spec *spec)
 	(void)setsid();
 	(void)sigfillset(&all);
 	(void)sigprocmask(SIG_SETMASK, &all, NULL);
+	supervisor.origin = &supervisor;
 	supervisor.policy = spec->policy;
 	supervisor.plan = spec->plan;
 	supervisor.world = SG_WORLD_INIT;

@@ -2,7 +2,8 @@
  * The supervisor of a session: the state that its files share.
  *
  * One thread receives every notification, decides and answers; what could block (the opening of a FIFO, a connection) is
- * finished by a worker. The state has one owner, that thread; what workers share says so.
+ * finished by a worker. The state has one owner, that thread; what workers share says so. In a world with trees whose servers may
+ * hang, calls on names are handled by workers with a copy of the state (pool.h).
  *
  * What an adversary in the world controls: the number and arguments of each notified call, the memory behind pointers (at
  * every moment), its descriptors, working directory, ids as far as its profile lets it change them, links and folders that
@@ -44,8 +45,11 @@ struct sg_traced {
 };
 
 struct sg_network;
+struct sg_pool;
 
 struct sg_supervisor {
+	struct sg_supervisor *origin; /* itself, or NULL; in a worker of the pool, whose is a copy: the main thread's */
+	struct sg_pool *pool;         /* pool.h, or NULL */
 	struct sg_policy
 		*policy; /* its rules do not change; more flags are read when a refusal asks which would help */
 	const struct sg_plan *plan;
@@ -75,7 +79,7 @@ struct sg_supervisor {
 	size_t traced_limit;         /* those from here on are free */
 	struct sg_network *network;  /* network.h */
 	int freezer, freezer_events; /* cgroup.freeze and cgroup.events of the world's control group, or -1 */
-	atomic_uint generation;      /* bumped to make a cut: what was decided before is not given any more */
+	atomic_uint generation; /* the origin's: bumped to make a cut: what was decided before is not given any more */
 	bool wakes_at_once;          /* answers do (sg_wake_at_once) */
 	bool command_started;        /* the command's first execve was seen through */
 	bool announced;              /* and the front end was told */
@@ -83,6 +87,12 @@ struct sg_supervisor {
 	bool ended;
 	int exit_status;
 };
+
+/* The generation of the world: one, whoever handles a call. */
+static inline atomic_uint *sg_generation(struct sg_supervisor *supervisor)
+{
+	return supervisor->origin != NULL ? &supervisor->origin->generation : &supervisor->generation;
+}
 
 /* One notified call while it is being handled. */
 struct sg_request {
@@ -92,6 +102,7 @@ struct sg_request {
 	unsigned int generation; /* of the world when the call was received */
 	const char *operation;   /* "open", "exec": for the record */
 	bool answered;
+	bool prepared; /* a worker has walked the name (pool.h) */
 };
 
 /*

@@ -55,6 +55,7 @@ struct sg_plan {
 	char **strings;                /* owned: names that the mounts point to */
 	size_t string_count;
 	bool system_proc; /* /proc shows the machine too */
+	bool may_hang; /* some tree is of a kind that waits for a server: calls on names are handled apart (pool.h) */
 };
 
 /* The policy cannot be held on this host: the error says which rule, and what is missing. */

@@ -132,6 +132,46 @@ static void unescape_octal(char *text)
 }
 
 /*
+ * File systems that answer from this machine's memory and disks. What is not here, among them every network and FUSE file system,
+ * may wait for somebody, for ever.
+ */
+static const char *const local[] = {
+	"ext2",   "ext3",     "ext4",      "xfs",     "btrfs",    "tmpfs",      "ramfs",       "devtmpfs",
+	"devpts", "proc",     "sysfs",     "overlay", "squashfs", "erofs",      "f2fs",        "bcachefs",
+	"zfs",    "jfs",      "reiserfs",  "nilfs2",  "vfat",     "msdos",      "exfat",       "ntfs3",
+	"hfs",    "hfsplus",  "iso9660",   "udf",     "minix",    "romfs",      "cgroup",      "cgroup2",
+	"cpuset", "mqueue",   "bpf",       "tracefs", "debugfs",  "securityfs", "selinuxfs",   "configfs",
+	"pstore", "efivarfs", "hugetlbfs", "fusectl", "nsfs",     "rootfs",     "binfmt_misc", "rpc_pipefs",
+};
+
+/* One of the two is, or lies in, the other. */
+static bool is_in_either(const char *a, const char *b)
+{
+	size_t length = 0;
+
+	while (a[length] != '\0' && a[length] == b[length])
+		length++;
+	return (a[length] == '\0' && (b[length] == '/' || b[length] == '\0' || length <= 1)) ||
+	       (b[length] == '\0' && (a[length] == '/' || length <= 1));
+}
+
+/* The type of the file system in a line of mountinfo, behind " - ". */
+static bool is_local(const char *rest)
+{
+	const char *type = rest == NULL ? NULL : strstr(rest, " - ");
+	size_t length;
+
+	if (type == NULL)
+		return false;
+	type += 3;
+	length = strcspn(type, " ");
+	for (size_t i = 0; i < SG_ARRAY_SIZE(local); i++)
+		if (strlen(local[i]) == length && memcmp(local[i], type, length) == 0)
+			return true;
+	return false;
+}
+
+/*
  * Marks the roots with a mount somewhere below them (containers have /etc/hosts and the like as mounts). An overlay would
  * show what such a mount hides, and the kernel makes none for an ordinary user: what is refused there is decided at each
  * opening. Field 5 of proc_pid_mountinfo(5).
@@ -149,18 +189,23 @@ static void mark_mounted(struct sg_planner *planner)
 		return;
 	}
 	for (char *line; (line = strsep(&rest, "\n")) != NULL && line[0] != '\0';) {
-		char *target = line;
+		char *target = line, *rest_of_line;
+		bool remote;
 
 		for (int field = 1; field < 5 && target != NULL; field++)
 			target = strchr(target + 1, ' ');
 		if (target == NULL)
 			continue;
 		target++;
-		target[strcspn(target, " ")] = '\0';
+		rest_of_line = target + strcspn(target, " ");
+		remote = !is_local(rest_of_line);
+		*rest_of_line = '\0';
 		unescape_octal(target);
 		for (size_t i = 0; i < planner->root_count; i++) {
 			size_t length = strlen(planner->roots[i].path);
 
+			planner->plan->may_hang |=
+				remote && !planner->roots[i].private && is_in_either(target, planner->roots[i].path);
 			planner->roots[i].mounted |=
 				strncmp(target, planner->roots[i].path, length) == 0 && target[length] == '/';
 		}

@@ -179,6 +179,14 @@ void sg_plan_explain(const struct sg_plan *plan, struct sg_buffer *out)
 	if (executable > 0)
 		sg_buffer_append_text(out, "    programs\teach start of a program, with its interpreters\n");
 	sg_buffer_append_text(out, "    addresses\teach address that is connected to, bound or sent to\n");
+	if (plan->may_hang)
+		sg_buffer_append_text(
+			out,
+			plan->decide_looks
+				? "    \tof a network or FUSE file system in this world: while its server does not "
+				  "answer, everybody waits who is asked about (Hide needs one order)\n"
+				: "    \tby threads of their own, as a server of a network or FUSE file system "
+				  "in this world may not answer\n");
 	write_absent(plan, out);
 	write_led(plan, out);
 }
