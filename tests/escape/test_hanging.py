@@ -257,3 +257,19 @@ def test_what_is_refused_is_refused_beside_such_a_server(tree, server, kind):
         assert done.status == 0 and done.stdout == "9\n", (done.stdout[-500:], done.stderr[-500:])
         assert len(done.refusals(os.path.join(tree.rw, "secret.key"))) + sum(r["coalesced"] for r in done.of("flood")) >= 80
         assert [r["seq"] for r in done.records] == list(range(1, len(done.records) + 1))
+
+
+def test_what_was_decided_before_a_cut_is_not_given_after_it(tree, server):
+    """Every answer that gives a descriptor looks at the generation of the world: a cut in the middle of a call makes it fail."""
+    script = "import os\nfor _ in range(2):\n try: print(open('remote/hang').read().strip(), flush=True)\n except OSError as e: print(e.errno, flush=True)"
+    process, _ = tree.sg.start(decided(tree), "/usr/bin/python3", "-c", script, cwd=tree.rw, stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
+    try:
+        assert server.held() == "lookup hang"
+        session = [s for s in map(json.loads, tree.sg.cli("ps", "--json").stdout.splitlines()) if s["pid"] == process.pid]
+        assert tree.sg.cli("stop", "--network", session[0]["session"]).returncode == 0
+        server.release()
+        assert line_of(process.stdout) == "11\n"  # EAGAIN: decided before, not given after
+        assert line_of(process.stdout) == "hello\n" and process.wait(DEADLINE) == 0
+    finally:
+        end(process)

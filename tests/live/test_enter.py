@@ -1,4 +1,5 @@
 """enter: one more command in a running world, with what that has and no more."""
+import ctypes
 import json
 import os
 import re
@@ -432,3 +433,36 @@ def test_nobody_else_enters(sg):
             os.chmod(folder, 0o700)
             for p, mode in zip(parents, modes):
                 os.chmod(p, mode)
+
+
+def landlock_version():
+    return ctypes.CDLL(None, use_errno=True).syscall(444, None, 0, 1)  # landlock_create_ruleset(2), LANDLOCK_CREATE_RULESET_VERSION
+
+
+@pytest.mark.parametrize("bound", ["", "landlock"])
+def test_signals_between_who_entered_and_who_was_there(sg, bound):
+    """
+    One domain of Landlock for all, by inheritance: they signal each other. With Landlock's part for files each has its own, of
+    the same rules, since no domain can be entered later: neither reaches the other (kernels that scope signals: ABI 6).
+    """
+    profile = BASE.replace("[Runtime]", 'Bounds = ["%s"]\n[Runtime]' % bound) if bound else BASE
+    apart = bound and landlock_version() >= 6
+    first = "trap 'echo told' USR1; trap 'exit 7' TERM; echo up; while :; do read line < /tmp/ask && kill -s USR1 $line; echo $?; done"
+    first = "mkfifo /tmp/ask; " + first
+    profile = profile.replace('Flags = ["tmp"]', 'Flags = ["tmp", "mknod"]')
+    with Session(sg, first, profile=profile) as session:
+        own = session.shell("sleep 60 & kill -s TERM $! && wait $!; echo $?").stdout
+        assert own == b"143\n"  # its own child, in either case
+        # To the first: it is process 2, the second of its PID namespace.
+        done = session.shell("kill -s USR1 2; echo $?")
+        assert done.stdout == (b"1\n" if apart else b"0\n"), (done.stdout, done.stderr)
+        if apart:
+            assert b"not permitted" in done.stderr
+        # From the first: whoever entered asks for it, by its number.
+        entered = session.shell("trap 'echo asked; exit 0' USR1; echo $$ > /tmp/ask; i=0; while [ $i -lt %d ]; do sleep 0.05; i=$((i+1)); done; "
+                                "echo silence" % (10 if apart else 400))
+        assert entered.stdout == (b"silence\n" if apart else b"asked\n"), (entered.stdout, entered.stderr)
+        # The owner's own signals, and the end, reach both.
+        assert session.sg.cli("stop", session.id).returncode == 0
+        session.process.communicate(timeout=TIMEOUT)
+        assert session.process.returncode == 7

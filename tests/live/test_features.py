@@ -12,6 +12,8 @@ import time
 import pytest
 
 from conftest import BASE, ROOT, cannot
+from test_network import LINKS, UNIX, profile as network_profile
+from test_network_cut import Sink, check_moving
 
 # Enough of a world's promises to notice a way that was taken wrongly. THREAD opens by a directory's descriptor.
 THREAD = """
@@ -318,3 +320,14 @@ def test_control_group(sg):
     assert sg.shell(BASE, "tail -n 1 /proc/self/cgroup").stdout == "0::/\n"
     assert not os.path.exists(group)
     wait_for(lambda: groups(report) <= before, "a group stays behind")  # it goes with the last process of the session
+
+
+@pytest.mark.parametrize("kind", ["handed-on", "duplicated", "inherited", "stopped", "connected"])
+def test_a_cut_without_a_control_group(hiding, kind):
+    """Nothing can be frozen there: the reading is repeated until it meets nothing new."""
+    sink = Sink()
+    try:
+        text = network_profile(hiding, UNIX + 'Allow = ["tcp:127.0.0.1:%d"]\n' % sink.port, flags=LINKS)
+        check_moving(hiding, sink, kind, text, env={"SG_HIDE_FEATURES": "cgroup"})
+    finally:
+        sink.listener.close()

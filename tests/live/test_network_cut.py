@@ -20,10 +20,10 @@ def session_of(sg, process):
     raise AssertionError("the session is not listed")
 
 
-def begin(sg, text, script, *arguments):
+def begin(sg, text, script, *arguments, env=None):
     """Starts a script in a world and returns when it has said "up"."""
     process, log = sg.start(text, PYTHON, sg.write("cut.py", PRELUDE + script), *map(str, arguments),
-                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
     line = process.stdout.readline()
     assert line == b"up\n", (line, process.stderr.read() if process.poll() is not None else "")
     return process, log
@@ -365,3 +365,161 @@ print("up", flush=True); input(); print(attempt(tcp, ("127.0.0.1", int(sys.argv[
     assert words == ["ENETUNREACH"]
     told = sg.cli("why", "--session", log)
     assert "cut its network" in told.stdout and "Allow" not in told.stdout, told.stdout + told.stderr
+
+
+# --- descriptors that move while the cut is made ---
+
+MOVING = """
+import signal
+port, rounds = int(sys.argv[1]), 0
+def outside(): return tcp(("127.0.0.1", port))
+stop = "/tmp/stop"
+def until_told(move):
+    while not os.path.exists(stop): move()
+HOW
+print("up", flush=True); input()
+open(stop, "w").close()
+FINISH
+"""
+
+# What moves, and what is tried afterwards: each prints words for attempts that must have failed.
+HOW = {
+    # Two processes hand a socket to and fro: mostly it lies in a queue.
+    "handed-on": ("""
+a, b = socketpair(); s = outside(); send_fds(a, [b"f"], [s.fileno()]); s.close()
+child = os.fork()
+mine = a if child else b
+def turn():
+    global last
+    if not select.select([mine], [], [], 0.05)[0]: return
+    fd = recv_fds(mine, 1, 1)[1][0]
+    send_fds(mine, [b"f"], [fd]); os.close(fd)
+if child == 0:
+    until_told(turn); os._exit(0)
+t = threading.Thread(target=until_told, args=(turn,)); t.start()
+""", """
+t.join(); os.waitpid(child, 0)
+for end in (a, b):
+    while select.select([end], [], [], 0)[0]: print(attempt(socket(fileno=recv_fds(end, 1, 1)[1][0]).send, b"after"))
+"""),
+    # Each moment under another number, the former one closed.
+    "duplicated": ("""
+held = [outside().detach()]
+def turn():
+    new = os.dup(held[-1]); held.append(new)
+    if len(held) > 40: [os.close(fd) for fd in held[:39]]; del held[:39]
+ts = [threading.Thread(target=until_told, args=(turn,))]; ts[0].start()
+""", """
+ts[0].join()
+for fd in held: print(attempt(os.write, fd, b"after"))
+"""),
+    # Inherited by children that are born at that moment, and outlive it.
+    "inherited": ("""
+held = outside(); r, w = os.pipe(); out_r, out_w = os.pipe(); children = []
+def turn():
+    child = os.fork()
+    if child == 0:
+        try: os.close(w); os.read(r, 1); os.write(out_w, (attempt(held.send, b"after") + "\\n").encode())
+        finally: os._exit(0)
+    children.append(child)
+    if len(children) > 30:
+        first = children.pop(0); os.kill(first, 9); os.waitpid(first, 0)
+ts = [threading.Thread(target=until_told, args=(turn,))]; ts[0].start()
+""", """
+ts[0].join(); os.close(w); os.close(out_w)
+for child in children: os.waitpid(child, 0)
+print(open(out_r).read(), end=""); print(attempt(held.send, b"after"))
+"""),
+    # Held by a process that is stopped, which runs again later.
+    "stopped": ("""
+held = outside(); r, w = os.pipe(); out_r, out_w = os.pipe()
+child = os.fork()
+if child == 0:
+    os.close(w); os.read(r, 1); os.write(out_w, (attempt(held.send, b"after") + "\\n").encode()); os._exit(0)
+held.close(); os.kill(child, signal.SIGSTOP); os.waitpid(child, os.WUNTRACED)
+""", """
+os.write(w, b"x"); os.kill(child, signal.SIGCONT); os.waitpid(child, 0); os.close(out_w)
+print(open(out_r).read(), end="")
+"""),
+    # Made anew all the time: some are in the middle of being connected.
+    "connected": ("""
+held = []
+def turn():
+    try: held.append(outside())
+    except OSError: pass
+    if len(held) > 20: held.pop(0).close()
+ts = [threading.Thread(target=until_told, args=(turn,)) for _ in range(3)]; [t.start() for t in ts]
+""", """
+[t.join() for t in ts]
+for s in held: print(attempt(s.send, b"after"))
+print(attempt(outside))
+"""),
+}
+
+
+class Sink:
+    """A listener that accepts whatever comes and keeps what it was sent."""
+
+    def __init__(self):
+        self.listener = socket.socket()
+        self.listener.bind(("127.0.0.1", 0))
+        self.listener.listen(512)
+        self.port = self.listener.getsockname()[1]
+        self.heard = b""
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                peer, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.read, args=(peer,), daemon=True).start()
+
+    def read(self, peer):
+        with peer:
+            try:
+                while data := peer.recv(4096):
+                    self.heard += data
+            except OSError:
+                pass
+
+
+@pytest.fixture
+def sink():
+    made = Sink()
+    yield made
+    made.listener.close()
+
+
+def check_moving(sg, sink, kind, text, env=None):
+    how, finish = HOW[kind]
+    script = MOVING.replace("HOW", how).replace("FINISH", finish)
+    process, log = begin(sg, text, script, sink.port, env=env)
+    cut(sg, process)
+    words, records, err = end(process, log)
+    assert words and set(words) <= {"EPIPE", "ECONNRESET", "ENOTCONN", "ENETUNREACH", "EBADF"}, (words, err)
+    assert sink.heard == b""
+    assert any(r["kind"] == "note" and "the owner has cut" in r["message"] for r in records)
+
+
+@pytest.mark.parametrize("kind", list(HOW))
+def test_what_moves_during_the_cut(sg, sink, kind):
+    check_moving(sg, sink, kind, profile(sg, UNIX + 'Allow = ["tcp:127.0.0.1:%d"]\n' % sink.port, flags=LINKS))
+
+
+def test_a_copy_from_before_the_swap_leads_nowhere(sg, sink):
+    """A number that was copied before the first was connected outside means the world's own socket, before a cut and after it."""
+    process, log = begin(sg, profile(sg, allow("tcp:127.0.0.1:%d" % sink.port)), """
+port = int(sys.argv[1]); s = socket(); copy = socket(fileno=os.dup(s.fileno())); s.connect(("127.0.0.1", port))
+words = [attempt(copy.send, b"copy"), attempt(copy.getpeername), s.getpeername()[1] == port]
+own = socket(); own.bind(("127.0.0.1", 0)); own.listen(1); copy.connect(own.getsockname()); a, _ = own.accept(); a.sendall(b"own")
+print("up", flush=True); input()
+print(*words, copy.recv(3).decode())
+print(attempt(s.send, b"after"), attempt(copy.send, b"still")); print(a.recv(5).decode())
+""", sink.port)
+    cut(sg, process)
+    words, _, _ = end(process, log)
+    assert words[0] in ("EPIPE ENOTCONN True own", "ENOTCONN ENOTCONN True own"), words
+    assert words[1].split()[0] in ("EPIPE", "ECONNRESET", "ENOTCONN") and words[2] == "still", words
+    assert sink.heard == b""
