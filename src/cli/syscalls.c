@@ -100,7 +100,7 @@ static void write_json(const struct sg_policy *policy, const struct sg_syscall *
 
 	sg_buffer_printf(out, "{\"number\":%u,\"name\":\"%s\",\"class\":\"%s\",\"purpose\":", call->number, call->name,
 			 sg_syscall_class_name((enum sg_syscall_class)call->class));
-	sg_buffer_append_json(out, call->purpose, strlen(call->purpose));
+	sg_buffer_append_json(out, sg_syscall_purpose(call), strlen(sg_syscall_purpose(call)));
 	sg_buffer_append_text(out, ",\"arguments\":[");
 	write_roles(call, ",", "\"", out);
 	sg_buffer_append_text(out, "],\"flags\":[");
@@ -109,7 +109,7 @@ static void write_json(const struct sg_policy *policy, const struct sg_syscall *
 	sg_buffer_append_byte(out, ']');
 	if (call->class == SG_CLASS_NEVER) {
 		sg_buffer_printf(out, ",\"error\":\"%s\",\"reason\":", strerrorname_np(call->error));
-		sg_buffer_append_json(out, call->reason, strlen(call->reason));
+		sg_buffer_append_json(out, sg_syscall_reason(call), strlen(sg_syscall_reason(call)));
 	}
 	sg_buffer_append_text(out, "}\n");
 }
@@ -120,7 +120,7 @@ static void write_row(const struct sg_policy *policy, const struct sg_syscall *c
 
 	sg_buffer_printf(out, "%3u  %-24s %-12s %-14s %s\n", call->number, call->name,
 			 sg_syscall_class_name((enum sg_syscall_class)call->class), smallest != NULL ? smallest : "-",
-			 call->purpose);
+			 sg_syscall_purpose(call));
 }
 
 /* Requests, options and kinds of sockets that the filter knows for the call, with the flag of each. */
@@ -181,11 +181,12 @@ static void write_flags(const struct sg_policy *policy, const struct sg_syscall 
 
 static void write_call(const struct sg_policy *policy, const struct sg_syscall *call, struct sg_buffer *out)
 {
-	sg_buffer_printf(out, "%s (number %u): %s\n\n", call->name, call->number, call->purpose);
+	sg_buffer_printf(out, "%s (number %u): %s\n\n", call->name, call->number, sg_syscall_purpose(call));
 	sg_buffer_printf(out, "  class\t%s\n  bound\t%s\n", sg_syscall_class_name((enum sg_syscall_class)call->class),
 			 bound[call->class]);
 	if (call->class == SG_CLASS_NEVER)
-		sg_buffer_printf(out, "  answered\t%s\n  why never\t%s\n", strerrorname_np(call->error), call->reason);
+		sg_buffer_printf(out, "  answered\t%s\n  why never\t%s\n", strerrorname_np(call->error),
+				 sg_syscall_reason(call));
 	else
 		write_flags(policy, call, out);
 	sg_buffer_append_text(out, "  arguments\t");

@@ -102,7 +102,7 @@ static void check_syscall(struct sg_compiler *compiler, const struct sg_rule *ru
 			      sg_text_suggest(&hint, rule->text, names, count, "\"shellguard syscalls\" lists them"),
 			      "there is no system call \"%s\"", rule->text);
 	} else if (rule->kind == SG_RULE_SYSCALL && call->class == SG_CLASS_NEVER) {
-		complain_rule(compiler, rule, NULL, "no flag may give \"%s\": %s", rule->text, call->reason);
+		complain_rule(compiler, rule, NULL, "no flag may give \"%s\": %s", rule->text, sg_syscall_reason(call));
 	}
 }
 

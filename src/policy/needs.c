@@ -295,7 +295,7 @@ void sg_need_find(const struct sg_policy *policy, const struct sg_syscall *call,
 	*ret = (struct sg_need){.kind = SG_NEED_UNKNOWN};
 	if (call->class == SG_CLASS_NEVER) {
 		ret->kind = SG_NEED_NEVER;
-		ret->reason = call->reason;
+		ret->reason = sg_syscall_reason(call);
 		return;
 	}
 	ret->rule = sg_policy_find(policy, SG_RULE_DENY_SYSCALL, call->name);

@@ -27,16 +27,32 @@
 
 #define ARG(index) ((index) + 1)
 
-static const struct sg_change_row rows[SG_SYSCALL_LIMIT] = {
+enum {
+	ROW_NONE,
+#define SG_CHANGE(call, act_name, operation_name, ...) ROW_##call,
+#include "supervisor/change.def"
+#undef SG_CHANGE
+	ROWS
+};
+
+static const struct sg_change_row rows[ROWS] = {
 #define SG_CHANGE(call, act_name, operation_name, ...)                                                                 \
-	[SYS_##call] = {.act = sg_change_##act_name, .operation = (operation_name), __VA_ARGS__},
+	[ROW_##call] = {.act = sg_change_##act_name, .operation = (operation_name), __VA_ARGS__},
 #include "supervisor/change.def"
 #undef SG_CHANGE
 };
 
+/* By the call's number. The rows have pointers, and a page of such is relocated at every start: so they have no gaps. */
+static const uint8_t row_of[SG_SYSCALL_LIMIT] = {
+#define SG_CHANGE(call, act_name, operation_name, ...) [SYS_##call] = ROW_##call,
+#include "supervisor/change.def"
+#undef SG_CHANGE
+};
+_Static_assert(ROWS <= UINT8_MAX, "a row's index is a byte");
+
 const struct sg_change_row *sg_change_row(unsigned int number)
 {
-	return number < SG_SYSCALL_LIMIT && rows[number].act != NULL ? &rows[number] : NULL;
+	return number < SG_SYSCALL_LIMIT && row_of[number] != ROW_NONE ? &rows[row_of[number]] : NULL;
 }
 
 static uint64_t argument(const struct sg_change *change, uint8_t place)

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "base/attr.h"
@@ -15,11 +16,37 @@
 #define SG_R5(a, b, c, d, e) (SG_R4(a, b, c, d) | SG_ROLE(4, e))
 #define SG_R6(a, b, c, d, e, f) (SG_R5(a, b, c, d, e) | SG_ROLE(5, f))
 
+/* All words in one: a row says where its own begin. */
+struct texts {
+	char none;
+#define SG_SYSCALL(number, name, class, roles, purpose) char purpose_##name[sizeof(purpose)];
+#define SG_NEVER(number, name, error, roles, purpose, reason)                                                          \
+	char purpose_##name[sizeof(purpose)], reason_##name[sizeof(reason)];
+#include "tables/syscalls.def"
+#undef SG_SYSCALL
+#undef SG_NEVER
+};
+_Static_assert(sizeof(struct texts) <= UINT16_MAX, "a place in it has 16 bits");
+
+static const struct texts texts = {
+#define SG_SYSCALL(number, name, class, roles, purpose) .purpose_##name = purpose,
+#define SG_NEVER(number, name, error, roles, purpose, reason) .purpose_##name = purpose, .reason_##name = reason,
+#include "tables/syscalls.def"
+#undef SG_SYSCALL
+#undef SG_NEVER
+};
+
 static const struct sg_syscall syscalls[SG_SYSCALL_LIMIT] = {
 #define SG_SYSCALL(number, name, class, roles, purpose)                                                                \
-	[number] = {number, SG_CLASS_##class, 0, roles, #name, purpose, NULL},
+	[number] = {number, SG_CLASS_##class, 0, offsetof(struct texts, purpose_##name), 0, roles, #name},
 #define SG_NEVER(number, name, error, roles, purpose, reason)                                                          \
-	[number] = {number, SG_CLASS_NEVER, error, roles, #name, purpose, reason},
+	[number] = {number,                                                                                            \
+		    SG_CLASS_NEVER,                                                                                    \
+		    error,                                                                                             \
+		    offsetof(struct texts, purpose_##name),                                                            \
+		    offsetof(struct texts, reason_##name),                                                             \
+		    roles,                                                                                             \
+		    #name},
 #include "tables/syscalls.def"
 #undef SG_SYSCALL
 #undef SG_NEVER
@@ -33,20 +60,32 @@ static const struct sg_syscall syscalls[SG_SYSCALL_LIMIT] = {
 	(((roles)&UINT64_C(0x010101010101) * (SG_ARG_NAMES_BY_POINTER | SG_ARG_NAMES_BY_NUMBER)) != 0)
 #define SG_SYSCALL(number, name, class, roles, purpose)                                                                \
 	_Static_assert((number) < SG_SYSCALL_LIMIT, #name ": beyond the limit");                                       \
+	_Static_assert(sizeof(#name) <= SG_SYSCALL_NAME_MAX, #name ": a long name");                                   \
 	_Static_assert(!(NAMES_AUTHORITY(roles) && SG_ANSWER_OF_##class == SG_ANSWER_CONTINUE),                        \
 		       #name ": names authority, so it cannot be continued");                                          \
 	_Static_assert(sizeof(purpose) > 1, #name ": no purpose");
 #define SG_NEVER(number, name, error, roles, purpose, reason)                                                          \
 	_Static_assert((number) < SG_SYSCALL_LIMIT, #name ": beyond the limit");                                       \
+	_Static_assert(sizeof(#name) <= SG_SYSCALL_NAME_MAX, #name ": a long name");                                   \
 	_Static_assert((error) == EPERM || (error) == ENOSYS, #name ": never given is EPERM or ENOSYS");               \
 	_Static_assert(sizeof(purpose) > 1 && sizeof(reason) > 1, #name ": no purpose, or no reason");
 #include "tables/syscalls.def"
 #undef SG_SYSCALL
 #undef SG_NEVER
 
+const char *sg_syscall_purpose(const struct sg_syscall *call)
+{
+	return (const char *)&texts + call->purpose;
+}
+
+const char *sg_syscall_reason(const struct sg_syscall *call)
+{
+	return call->reason == 0 ? NULL : (const char *)&texts + call->reason;
+}
+
 const struct sg_syscall *sg_syscall_by_number(unsigned int number)
 {
-	return number < SG_SYSCALL_LIMIT && syscalls[number].name != NULL ? &syscalls[number] : NULL;
+	return number < SG_SYSCALL_LIMIT && syscalls[number].name[0] != '\0' ? &syscalls[number] : NULL;
 }
 
 /*
@@ -72,7 +111,7 @@ static void fill_index(void)
 	for (unsigned int number = 0; number < SG_SYSCALL_LIMIT; number++) {
 		unsigned int slot;
 
-		if (syscalls[number].name == NULL)
+		if (syscalls[number].name[0] == '\0')
 			continue;
 		slot = hash_name(syscalls[number].name, strlen(syscalls[number].name));
 		while (name_index[slot] != 0)

@@ -95,15 +95,22 @@ enum sg_arg_role {
 
 enum { SG_SYSCALL_ARGUMENTS = 6 };
 
+enum { SG_SYSCALL_NAME_MAX = 24 };
+
 struct sg_syscall {
 	uint16_t number;
-	uint8_t class;       /* enum sg_syscall_class */
-	uint8_t error;       /* SG_CLASS_NEVER: the errno value that answers it (positive); else 0 */
-	uint64_t roles;      /* enum sg_arg_role, a byte each, the first argument lowest */
-	const char *name;    /* the kernel's name, as in <asm/unistd_64.h> without __NR_ */
-	const char *purpose; /* in words, no full stop */
-	const char *reason;  /* SG_CLASS_NEVER: why no flag gives it; else NULL */
+	uint8_t class;            /* enum sg_syscall_class */
+	uint8_t error;            /* SG_CLASS_NEVER: the errno value that answers it (positive); else 0 */
+	uint16_t purpose, reason; /* for the functions below: a table of pointers would be relocated at every start */
+	uint64_t roles;           /* enum sg_arg_role, a byte each, the first argument lowest */
+	char name[SG_SYSCALL_NAME_MAX]; /* the kernel's name, as in <asm/unistd_64.h> without __NR_ */
 };
+
+/* What the call is for, in words, no full stop. */
+const char *sg_syscall_purpose(const struct sg_syscall *call);
+
+/* SG_CLASS_NEVER: why no flag gives it; else NULL. */
+const char *sg_syscall_reason(const struct sg_syscall *call);
 
 /* A set of numbers below SG_SYSCALL_LIMIT; {0} is empty. */
 struct sg_syscall_set {

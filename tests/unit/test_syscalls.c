@@ -182,8 +182,8 @@ static void rows_are_whole(void **state)
 		assert_int_equal(row->number, number);
 		assert_ptr_equal(sg_syscall_by_name(row->name, strlen(row->name)), row);
 		assert_non_null(sg_syscall_class_name((enum sg_syscall_class)row->class));
-		assert_true(row->purpose[strlen(row->purpose) - 1] != '.');
-		assert_int_equal(row->class == SG_CLASS_NEVER, row->reason != NULL);
+		assert_true(sg_syscall_purpose(row)[strlen(sg_syscall_purpose(row)) - 1] != '.');
+		assert_int_equal(row->class == SG_CLASS_NEVER, sg_syscall_reason(row) != NULL);
 		for (unsigned int i = 0; i < SG_SYSCALL_ARGUMENTS; i++) {
 			enum sg_arg_role role = sg_syscall_role(row, i);
 
