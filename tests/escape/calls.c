@@ -255,6 +255,25 @@ static int memory(int argc, char **argv)
 	return 0;
 }
 
+/* Code that is written to a file in memory, and mapped from it. */
+static int written_code(int argc, char **argv)
+{
+	const int fds[] = {memfd_create("code", 0), open("/dev/shm/code", O_RDWR | O_CREAT, 0700),
+			   open("/tmp/code", O_RDWR | O_CREAT, 0700)};
+	static const char *const names[] = {"memfd", "shared-memory", "tmp"};
+	void *page;
+
+	(void)argc;
+	(void)argv;
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+		(void)!write(fds[i], "\xc3", 1);
+		page = mmap(NULL, 1, PROT_READ | PROT_EXEC, MAP_SHARED, fds[i], 0);
+		(void)must_fail(names[i], page == MAP_FAILED ? -1 : 0);
+	}
+	(void)must_work("file", fds[1] < 0 ? fds[1] : fds[2]);
+	return 0;
+}
+
 static bool holds_capabilities(void)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -341,7 +360,13 @@ static int missing_key(int argc, char **argv)
 }
 
 const struct probe probes[] = {
-	{"missing-key", missing_key}, {"abi", abi},       {"never", never},
-	{"filters", filters},         {"memory", memory}, {"privileges", privileges},
-	{"terminal", terminal},       {NULL, NULL},
+	{"missing-key", missing_key},
+	{"abi", abi},
+	{"never", never},
+	{"filters", filters},
+	{"memory", memory},
+	{"written-code", written_code},
+	{"privileges", privileges},
+	{"terminal", terminal},
+	{NULL, NULL},
 };

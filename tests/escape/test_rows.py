@@ -72,6 +72,16 @@ def test_no_service_of_the_host_is_asked(tree, profile):
     assert "HEARD" not in done.stdout and "reached" not in done.stdout, done.stdout
 
 
+def test_what_nobody_vouches_for_executes_nothing_that_it_wrote(tree):
+    """The shipped profile "untrusted" is without "jit", and says what that means."""
+    sg = tree.sg
+    extra = sg.profile('[Filesystem]\nExec = ["%s/*"]\n' % tree.programs)
+    command = [sg.program, "run", "--quiet", "--record", os.path.join(sg.work, "log.jsonl"), "-p", "untrusted", "-p", extra, "--",
+               os.path.join(tree.programs, "escape_calls"), "written-code"]
+    done = subprocess.run(sg.command(command), env=sg.environment(), cwd=sg.cwd, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and done.stdout.count("refused ") == 3 and "works file" in done.stdout, (done.stdout, done.stderr)
+
+
 EMPTY = """
 [Networking]
 Flags = []
