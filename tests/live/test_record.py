@@ -34,6 +34,20 @@ print(os.path.getsize("old"), os.path.exists("new"))
 REFUSED = ["up", "Input/output error", "old Input/output error", "new Input/output error", "4 False"]
 
 
+# What waits in the ring is written first: some megabytes of lines.
+GRANTED_AGAIN = """
+sys.stdout.flush()
+input()
+end = time.monotonic() + 20
+while time.monotonic() < end:
+    try:
+        os.close(os.open("again", os.O_WRONLY))
+        break
+    except OSError:
+        time.sleep(0.01)
+"""
+
+
 def below(pid):
     """{name: pid} of our processes below the front end. One that ends while it is looked at is left out."""
     found, wanted = {}, [pid]
@@ -189,14 +203,14 @@ def test_a_full_disk_that_is_freed(sg, small):
     filler = os.path.join(small, "filler")
     with open(filler, "wb") as file:
         file.write(b"x" * 24576)
-    script = UNTIL_REFUSED.replace("for name in", "sys.stdout.flush(); input()\nfor name in")
+    script = UNTIL_REFUSED.replace("for name in", GRANTED_AGAIN + "for name in")
     path = sg.profile(WRITES.replace("{0}", sg.cwd))
     log = os.path.join(small, "log")
     process = subprocess.Popen(sg.command([sg.program, "run", "--record", log, "-p", path, "--", "/usr/bin/python3", "-c", script]),
                                env=sg.environment(), cwd=sg.cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout.readline() == b"up\n" and process.stdout.readline() == b"Input/output error\n"
     os.unlink(filler)
-    subprocess.run(["mount", "-o", "remount,size=4m", small], check=True)
+    subprocess.run(["mount", "-o", "remount,size=64m", small], check=True)
     size, deadline = os.path.getsize(log), time.monotonic() + 20
     while os.path.getsize(log) == size and time.monotonic() < deadline:
         select.select([], [], [], 0.01)
