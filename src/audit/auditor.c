@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -73,11 +74,31 @@ static int add_own(struct state *state, const struct sg_record *record)
 	return add_line(state, sg_record_encode(record, state->sequence + 1, time, state->record));
 }
 
+/*
+ * The log leaves some of its disk to others, until the session is at its end: a world can make many refusals, and what else
+ * is written there may matter more to the host. Returns false if `size` more bytes would take of that.
+ */
+static bool leaves_reserve(const struct state *state, size_t size)
+{
+	struct statfs disk;
+	uint64_t reserve, room;
+
+	if (state->ended_at != 0 || fstatfs(state->with->log, &disk) < 0 || disk.f_blocks == 0)
+		return true;
+	reserve = (uint64_t)disk.f_blocks / SG_AUDITOR_RESERVE_PARTS * (uint64_t)disk.f_bsize;
+	room = (uint64_t)disk.f_bavail * (uint64_t)disk.f_bsize;
+	if (reserve > SG_AUDITOR_RESERVE_MAX)
+		reserve = SG_AUDITOR_RESERVE_MAX;
+	return room >= size && room - size >= reserve;
+}
+
 /* Writes what is left of the lines. On success the space in the ring is the writer's again. */
 static int write_lines(struct state *state)
 {
 	struct sg_ring_control *control = state->with->ring.control;
 
+	if (!leaves_reserve(state, state->lines.size - state->lines_done))
+		return -ENOSPC;
 	while (state->lines_done < state->lines.size) {
 		ssize_t count = write(state->with->log, state->lines.data + state->lines_done,
 				      state->lines.size - state->lines_done);

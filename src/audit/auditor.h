@@ -24,6 +24,7 @@
  * cannot be written: `fault` is set before anything else is done. In all three no append succeeds, and the
  * caller refuses.
  *
+ * Out of space is also a disk with less left than the reserve (leaves_reserve); the last records may use that.
  * Out of space (ENOSPC, EDQUOT) is tried again, from the byte where the write ended; it ends when there is
  * room. Every other error is final: after a failed fdatasync(2) the kernel may have dropped the pages, and a
  * later success proves nothing.
@@ -42,8 +43,10 @@ enum {
 	SG_AUDITOR_IDLE_MS = 1000, /* without a record for this long it sleeps until it is woken */
 	SG_AUDITOR_RETRY_MS = 200, /* a full disk is tried again this often */
 	SG_AUDITOR_END_MS = 1000,  /* and for this long after the session's end: somebody waits for it */
-	SG_AUDITOR_BATCH = 256 * 1024, /* bytes of JSON in one write(2), or one record if it is larger */
-	SG_AUDITOR_SESSION_MAX = 64,   /* bytes of a session id, with its NUL */
+	SG_AUDITOR_RESERVE_PARTS = 100,     /* one such part of its disk the log leaves to others, */
+	SG_AUDITOR_RESERVE_MAX = 256 << 20, /* but not more than so many bytes */
+	SG_AUDITOR_BATCH = 256 * 1024,      /* bytes of JSON in one write(2), or one record if it is larger */
+	SG_AUDITOR_SESSION_MAX = 64,        /* bytes of a session id, with its NUL */
 };
 
 /* What the auditor tells the supervisor over the socket: one message when it is ready, one before it ends. */

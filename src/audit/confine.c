@@ -110,9 +110,9 @@ static int limit_resources(void)
 static int filter_calls(void)
 {
 	static const unsigned int allowed[] = {
-		SYS_write,     SYS_read,       SYS_fdatasync, SYS_ppoll,        SYS_futex,
-		SYS_munmap,    SYS_mremap,     SYS_brk,       SYS_madvise,      SYS_clock_gettime,
-		SYS_getrandom, SYS_exit_group, SYS_exit,      SYS_rt_sigreturn, SYS_restart_syscall,
+		SYS_write,      SYS_read,   SYS_fdatasync,    SYS_fstatfs,         SYS_ppoll,         SYS_futex,
+		SYS_munmap,     SYS_mremap, SYS_brk,          SYS_madvise,         SYS_clock_gettime, SYS_getrandom,
+		SYS_exit_group, SYS_exit,   SYS_rt_sigreturn, SYS_restart_syscall,
 #ifdef SYS_poll
 		SYS_poll,
 #endif

@@ -417,7 +417,8 @@ const char *sg_audit_words(int status)
 	static const struct {
 		int status;
 		const char *words;
-	} table[] = {{-EPIPE, "the auditor has ended"},
+	} table[] = {{-ENOSPC, "No space left on device (a hundredth of it, at most 256 MiB, is left to others)"},
+		     {-EPIPE, "the auditor has ended"},
 		     {-ETIMEDOUT, "the auditor does not write any more"},
 		     {-ENOBUFS, "more happens than the auditor can write"},
 		     {-EPROTO, "the ring to the auditor is damaged"},

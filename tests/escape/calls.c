@@ -360,13 +360,7 @@ static int missing_key(int argc, char **argv)
 }
 
 const struct probe probes[] = {
-	{"missing-key", missing_key},
-	{"abi", abi},
-	{"never", never},
-	{"filters", filters},
-	{"memory", memory},
-	{"written-code", written_code},
-	{"privileges", privileges},
-	{"terminal", terminal},
-	{NULL, NULL},
+	{"missing-key", missing_key}, {"abi", abi},           {"never", never},
+	{"filters", filters},         {"memory", memory},     {"written-code", written_code},
+	{"privileges", privileges},   {"terminal", terminal}, {NULL, NULL},
 };

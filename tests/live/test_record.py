@@ -222,6 +222,22 @@ def test_a_full_disk_that_is_freed(sg, small):
     assert '"kind":"flood"' in text and '"coalesced":' in text
 
 
+def test_a_record_leaves_room_to_others(sg, small):
+    """A world can be refused as often as it likes: that does not fill the disk of the host."""
+    subprocess.run(["mount", "-o", "remount,size=8m", small], check=True)
+    script = UNTIL_REFUSED.replace("for name in", "sys.stdout.flush(); input()\nfor name in")
+    path, log = sg.profile(WRITES.replace("{0}", sg.cwd)), os.path.join(small, "log")
+    with subprocess.Popen(sg.command([sg.program, "run", "--record", log, "-p", path, "--", "/usr/bin/python3", "-c", script]),
+                          env=sg.environment(), cwd=sg.cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"up\n" and process.stdout.readline() == b"Input/output error\n"
+        time.sleep(1)  # it is tried again meanwhile
+        disk = os.statvfs(small)
+        assert disk.f_blocks // 100 * disk.f_frsize <= disk.f_bavail * disk.f_frsize < 2 ** 20, disk
+        out, err = process.communicate(b"\n", timeout=60)
+    assert b"new Input/output error" in out, (out, err)
+    assert sg.cli("audit", "verify", log).returncode in (0, 1)
+
+
 # A filter that the launcher brings along: the auditor alone syncs, so it alone meets the error.
 FAILING_SYNC = """
 import ctypes, os, struct, sys
