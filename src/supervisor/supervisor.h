@@ -80,10 +80,10 @@ struct sg_supervisor {
 	struct sg_network *network;  /* network.h */
 	int freezer, freezer_events; /* cgroup.freeze and cgroup.events of the world's control group, or -1 */
 	atomic_uint generation; /* the origin's: bumped to make a cut: what was decided before is not given any more */
-	bool wakes_at_once;          /* answers do (sg_wake_at_once) */
-	bool command_started;        /* the command's first execve was seen through */
-	bool announced;              /* and the front end was told */
-	bool sealed;                 /* the first process has sealed itself */
+	bool wakes_at_once;     /* answers do (sg_wake_at_once) */
+	bool command_started;   /* the command's first execve was seen through */
+	bool announced;         /* and the front end was told */
+	bool sealed;            /* the first process has sealed itself */
 	bool ended;
 	int exit_status;
 };

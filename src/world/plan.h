@@ -44,15 +44,16 @@ struct sg_plan {
 	bool decide_reads;        /* every opening is notified */
 	bool decide_details; /* link targets and attributes beyond stat's are notified: a mount shows names that no rule grants */
 	bool decide_looks; /* looks at names, listings and working directories are notified: Hide rules need it */
-	const struct sg_rule *hiding;  /* with decide_looks: the first of those rules */
-	const struct sg_rule *writing; /* a rule for which writing is decided by name in a folder that is the host's, or NULL */
-	bool decide_changes;           /* openings that write, changes of the tree and of attributes are notified */
-	bool overlays;                 /* what may only be read is behind overlays (nodes.c), or decide_reads is set */
-	bool mixed_code;               /* some files on mounts that allow code may not be executed by their names */
+	const struct sg_rule *hiding; /* with decide_looks: the first of those rules */
+	const struct sg_rule
+		*writing;    /* a rule for which writing is decided by name in a folder that is the host's, or NULL */
+	bool decide_changes; /* openings that write, changes of the tree and of attributes are notified */
+	bool overlays;       /* what may only be read is behind overlays (nodes.c), or decide_reads is set */
+	bool mixed_code;     /* some files on mounts that allow code may not be executed by their names */
 	enum sg_placement *placements; /* one for each rule of the policy */
 	struct sg_plan_led *led;       /* owned; of rules that did not come with flags */
 	size_t led_count;
-	char **strings;                /* owned: names that the mounts point to */
+	char **strings; /* owned: names that the mounts point to */
 	size_t string_count;
 	bool system_proc; /* /proc shows the machine too */
 	bool may_hang; /* some tree is of a kind that waits for a server: calls on names are handled apart (pool.h) */
@@ -67,7 +68,7 @@ struct sg_plan_options {
 	uid_t user; /* of the world's processes: its symbolic links are followed, as root's and the caller's own are */
 	struct sg_written
 		*written; /* what sessions may have written: links there are not followed; NULL: none is known */
-	const char *cwd; /* the command's working directory, canonical: it must lie in the world */
+	const char *cwd;  /* the command's working directory, canonical: it must lie in the world */
 };
 
 /*
