@@ -34,7 +34,7 @@ static bool read_id(const char *text, uint32_t *ret)
 
 int sg_user_parse(const char *line, struct sg_user *ret)
 {
-	char copy[sizeof(ret->name) + sizeof(ret->home) + 1024], *at = copy, *field[FIELDS];
+	char copy[sizeof(ret->name) + sizeof(ret->home) + 1024], *at = copy, *field[FIELDS] = {NULL};
 	struct sg_user user;
 	size_t length = strlen(line);
 

@@ -221,16 +221,19 @@ static bool are_named(char *text, const struct sg_traced *traced)
 	return true;
 }
 
-bool sg_loader_verify(const struct sg_supervisor *supervisor, pid_t tid, const struct sg_traced *traced)
+static bool verify(const struct sg_supervisor *supervisor, pid_t tid, const struct sg_traced *traced)
 {
 	char path[32];
 	SG_AUTO_FREE char *text = NULL;
 	SG_AUTO_FD int fd = -1;
 	size_t size = 0;
 
-	if (!matters(supervisor))
-		return true;
 	(void)snprintf(path, sizeof(path), "%d/maps", (int)tid);
 	fd = openat(supervisor->view.proc, path, O_RDONLY | O_CLOEXEC);
 	return fd >= 0 && sg_fd_read_file(fd, MAPS_MAX, &text, &size) == 0 && size > 0 && are_named(text, traced);
+}
+
+bool sg_loader_verify(const struct sg_supervisor *supervisor, pid_t tid, const struct sg_traced *traced)
+{
+	return !matters(supervisor) || verify(supervisor, tid, traced);
 }

@@ -227,7 +227,7 @@ static int choose_place(struct sg_cgroup *group, struct sg_cgroup_limits *limits
 	int status = -ENOENT;
 
 	for (size_t i = 0; i < SG_ARRAY_SIZE(wishes); i++) {
-		size_t mount;
+		size_t mount = 0;
 
 		*ret_memory = wishes[i].memory && limits->memory != 0;
 		*ret_processes = wishes[i].processes && limits->processes != 0;

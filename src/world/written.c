@@ -176,7 +176,7 @@ int sg_written_add(const char *path, mode_t mode, const char *folder)
 	SG_AUTO_BUFFER struct sg_buffer line = SG_BUFFER_INIT;
 	SG_AUTO_FREE char *text = NULL;
 	SG_AUTO_FD int lock = lock_list(path), fd = -1;
-	size_t size;
+	size_t size = 0;
 	int status;
 
 	if (lock < 0)
