@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "audit/auditor.h"
+#include "base/attr.h"
 #include "base/fd.h"
 
 #if defined(__x86_64__)
@@ -24,15 +25,6 @@
 #define OWN_ARCH AUDIT_ARCH_AARCH64
 #else
 #error "name this machine's AUDIT_ARCH"
-#endif
-
-/* The sanitizers' run-time makes calls of its own, of which there is no list. */
-#if defined(__has_feature)
-#define SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
 #endif
 
 /*
@@ -202,7 +194,8 @@ int sg_auditor_confine(struct sg_auditor *auditor, struct sg_error *error)
 	result = sg_ring_own(&auditor->ring);
 	if (result < 0)
 		return sg_error_set_errno(error, result, "set_robust_list");
-	result = SANITIZED ? 0 : filter_calls();
+	/* The sanitizers' run-time makes calls of its own, of which there is no list. */
+	result = SG_SANITIZED ? 0 : filter_calls();
 	if (result < 0)
 		return sg_error_set_errno(error, result, "the auditor's seccomp filter");
 	return 0;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "audit/record.h"
+#include "base/clock.h"
 #include "base/fd.h"
 
 enum { CONTROL_SIZE = 4096 };
@@ -136,8 +137,5 @@ void sg_ring_wake(_Atomic uint32_t *word)
 
 uint64_t sg_ring_now(void)
 {
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	return sg_now_ns();
 }

@@ -13,6 +13,15 @@
 #define SG_STRINGIFY_(x) #x
 #define SG_STRINGIFY(x) SG_STRINGIFY_(x)
 
+/* 1 in a build with a sanitizer that keeps a shadow of memory. */
+#if defined(__has_feature)
+#define SG_SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SG_SANITIZED 1
+#else
+#define SG_SANITIZED 0
+#endif
+
 static inline void sg_free_pointer(void *pointer_to_pointer)
 {
 	void **p = (void **)pointer_to_pointer;

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "cli/relay_private.h"
 #include "world/control.h"
@@ -20,10 +21,7 @@ static const uint64_t ns_per_ms = 1000000;
 
 uint64_t sg_relay_clock(void)
 {
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	return sg_now_ns();
 }
 
 /*

@@ -14,6 +14,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "supervisor/network.h"
 
@@ -23,10 +24,7 @@
 
 int64_t sg_net_now(void)
 {
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return sg_now_ms();
 }
 
 void sg_net_socket_done(struct sg_net_socket *socket)

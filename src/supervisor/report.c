@@ -9,9 +9,9 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/user.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "policy/words.h"
 #include "supervisor/process.h"
@@ -73,12 +73,9 @@ static uint64_t hash_line(const char *text, size_t size)
 static bool is_repeated(const char *text, size_t size)
 {
 	const uint64_t hash = hash_line(text, size);
-	struct timespec now;
+	const int64_t now_ms = sg_now_ms();
 	size_t oldest = 0;
-	int64_t now_ms;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 	for (size_t i = 0; i < RECENT_MAX; i++) {
 		if (recent[i].hash == hash && now_ms < recent[i].until_ms)
 			return true;

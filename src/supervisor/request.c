@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "supervisor/supervisor.h"
 
@@ -139,14 +140,6 @@ void sg_note_caller(pid_t tid)
 	crowd.last = tid;
 }
 
-static int64_t now_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 /* Returns the caller's new descriptor, and sets `answered` if it was told that too; or -1 and errno. */
 static int add_descriptor(struct sg_request *request, struct seccomp_notif_addfd *give)
 {
@@ -155,7 +148,7 @@ static int add_descriptor(struct sg_request *request, struct seccomp_notif_addfd
 	const bool several =
 		request->supervisor->pool == NULL && crowd.mixed > MIXED_ONE / 2 && request->supervisor->wakes_at_once;
 	pid_t *far = &crowd.far[(size_t)tid % SG_ARRAY_SIZE(crowd.far)];
-	const int64_t start = several ? now_ns() : 0;
+	const uint64_t start = several ? sg_now_ns() : 0;
 	int number;
 
 	if (several && *far == tid) {
@@ -164,7 +157,7 @@ static int add_descriptor(struct sg_request *request, struct seccomp_notif_addfd
 	}
 	give->flags = SECCOMP_ADDFD_FLAG_SEND;
 	number = ioctl(request->caller.listener, SECCOMP_IOCTL_NOTIF_ADDFD, give);
-	if (several && now_ns() - start > FAR_NS)
+	if (several && sg_now_ns() - start > FAR_NS)
 		*far = tid;
 	request->answered = number >= 0;
 	return number;

@@ -48,7 +48,7 @@ struct sg_plan {
 	const struct sg_rule
 		*writing;    /* a rule for which writing is decided by name in a folder that is the host's, or NULL */
 	bool decide_changes; /* openings that write, changes of the tree and of attributes are notified */
-	bool overlays;       /* what may only be read is behind overlays (nodes.c), or decide_reads is set */
+	bool overlays;       /* what may only be read is behind overlays (plan_nodes.c), or decide_reads is set */
 	bool mixed_code;     /* some files on mounts that allow code may not be executed by their names */
 	enum sg_placement *placements; /* one for each rule of the policy */
 	struct sg_plan_led *led;       /* owned; of rules that did not come with flags */

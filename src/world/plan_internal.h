@@ -13,7 +13,7 @@ struct sg_plan_root {
 	struct sg_match_below names; /* what the rules say about names in it */
 	bool private;                /* an empty tmpfs instead of the host's */
 	bool sockets;                /* sockets in it, or itself, may be connected to */
-	bool overlay;                /* an overlay of it stands in its place (nodes.c) */
+	bool overlay;                /* an overlay of it stands in its place (plan_nodes.c) */
 	bool write, execute;
 	bool mounted;                  /* something is mounted below it */
 	bool covered;                  /* lies under a cover: a refusal holds for all of it */
@@ -96,7 +96,7 @@ void sg_plan_refuse_folding(struct sg_planner *planner);
 void sg_plan_find_covers(struct sg_planner *planner);
 
 /*
- * nodes.c: refuses FIFOs that are to be mounted by themselves, and with the bound "overlay" makes the read-only trees overlays;
+ * plan_nodes.c: refuses FIFOs that are to be mounted by themselves, and with the bound "overlay" makes the read-only trees overlays;
  * where that cannot be, reads are decided. After the covers were found.
  */
 void sg_plan_settle_nodes(struct sg_planner *planner);

@@ -306,7 +306,7 @@ void sg_plan_settle_roots(struct sg_planner *planner)
 		above = find_above(planner, i);
 		root->skip = above != NULL && !root->private && !above->private && above->write == root->write &&
 			     (above->execute || !root->execute);
-		/* What stands in the place of the tree above, an overlay, would hide whose sockets they are (nodes.c). */
+		/* What stands in the place of the tree above, an overlay, would hide whose sockets they are (plan_nodes.c). */
 		if (root->sockets && root->folder && !root->write)
 			root->skip = false;
 	}

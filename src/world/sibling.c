@@ -38,13 +38,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#if defined(__has_feature)
-#define SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
+#include "base/attr.h"
 
 enum { PAGE = 4096, LENT_SIZE = 32 * 1024, STACK_SIZE = 512 * 1024 };
 
@@ -152,7 +146,7 @@ pid_t sg_sibling_start(int (*body)(void *argument), const void *argument, size_t
 {
 	if (size > SG_SIBLING_ARGUMENT_MAX)
 		return -E2BIG;
-	return SANITIZED ? start_forked(body, argument, size) : start_shared(body, argument, size);
+	return SG_SANITIZED ? start_forked(body, argument, size) : start_shared(body, argument, size);
 }
 
 pid_t sg_sibling_second(int (*body)(void *argument), const void *argument, size_t size, _Atomic uint32_t *ret_shared)
@@ -174,7 +168,7 @@ pid_t sg_sibling_second(int (*body)(void *argument), const void *argument, size_
 
 pid_t sg_sibling_fork(void)
 {
-	const long pid = SANITIZED ? fork() : syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+	const long pid = SG_SANITIZED ? fork() : syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
 
 	return pid < 0 ? -errno : (pid_t)pid;
 }

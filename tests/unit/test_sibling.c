@@ -20,15 +20,6 @@
 #include "base/attr.h"
 #include "world/sibling.h"
 
-/* There it is a fork, as sibling.h says. */
-#if defined(__has_feature)
-#define SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
-
 enum { STARTED = 42, ROUNDS = 20000, EXPECTED = 7 };
 
 struct arguments {
@@ -108,7 +99,7 @@ static void shares_memory_alone(void)
 	CHECK(chdir("/") == 0 && pipe2(arguments.pipe, O_CLOEXEC) == 0);
 	pid = sg_sibling_start(change_all, &arguments, sizeof(arguments));
 	CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == EXPECTED);
-	CHECK(pid != getpid() && (SANITIZED || atomic_load(&step) == pid));
+	CHECK(pid != getpid() && (SG_SANITIZED || atomic_load(&step) == pid));
 	CHECK(fcntl(arguments.pipe[0], F_GETFD) >= 0);
 	CHECK(sigaction(SIGUSR1, NULL, &action) == 0 && action.sa_handler == SIG_DFL);
 	CHECK(getcwd(folder, sizeof(folder)) != NULL && strcmp(folder, "/") == 0);
@@ -187,7 +178,7 @@ static int fork_and_second(void *data)
 		CHECK(kill(0, 1000) < 0 && errno == EINVAL);
 	while (atomic_load(&shared) != 0)
 		(void)syscall(SYS_futex, &shared, FUTEX_WAIT, 1, NULL, NULL, 0);
-	CHECK(SANITIZED || atomic_load(&step) == STARTED);
+	CHECK(SG_SANITIZED || atomic_load(&step) == STARTED);
 	CHECK(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0);
 	return EXPECTED;
 }
