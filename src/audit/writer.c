@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/pidfd.h>
@@ -21,7 +22,8 @@ enum {
 	WAIT_MS = 100,
 	STUCK_MS = 5000,
 	START_MS = 5000,
-	SLICE_MS = 50, /* a wait for the auditor's progress looks this often whether it is still there */
+	END_SLICE_MS = 200, /* of the wait for the auditor's end */
+	SLICE_MS = 50,      /* a wait for the auditor's progress looks this often whether it is still there */
 };
 
 struct sg_audit {
@@ -471,6 +473,19 @@ static int append_end(struct sg_audit *audit, const struct sg_record *end)
 	return sg_audit_append(audit, &record, NULL);
 }
 
+/* Whoever stops the auditor may do so at any time: what is late is let go on, again and again. */
+static int await_end(const struct sg_audit *audit, struct sg_auditor_message *ret_message, unsigned int timeout_ms)
+{
+	int result;
+
+	for (unsigned int left = timeout_ms;; left -= END_SLICE_MS) {
+		result = receive(audit, ret_message, left < END_SLICE_MS ? left : END_SLICE_MS);
+		if (result != -ETIMEDOUT || left <= END_SLICE_MS)
+			return result;
+		(void)pidfd_send_signal(audit->child, SIGCONT, NULL, 0);
+	}
+}
+
 int sg_audit_stop(struct sg_audit *audit, const struct sg_record *end, unsigned int timeout_ms,
 		  struct sg_audit_result *ret_result)
 {
@@ -489,7 +504,7 @@ int sg_audit_stop(struct sg_audit *audit, const struct sg_record *end, unsigned 
 	/* The end of the socket wakes the auditor; a copy of ours in some child does not hide it, as with
 	 * close(2) it would. */
 	(void)shutdown(audit->socket, SHUT_WR);
-	result = receive(audit, &message, timeout_ms);
+	result = await_end(audit, &message, timeout_ms);
 	if (result != -ETIMEDOUT && !audit->early_end)
 		reap(audit);
 	if (result == 0)
