@@ -27,7 +27,7 @@ class Context:
         self.build = os.path.abspath(options.build)
         self.shellguard = os.path.abspath(options.shellguard or os.path.join(self.build, "shellguard"))
         self.keep = options.keep
-        built = {name: self._built(name) for name in ("loops", "timer")}
+        built = {name: self._built(name) for name in ("loops", "rules", "timer")}
         os.makedirs(options.workdir, exist_ok=True)
         self.work = tempfile.mkdtemp(prefix="shellguard-bench-", dir=os.path.realpath(options.workdir))
         self._server = None
@@ -38,6 +38,7 @@ class Context:
         # The programs are copied, so that a profile or a bind mount of the work folder reaches them.
         self.loops = shutil.copy(built["loops"], self.path("bin"))
         self.timer = shutil.copy(built["timer"], self.path("bin"))
+        self.rules = built["rules"]
         self.data_file = self.path("data", "plain.dat")
         with open(self.data_file, "wb") as stream:
             stream.write(b"x" * 4096)

@@ -329,5 +329,49 @@ class IdleCpu(Idle):
         return (sum(processes.cpu_ns(pid) for pid in own) - before) / 1e3 / (time.monotonic() - start)
 
 
+class Rules(Row):
+    """What a profile of many rules costs. No world takes part: the program that measures runs as it is."""
+    unit = "ns"
+    ratio = False
+    divide = 1.0  # from ns to the unit
+    arguments = ()
+
+    def refuse(self, runner):
+        if runner.id != "native":
+            raise Impossible("measured without a world")
+
+    def measure(self, runner, small):
+        argv = [self.context.rules, *self.arguments, str(self.size(runner, small))]
+        _, stdout = self.context.run(runner, argv, timeout=60)
+        return json.loads(stdout)["median_ns"] / self.divide
+
+
+class CompileRules(Rules):
+    id = "compile-rules"
+    title = "compile a profile of 10,000 rules"
+    unit = "ms"
+    quick = 1
+    full = 1
+    divide = 1e6
+    arguments = ("compile", "10000")
+    what = "text to policy to automaton, in a fresh process each time"
+
+
+class DecideFew(Rules):
+    id = "decide-10"
+    title = "decide a name, 10 globs"
+    quick = 4
+    full = 200
+    arguments = ("decide", "10")
+    what = "256 names of the rules' own, {full} times each in a batch, half of them changed at the end; median of 20 batches"
+
+
+class DecideMany(DecideFew):
+    id = "decide-10000"
+    title = "decide a name, 10,000 globs"
+    arguments = ("decide", "10000")
+    what = "the same; the goal is at most twice the row above"
+
+
 ALL = (Start, Open, Stat, ReadWrite, ForkExec, Connect, ConnectHost, Pipe, GitStatus, Find, Compile, OneCaller,
-       EightCallers, IdleMemory, IdleCpu, OwnCpu)
+       EightCallers, IdleMemory, IdleCpu, OwnCpu, CompileRules, DecideFew, DecideMany)

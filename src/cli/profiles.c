@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/memory.h"
 #include "base/users.h"
 #include "cli/help.h"
 #include "cli/options.h"
@@ -188,6 +189,7 @@ int sg_load_policy(const char *const *names, size_t count, const char *extra, co
 	SG_AUTO_DIAGNOSTICS struct sg_diagnostics diagnostics = SG_DIAGNOSTICS_INIT;
 	SG_AUTO_POLICY struct sg_policy *policy = NULL;
 	struct sg_error error = SG_ERROR_INIT;
+	size_t size = 0;
 	int status;
 
 	if (sources == NULL)
@@ -195,6 +197,9 @@ int sg_load_policy(const char *const *names, size_t count, const char *extra, co
 	status = open_all(names, count, extra, sources);
 	if (status != 0)
 		return status;
+	for (size_t i = 0; i < count; i++)
+		size += sources[i]->size;
+	sg_memory_expect(size * SG_POLICY_MEMORY_OF_TEXT);
 	status = sg_policy_compile(sources, count + (extra != NULL ? 1 : 0), variables, sg_profile_open, NULL,
 				   &diagnostics, &policy, &error);
 	print_diagnostics(&diagnostics);

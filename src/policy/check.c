@@ -1,4 +1,6 @@
 /* Checks that look at several rules of a policy at once. */
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -10,31 +12,6 @@
 #define complain_rule(compiler, rule, hint, ...)                                                                       \
 	sg_compile_complain(compiler, &(struct sg_statement){.source = (rule)->source, .span = (rule)->span}, hint,    \
 			    __VA_ARGS__)
-
-/* In one file, a ReadOnly glob wholly inside a ReadWrite one forbids nothing, though it looks as if it did. */
-static void check_read_inside_write(struct sg_compiler *compiler)
-{
-	const struct sg_policy *policy = compiler->policy;
-
-	for (size_t i = 0; i < policy->rule_count; i++) {
-		const struct sg_rule *read = &policy->rules[i];
-
-		if (read->kind != SG_RULE_READ || read->flag != NULL || read->glob == NULL)
-			continue;
-		for (size_t j = 0; j < policy->rule_count; j++) {
-			const struct sg_rule *write = &policy->rules[j];
-
-			if (write->kind != SG_RULE_WRITE || write->flag != NULL || write->source != read->source ||
-			    write->glob == NULL || sg_glob_covers(write->glob, read->glob) != SG_GLOB_YES)
-				continue;
-			complain_rule(compiler, read, "to forbid writing there, name it under DenyWrite",
-				      "this ReadOnly glob lies wholly inside ReadWrite \"%s\", which allows writing "
-				      "all the same",
-				      write->written);
-			break;
-		}
-	}
-}
 
 static void check_users(struct sg_compiler *compiler)
 {
@@ -52,22 +29,33 @@ static void check_users(struct sg_compiler *compiler)
 	}
 }
 
+static int compare_texts(const void *left, const void *right)
+{
+	return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
 /* Never names labels that exist. */
 static void check_walls(struct sg_compiler *compiler)
 {
 	const struct sg_policy *policy = compiler->policy;
+	SG_AUTO_FREE const char **labels = calloc(policy->rule_count + 1, sizeof(*labels));
+	size_t count = 0;
 
+	if (labels == NULL) {
+		compiler->status = -ENOMEM;
+		return;
+	}
+	for (size_t i = 0; i < policy->rule_count; i++)
+		if (policy->rules[i].kind == SG_RULE_LABEL)
+			labels[count++] = policy->rules[i].text;
+	qsort(labels, count, sizeof(*labels), compare_texts);
 	for (size_t i = 0; i < policy->rule_count; i++) {
-		bool known = false;
+		const struct sg_rule *rule = &policy->rules[i];
 
-		if (policy->rules[i].kind != SG_RULE_WALL)
-			continue;
-		for (size_t j = 0; j < policy->rule_count; j++)
-			known |= policy->rules[j].kind == SG_RULE_LABEL &&
-				 strcmp(policy->rules[j].text, policy->rules[i].text) == 0;
-		if (!known)
-			complain_rule(compiler, &policy->rules[i], "define it: [Label.NAME]",
-				      "there is no label \"%s\"", policy->rules[i].text);
+		if (rule->kind == SG_RULE_WALL &&
+		    bsearch(&rule->text, labels, count, sizeof(*labels), compare_texts) == NULL)
+			complain_rule(compiler, rule, "define it: [Label.NAME]", "there is no label \"%s\"",
+				      rule->text);
 	}
 }
 
@@ -191,7 +179,7 @@ static void check_tables(struct sg_compiler *compiler)
 
 void sg_compile_check(struct sg_compiler *compiler)
 {
-	check_read_inside_write(compiler);
+	sg_compile_check_inside(compiler);
 	check_users(compiler);
 	check_walls(compiler);
 	check_private(compiler);

@@ -6,6 +6,9 @@
 /* The profiles are not a policy: the diagnostics say why. */
 enum { SG_POLICY_REFUSED = 1 };
 
+/* About how many bytes of memory one of text can take, the automata of its globs included (base/memory.h). */
+enum { SG_POLICY_MEMORY_OF_TEXT = 128 };
+
 enum { SG_POLICY_EXTENDS_MAX = 64, SG_POLICY_RULES_MAX = 1 << 20 };
 
 /*

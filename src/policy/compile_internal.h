@@ -52,5 +52,11 @@ void sg_compile_flag(struct sg_compiler *compiler, const struct sg_statement *st
  */
 void sg_compile_unused(struct sg_compiler *compiler);
 
+/*
+ * Complains of each ReadOnly glob that lies wholly inside a ReadWrite one of the same file: it looks as if it forbade
+ * writing, and forbids nothing.
+ */
+void sg_compile_check_inside(struct sg_compiler *compiler);
+
 /* The checks that look at several rules at once. */
 void sg_compile_check(struct sg_compiler *compiler);

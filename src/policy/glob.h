@@ -79,6 +79,12 @@ bool sg_glob_is_tree(const struct sg_glob *glob);
 bool sg_glob_may_match_directory(const struct sg_glob *glob);
 bool sg_glob_may_match_file(const struct sg_glob *glob);
 
+/*
+ * Appends one name that the glob matches, always the same: of every brace the first alternative, for every star one byte. Returns
+ * true; false, with nothing appended, where those together are no canonical name ("/{.,a}{.,b}"), or without memory (sg_buffer_status).
+ */
+bool sg_glob_example(const struct sg_glob *glob, struct sg_buffer *out);
+
 /* Names, each ending in NUL, in the order in which the text gives them, none twice. Zero is the empty list.
  */
 struct sg_glob_names {

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/glob_internal.h"
+#include "policy/glob_match.h"
 
 const char *sg_glob_text(const struct sg_glob *glob, size_t *ret_length)
 {
@@ -35,6 +35,46 @@ bool sg_glob_may_match_directory(const struct sg_glob *glob)
 bool sg_glob_may_match_file(const struct sg_glob *glob)
 {
 	return glob->files;
+}
+
+/* A byte of the class; a dot only where it holds nothing else, since it may make a component "." or "..". */
+static char byte_of_class(const struct sg_glob_class *class)
+{
+	static const char first[] = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	char found = '.';
+
+	for (size_t i = 0; i + 1 < sizeof(first); i++)
+		if (sg_glob_class_has(class, (unsigned char)first[i]))
+			return first[i];
+	for (unsigned int byte = 1; byte < 256; byte++)
+		if (byte != '.' && sg_glob_class_has(class, byte))
+			found = (char)byte;
+	return found;
+}
+
+bool sg_glob_example(const struct sg_glob *glob, struct sg_buffer *out)
+{
+	const size_t before = out->size;
+
+	for (size_t i = 0; i < glob->count; i++) {
+		const struct sg_glob_token *token = &glob->tokens[i];
+
+		if (token->kind == SG_GLOB_BYTE)
+			sg_buffer_append_byte(out, (char)token->byte);
+		else if (token->kind == SG_GLOB_CLASS)
+			sg_buffer_append_byte(out, byte_of_class(&glob->classes[token->class]));
+		else if (token->kind == SG_GLOB_STAR || token->kind == SG_GLOB_TREE)
+			sg_buffer_append_byte(out, 'x');
+		else if (token->kind == SG_GLOB_COMMA) /* the end of the first alternative */
+			i = token->close;
+	}
+	if (sg_buffer_status(out) < 0)
+		return false;
+	if (sg_name_is_canonical(out->data + before, out->size - before))
+		return true;
+	out->size = before;
+	out->data[before] = '\0';
+	return false;
 }
 
 int sg_glob_walk_init(struct sg_glob_walk *walk, const struct sg_glob *glob)

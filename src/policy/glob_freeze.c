@@ -114,8 +114,7 @@ static int renumber(struct sg_builder *builder, uint32_t *order)
 	return 0;
 }
 
-/* Turns counts in each node into the offsets of its lists. Before, nodes[i + 1] holds the counts of node i.
- */
+/* Turns the counts in each node into the ends of its lists. The last node, which has none, ends them all. */
 static void sum_counts(struct sg_globset *set)
 {
 	for (size_t i = 1; i <= set->node_count; i++) {
@@ -141,18 +140,18 @@ static int allocate(struct sg_globset *set, const struct sg_builder *builder)
 		return -ENOMEM;
 	for (size_t i = 0; i < edge_slots(builder); i++) {
 		const struct sg_build_edge edge = edge_at(builder, i);
-		struct sg_node *after = &set->nodes[edge.from + 1];
+		struct sg_node *from = &set->nodes[edge.from];
 
 		if (edge.to == SG_NODE_NONE)
 			continue;
-		after->literal += sort_of(edge.label) == EDGE_LITERAL;
-		after->wide += sort_of(edge.label) == EDGE_WIDE;
-		after->epsilon += sort_of(edge.label) == EDGE_EPSILON;
+		from->literal += sort_of(edge.label) == EDGE_LITERAL;
+		from->wide += sort_of(edge.label) == EDGE_WIDE;
+		from->epsilon += sort_of(edge.label) == EDGE_EPSILON;
 	}
 	for (size_t i = 0; i < builder->epsilons.count; i += 2)
-		set->nodes[builder->epsilons.items[i] + 1].epsilon++;
+		set->nodes[builder->epsilons.items[i]].epsilon++;
 	for (size_t i = 0; i < builder->accept_count; i++)
-		set->nodes[builder->accepts[i].node + 1].accept++;
+		set->nodes[builder->accepts[i].node].accept++;
 	sum_counts(set);
 	total = &set->nodes[set->node_count];
 	set->literals = calloc(total->literal + 1u, sizeof(*set->literals));
@@ -166,41 +165,37 @@ static int allocate(struct sg_globset *set, const struct sg_builder *builder)
 	return 0;
 }
 
-/* Places every edge in its node's list; `next` has four counters for each node, all 0. */
-static void fill_edges(struct sg_globset *set, const struct sg_builder *builder, uint32_t (*next)[4],
-		       uint32_t not_slash)
+/* Places every edge in its node's list, from its end down: afterwards the ends are the beginnings. */
+static void fill_edges(struct sg_globset *set, const struct sg_builder *builder, uint32_t not_slash)
 {
-	for (size_t i = 0; i < edge_slots(builder); i++) {
+	for (size_t i = builder->epsilons.count; i > 0; i -= 2)
+		set->epsilons[--set->nodes[builder->epsilons.items[i - 2]].epsilon] = builder->epsilons.items[i - 1];
+	for (size_t i = edge_slots(builder); i-- > 0;) {
 		const struct sg_build_edge edge = edge_at(builder, i);
-		const struct sg_node *from = &set->nodes[edge.from];
+		struct sg_node *from = &set->nodes[edge.from];
 
 		if (edge.to == SG_NODE_NONE)
 			continue;
 		switch (sort_of(edge.label)) {
 		case EDGE_LITERAL:
-			set->literals[from->literal + next[edge.from][0]++] =
+			set->literals[--from->literal] =
 				(struct sg_literal_edge){.to = edge.to, .byte = (uint8_t)edge.label};
 			break;
 		case EDGE_WIDE:
-			set->wides[from->wide + next[edge.from][1]++] = (struct sg_wide_edge){
+			set->wides[--from->wide] = (struct sg_wide_edge){
 				.to = edge.to,
 				.class = edge.label >= SG_LABEL_CLASS ? edge.label - SG_LABEL_CLASS : not_slash,
 			};
 			break;
 		case EDGE_EPSILON:
-			set->epsilons[from->epsilon + next[edge.from][2]++] = edge.to;
+			set->epsilons[--from->epsilon] = edge.to;
 			break;
 		}
 	}
-	for (size_t i = 0; i < builder->epsilons.count; i += 2) {
-		uint32_t from = builder->epsilons.items[i];
-
-		set->epsilons[set->nodes[from].epsilon + next[from][2]++] = builder->epsilons.items[i + 1];
-	}
-	for (size_t i = 0; i < builder->accept_count; i++) {
+	for (size_t i = builder->accept_count; i-- > 0;) {
 		const struct sg_accept *accept = &builder->accepts[i];
 
-		set->rules[set->nodes[accept->node].accept + next[accept->node][3]++] = *accept;
+		set->rules[--set->nodes[accept->node].accept] = *accept;
 		set->accepts[accept->node] |= accept->mask;
 	}
 }
@@ -231,18 +226,13 @@ static void sort_lists(struct sg_globset *set)
 	}
 }
 
-static int fill(struct sg_globset *set, const struct sg_builder *builder)
+static void fill(struct sg_globset *set, const struct sg_builder *builder)
 {
-	uint32_t(*next)[4] = calloc(set->node_count, sizeof(*next));
-
-	if (next == NULL)
-		return -ENOMEM;
 	if (builder->class_count > 0)
 		memcpy(set->classes, builder->classes, builder->class_count * sizeof(*set->classes));
 	set->classes[builder->class_count] = sg_glob_class_all(false);
 	set->class_count = builder->class_count + 1;
-	fill_edges(set, builder, next, (uint32_t)builder->class_count);
-	free(next);
+	fill_edges(set, builder, (uint32_t)builder->class_count);
 	for (size_t i = 0; i < set->node_count; i++) {
 		set->nodes[i].literal_count = (uint16_t)(set->nodes[i + 1].literal - set->nodes[i].literal);
 		set->nodes[i].has_wide = set->nodes[i + 1].wide > set->nodes[i].wide;
@@ -258,7 +248,6 @@ static int fill(struct sg_globset *set, const struct sg_builder *builder)
 		node->sink = node->loop == SG_LOOP_TREE && set->accepts[i] != 0 && !leads &&
 			     node[1].epsilon == node->epsilon;
 	}
-	return 0;
 }
 
 /*
@@ -404,10 +393,10 @@ int sg_globset_freeze(struct sg_globset *set)
 
 	if (r == 0)
 		r = allocate(set, set->builder);
-	if (r == 0)
-		r = fill(set, set->builder);
-	if (r == 0)
+	if (r == 0) {
+		fill(set, set->builder);
 		r = look_ahead(set, order);
+	}
 	if (r == 0)
 		r = resolve(set, order);
 	if (r < 0) {

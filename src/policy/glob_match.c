@@ -126,6 +126,7 @@ static void flush(struct sg_matcher *matcher)
 {
 	memset(matcher->table, 0, matcher->table_size * sizeof(*matcher->table));
 	memset(matcher->cells, 0, sizeof(*matcher->cells) << matcher->cell_bits);
+	memset(matcher->strides, 0, sizeof(*matcher->strides) << matcher->stride_bits);
 	matcher->cell_count = 0;
 	matcher->state_count = 1;
 	matcher->pool_count = 0;
@@ -363,12 +364,36 @@ static size_t follow_nodes(struct sg_matcher *matcher, uint32_t *position, const
 	return i;
 }
 
-/* Follows states of the cache until there is one node, none, no known way, or no byte left. */
-static size_t follow_states(struct sg_matcher *matcher, uint32_t *position, const char *name, size_t i, size_t length)
+enum { STRIDE = 8 };
+
+static inline bool is_state(uint32_t position)
+{
+	return position > SG_POSITION_DEAD && position != SG_POSITION_PLAIN;
+}
+
+/* True if two '/' stand side by side in the eight bytes. May say so of others: it only saves work. */
+static inline bool may_repeat_slash(uint64_t bytes)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), other = bytes ^ ones * '/';
+	const uint64_t slashes = (other - ones) & ~other & ones << 7;
+
+	return (slashes & slashes << 8) != 0;
+}
+
+/* The slot of the stride from a state over these bytes; its own, or another's. */
+static inline struct sg_stride *stride_of(const struct sg_matcher *matcher, uint32_t state, uint64_t bytes)
+{
+	uint64_t key = (bytes ^ (uint64_t)state << 40 ^ state) * UINT64_C(0x9e3779b97f4a7c15);
+
+	return &matcher->strides[key >> (64 - matcher->stride_bits)];
+}
+
+/* Follows the transitions from a state over the bytes of name[i] to name[end - 1] as long as there are states. */
+static size_t step_states(struct sg_matcher *matcher, uint32_t *position, const char *name, size_t i, size_t end)
 {
 	uint32_t now = *position;
 
-	for (; i < length && now > SG_POSITION_DEAD && now != SG_POSITION_PLAIN; i++) {
+	for (; i < end && is_state(now); i++) {
 		unsigned char byte = (unsigned char)name[i];
 		struct sg_cell *cell;
 		uint32_t key;
@@ -379,6 +404,41 @@ static size_t follow_states(struct sg_matcher *matcher, uint32_t *position, cons
 		now = cell->key == key ? cell->to : sg_matcher_step(matcher, now, byte);
 	}
 	*position = now;
+	return i;
+}
+
+/* The same over eight bytes without a repeated '/': by a stride, or step by step, and the stride is kept. */
+static size_t stride_states(struct sg_matcher *matcher, uint32_t *position, const char *name, size_t i, uint64_t bytes)
+{
+	const uint32_t from = *position, number = from & ~(uint32_t)SG_POSITION_STATE, epoch = matcher->epoch;
+	struct sg_stride *stride = stride_of(matcher, number, bytes);
+	size_t end;
+
+	if (stride->bytes == bytes && stride->from >> 4 == number) {
+		*position = stride->to;
+		return i + (stride->from & 15);
+	}
+	end = step_states(matcher, position, name, i, i + STRIDE);
+	/* After a flush the state is no more; a set outside of the cache has no position. */
+	if (epoch == matcher->epoch && *position != SG_POSITION_UNKNOWN)
+		*stride =
+			(struct sg_stride){.bytes = bytes, .from = number << 4 | (uint32_t)(end - i), .to = *position};
+	return end;
+}
+
+/* Follows states of the cache until there is one node, none, no known way, or no byte left. */
+static size_t follow_states(struct sg_matcher *matcher, uint32_t *position, const char *name, size_t i, size_t length)
+{
+	while (i < length && is_state(*position)) {
+		uint64_t bytes = 0;
+
+		if (length - i >= STRIDE)
+			memcpy(&bytes, name + i, STRIDE);
+		if (length - i < STRIDE || (name[i] == '/' && name[i - 1] == '/') || may_repeat_slash(bytes))
+			i = step_states(matcher, position, name, i, length - i < STRIDE ? length : i + STRIDE);
+		else
+			i = stride_states(matcher, position, name, i, bytes);
+	}
 	return i;
 }
 

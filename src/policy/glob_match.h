@@ -25,6 +25,16 @@ struct sg_cell {
 	uint32_t key, to;
 };
 
+/*
+ * A stride: from a state, over the first `used` (1 to 8) of eight bytes of a name, to a position. Names of one host share most of
+ * their folders, and a stride is one look-up for them instead of one a byte. A slot is simply overwritten.
+ */
+struct sg_stride {
+	uint64_t bytes;
+	uint32_t from; /* the state's number << 4 | used; 0: an empty slot */
+	uint32_t to;
+};
+
 struct sg_state_of {
 	uint32_t epoch, position;
 };
@@ -36,10 +46,14 @@ struct sg_pair {
 
 struct sg_matcher {
 	const struct sg_globset *set;
-	/* The cache. */
+	/* The cache: one piece of lazy memory. */
+	void *cache;
+	size_t cache_size;
 	struct sg_cell *cells;       /* hash table of transitions */
 	size_t cell_count, cell_max; /* the table has 1 << cell_bits slots, at most three quarters of them used */
 	unsigned int cell_bits;
+	struct sg_stride *strides; /* 1 << stride_bits slots */
+	unsigned int stride_bits;
 	struct sg_state *states;
 	size_t state_count, state_max; /* state 0 is not used */
 	uint32_t *pool;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "policy/glob_match.h"
 
 _Static_assert(SG_MATCHER_MEMORY_MAX / 32 < 1 << 24, "a state's number and a symbol are one key of 32 bits");
@@ -17,21 +18,33 @@ static size_t power_of_two(size_t least)
 	return power;
 }
 
-/* Divides the cache's memory: a quarter for lists of nodes, a quarter for states, half for transitions. */
+/* Divides the cache's memory: a quarter for lists of nodes, a quarter for states, half for transitions; an eighth more for strides. */
 static int allocate_cache(struct sg_matcher *matcher, size_t memory)
 {
+	size_t strides, cells, states, table;
+
 	matcher->pool_max = memory / 4 / sizeof(*matcher->pool);
 	matcher->state_max = memory / 4 / (sizeof(*matcher->states) + 4 * sizeof(*matcher->table));
 	matcher->table_size = power_of_two(2 * matcher->state_max);
 	while (sizeof(*matcher->cells) << (matcher->cell_bits + 1) <= memory / 2)
 		matcher->cell_bits++;
 	matcher->cell_max = ((size_t)1 << matcher->cell_bits) / 4 * 3;
-	matcher->cells = calloc((size_t)1 << matcher->cell_bits, sizeof(*matcher->cells));
-	matcher->states = calloc(matcher->state_max, sizeof(*matcher->states));
-	matcher->pool = calloc(matcher->pool_max, sizeof(*matcher->pool));
-	matcher->table = calloc(matcher->table_size, sizeof(*matcher->table));
-	if (matcher->cells == NULL || matcher->states == NULL || matcher->pool == NULL || matcher->table == NULL)
+	while (sizeof(*matcher->strides) << (matcher->stride_bits + 1) <= memory / 8)
+		matcher->stride_bits++;
+	strides = sizeof(*matcher->strides) << matcher->stride_bits;
+	cells = sizeof(*matcher->cells) << matcher->cell_bits;
+	states = matcher->state_max * sizeof(*matcher->states);
+	table = matcher->table_size * sizeof(*matcher->table);
+	matcher->cache_size = strides + states + cells + table + matcher->pool_max * sizeof(*matcher->pool);
+	matcher->cache = sg_memory_lazy_new(matcher->cache_size);
+	if (matcher->cache == NULL)
 		return -ENOMEM;
+	/* The widest first, so that each is aligned. */
+	matcher->strides = matcher->cache;
+	matcher->states = (struct sg_state *)((char *)matcher->strides + strides);
+	matcher->cells = (struct sg_cell *)((char *)matcher->states + states);
+	matcher->table = (uint32_t *)((char *)matcher->cells + cells);
+	matcher->pool = (uint32_t *)((char *)matcher->table + table);
 	matcher->state_count = 1;
 	matcher->epoch = 1;
 	return 0;
@@ -85,10 +98,7 @@ void sg_matcher_free(struct sg_matcher *matcher)
 {
 	if (matcher == NULL)
 		return;
-	free(matcher->cells);
-	free(matcher->states);
-	free(matcher->pool);
-	free(matcher->table);
+	sg_memory_lazy_free(matcher->cache, matcher->cache_size);
 	free(matcher->closure);
 	free(matcher->mark);
 	free(matcher->found);

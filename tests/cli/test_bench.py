@@ -144,6 +144,17 @@ class Measured(Folder):
         for name in ("rw", "forkexec", "connect", "pipe", "git-status", "find", "compile", "open-8"):
             self.assertGreater(by_id[name], 0, name)
 
+    def test_profiles_of_many_rules(self):
+        """The goals are 100 ms and twice; other work on the machine has the rest. The loops that were here took 25 s and 1,000 times."""
+        result = self.run_json("--quick", "--rounds", "5", "--rows", "compile-rules,decide-10,decide-10000", "--runners",
+                               "native,shellguard")
+        cells = {row["id"]: row["cells"] for row in result["rows"]}
+        for name, cell in cells.items():
+            self.assertNotIn("reason", cell["native"], name)
+            self.assertIn("without a world", cell["shellguard"]["reason"])
+        self.assertLess(cells["compile-rules"]["native"]["min"], 400)
+        self.assertLess(cells["decide-10000"]["native"]["min"], 3 * cells["decide-10"]["native"]["min"])
+
 
 class Refused(Folder):
     def test_unknown_names(self):

@@ -389,7 +389,7 @@ static void test_quote(void **state)
 }
 
 /* A set of generated globs against the reference, name by name, with a matcher of `memory` bytes. */
-static void compare_generated(uint64_t seed, size_t sets, size_t globs, size_t names, size_t memory)
+static void compare_generated(uint64_t seed, size_t sets, size_t globs, size_t names, uint32_t most, size_t memory)
 {
 	struct generator generator = {seed};
 	size_t matches = 0, valid = 0;
@@ -412,11 +412,14 @@ static void compare_generated(uint64_t seed, size_t sets, size_t globs, size_t n
 		}
 		fixture_compile(&fixture, memory);
 		for (size_t n = 0; n < names; n++) {
-			char name[32] = {0};
-			size_t length = generate_name(&generator, name, 14);
-			struct sg_match result;
+			char name[REFERENCE_NAME] = {0};
+			size_t length = generate_name(&generator, name, most);
+			struct sg_match first, result;
 
+			/* The second time it goes by what the first one left in the cache. */
+			(void)sg_matcher_match(fixture.matcher, name, length, &first);
 			(void)sg_matcher_match(fixture.matcher, name, length, &result);
+			assert_int_equal(first.mask, result.mask);
 			for (size_t g = 0; g < count; g++) {
 				bool matched = (result.mask >> g) & 1;
 				int expected = reference_match(texts[g], strlen(texts[g]), name, length);
@@ -434,16 +437,83 @@ static void compare_generated(uint64_t seed, size_t sets, size_t globs, size_t n
 static void test_generated(void **state)
 {
 	(void)state;
-	compare_generated(1, 1500, 1, 60, SG_MATCHER_MEMORY_MIN);
-	compare_generated(2, 60, 60, 60, SG_MATCHER_MEMORY);
+	compare_generated(1, 1500, 1, 60, 14, SG_MATCHER_MEMORY_MIN);
+	compare_generated(2, 60, 60, 60, 14, SG_MATCHER_MEMORY);
+	compare_generated(3, 60, 60, 60, 70, SG_MATCHER_MEMORY);
+	compare_generated(4, 60, 60, 120, 40, SG_MATCHER_MEMORY_MIN);
+}
+
+/* Names that share beginnings of every length, long enough for several strides: one matcher that has seen all, a fresh one, and
+ * reading. */
+static void test_shared_beginnings(void **state)
+{
+	static const char *const globs[] = {"/**/key", "/a/**", "/a/{b,c}/*.x", "/**/b[0-9]*/**", "/a/bb*/c/**/d"};
+	AUTO_FIXTURE struct fixture seen = {0};
+	struct generator generator = {21};
+	size_t matches = 0;
+
+	(void)state;
+	for (uint32_t g = 0; g < SG_ARRAY_SIZE(globs); g++)
+		fixture_add(&seen, globs[g], g, UINT64_C(1) << g);
+	fixture_compile(&seen, SG_MATCHER_MEMORY_MIN);
+	for (size_t n = 0; n < 4000; n++) {
+		static const char *const parts[] = {"/a",   "/bb1", "/c", "/b7x", "/key",
+						    "/f.x", "//",   "/",  "/d",   "/longer-name"};
+		SG_AUTO_MATCHER struct sg_matcher *fresh = NULL;
+		char name[REFERENCE_NAME] = "/a";
+		size_t length = 2;
+		struct sg_match warm, cold;
+
+		for (uint32_t left = generate_below(&generator, 7); left > 0; left--) {
+			const char *part = parts[generate_below(&generator, SG_ARRAY_SIZE(parts))];
+
+			memcpy(name + length, part, strlen(part));
+			length += strlen(part);
+		}
+		assert_int_equal(sg_matcher_new(seen.set, SG_MATCHER_MEMORY_MIN, &fresh), 0);
+		assert_int_equal(sg_matcher_match(seen.matcher, name, length, &warm), 0);
+		assert_int_equal(sg_matcher_match(fresh, name, length, &cold), 0);
+		assert_int_equal(warm.mask, cold.mask);
+		matches += warm.mask != 0;
+		for (uint32_t g = 0; g < SG_ARRAY_SIZE(globs); g++)
+			if ((int)(warm.mask >> g & 1) != reference_match(globs[g], strlen(globs[g]), name, length))
+				fail_msg("%s on %s", globs[g], name);
+	}
+	assert_true(matches > 1000);
+}
+
+/* The example of a glob is matched by it; most have one. */
+static void test_examples(void **state)
+{
+	struct generator generator = {31};
+	size_t valid = 0, without = 0;
+
+	(void)state;
+	for (size_t i = 0; i < 4000; i++) {
+		char text[128];
+		size_t length = generate_glob(&generator, text);
+		SG_AUTO_GLOB struct sg_glob *glob = NULL;
+		SG_AUTO_BUFFER struct sg_buffer name = SG_BUFFER_INIT;
+
+		if (sg_glob_parse(text, length, NULL, &glob) < 0)
+			continue;
+		valid++;
+		if (!sg_glob_example(glob, &name))
+			without++;
+		else if (reference_match(text, length, name.data, name.size) == 0)
+			fail_msg("%.*s does not match %s", (int)length, text, name.data);
+	}
+	assert_true(valid > 2000 && without < valid / 20);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rows),      cmocka_unit_test(test_errors), cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_facts),     cmocka_unit_test(test_expand), cmocka_unit_test(test_quote),
-		cmocka_unit_test(test_generated),
+		cmocka_unit_test(test_rows),      cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_limits),    cmocka_unit_test(test_facts),
+		cmocka_unit_test(test_expand),    cmocka_unit_test(test_quote),
+		cmocka_unit_test(test_generated), cmocka_unit_test(test_shared_beginnings),
+		cmocka_unit_test(test_examples),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
