@@ -4,7 +4,7 @@ _shellguard()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		COMPREPLY=($(compgen -W "run check explain why audit syscalls doctor profiles ps enter stop --help --version" -- "$cur"))
+		COMPREPLY=($(compgen -W "run check explain why compile audit syscalls doctor profiles ps enter stop --help --version" -- "$cur"))
 		return
 	fi
 	case $prev in
@@ -68,6 +68,14 @@ _shellguard()
 		COMPREPLY=()
 		return
 		;;
+	--to)
+		COMPREPLY=($(compgen -W "seccomp seccomp-bpf capabilities" -- "$cur"))
+		return
+		;;
+	-o | --output)
+		compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur"))
+		return
+		;;
 	esac
 	case $command in
 	run)
@@ -96,6 +104,13 @@ _shellguard()
 			COMPREPLY=($(compgen -W "--profile --last --session --help " -- "$cur"))
 		else
 			compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur"))
+		fi
+		;;
+	compile)
+		if [[ $cur == -* ]]; then
+			COMPREPLY=($(compgen -W "--quiet --to --output --approximate --help " -- "$cur"))
+		else
+			compopt -o filenames; COMPREPLY=($(compgen -W "$(shellguard profiles --json 2>/dev/null | sed -n 's/^{"name":"\([^"]*\)".*/\1/p')" -- "$cur") $(compgen -f -X '!*.toml' -- "$cur"))
 		fi
 		;;
 	audit)

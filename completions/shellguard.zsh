@@ -8,6 +8,7 @@ _shellguard_calls() { local -a names; names=(${(f)"$(shellguard syscalls --json 
 _shellguard_actions() { compadd show list verify; _shellguard_sessions }
 _shellguard_flags() { compadd loopback dns ping outgoing incoming unix netlink raw read write tmp system home tty devices attributes locks links mknod start descriptors malloc jit threads fork exec signals timers ipc shared-memory aio debug scheduling watch identity create switch clock hostname sysinfo keyring perf reboot modules mount pledge-stdio pledge-rpath pledge-wpath pledge-cpath pledge-dpath pledge-tmppath pledge-inet pledge-mcast pledge-fattr pledge-chown pledge-flock pledge-unix pledge-dns pledge-getpw pledge-sendfd pledge-recvfd pledge-tape pledge-tty pledge-proc pledge-exec pledge-prot_exec pledge-settime pledge-ps pledge-vminfo pledge-id pledge-pf pledge-route pledge-wroute pledge-audio pledge-video pledge-bpf pledge-unveil pledge-error pledge-disklabel pledge-drm pledge-vmm }
 _shellguard_limits() { compadd -S '' Processes= OpenFiles= FileSize= CpuTime= AddressSpace= Stack= CoreSize= LockedMemory= Memory= }
+_shellguard_back_ends() { compadd seccomp seccomp-bpf capabilities }
 
 _shellguard()
 {
@@ -17,6 +18,7 @@ _shellguard()
 		'check:look for errors in profiles, all at once'
 		'explain:say in plain words what profiles mean on this host'
 		'why:explain a refusal, and what would allow it'
+		'compile:write profiles as artefacts for other programs'
 		'audit:show, list and verify the records of sessions'
 		'syscalls:the system calls\: what each is for and how it is bound'
 		'doctor:say what this kernel, user and place can hold, and what helps'
@@ -50,7 +52,7 @@ _shellguard()
 			'*--flag[a purpose that is granted (see shellguard-profile(5) for the flags)]:NAME:_shellguard_flags' \
 			'*--record[write the record here (the file must not exist)]:FILE:_files' \
 			'*--dry-run[do everything but start it]' \
-			'*'{-q,--quiet}'[no line at the terminal for what is refused (the record has it all the same)]' \
+			'*'{-q,--quiet}'[no line at the terminal for what is refused (the record has it all the same); compile\: no matrix]' \
 			'*'{-h,--help}'[show this help]' \
 			'*::command:_normal'
 		;;
@@ -87,6 +89,15 @@ _shellguard()
 			'*'{-h,--help}'[show this help]' \
 			'*:argument:_files'
 		;;
+	compile)
+		_arguments -S \
+			'*'{-q,--quiet}'[no line at the terminal for what is refused (the record has it all the same); compile\: no matrix]' \
+			'*--to[the back end, or several with commas between; may be given several times]:BACKEND:_shellguard_back_ends' \
+			'*'{-o,--output}'[write here instead of to standard output; a folder for several back ends]:FILE:_files' \
+			'*--approximate[write it even where it is weaker than the profile]' \
+			'*'{-h,--help}'[show this help]' \
+			'*:argument:_shellguard_profiles'
+		;;
 	audit)
 		_arguments -S \
 			'*--json[as JSON, for programs]' \
@@ -120,7 +131,7 @@ _shellguard()
 		;;
 	enter)
 		_arguments -S \
-			'*'{-q,--quiet}'[no line at the terminal for what is refused (the record has it all the same)]' \
+			'*'{-q,--quiet}'[no line at the terminal for what is refused (the record has it all the same); compile\: no matrix]' \
 			'*'{-h,--help}'[show this help]' \
 			'1:session:_shellguard_running' \
 			'*::command:_normal'

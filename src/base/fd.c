@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -182,4 +184,47 @@ int sg_fd_move_above(int fd, int lowest)
 		return -errno;
 	sg_fd_close(fd);
 	return moved;
+}
+
+/* Writes beside `name` and renames. */
+static int replace(const char *name, const void *data, size_t size, mode_t mode)
+{
+	SG_AUTO_FREE char *beside = NULL;
+	SG_AUTO_FD int fd = -1;
+	int r;
+
+	if (asprintf(&beside, "%s.XXXXXX", name) < 0) {
+		beside = NULL;
+		return -ENOMEM;
+	}
+	fd = mkostemp(beside, O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	r = sg_fd_write_full(fd, data, size);
+	if (r == 0 && (fchmod(fd, mode) < 0 || fsync(fd) < 0 || rename(beside, name) < 0))
+		r = -errno;
+	if (r < 0)
+		(void)unlink(beside);
+	return r;
+}
+
+int sg_fd_replace_file(const char *name, const void *data, size_t size, mode_t mode)
+{
+	SG_AUTO_FREE char *real = realpath(name, NULL);
+	struct stat st;
+	mode_t mask;
+
+	if (real == NULL && errno != ENOENT)
+		return -errno;
+	if (real == NULL || stat(real, &st) < 0) {
+		mask = umask(0);
+		(void)umask(mask);
+		return replace(real != NULL ? real : name, data, size, mode & ~mask);
+	}
+	if (!S_ISREG(st.st_mode)) {
+		SG_AUTO_FD int fd = open(real, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+
+		return fd < 0 ? -errno : sg_fd_write_full(fd, data, size);
+	}
+	return replace(real, data, size, st.st_mode & 07777);
 }

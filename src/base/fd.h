@@ -72,3 +72,10 @@ int sg_fd_close_from(int first);
 
 /* Moves `fd` to a number of at least `lowest`, close-on-exec; the old number is closed. Returns it, or -errno. */
 int sg_fd_move_above(int fd, int lowest);
+
+/*
+ * Makes the file `name` hold exactly these bytes, all at once for whoever opens it: written beside it, synced, then renamed. An old
+ * file's mode is kept, a new one has `mode` less the umask; a symbolic link is followed; what is no regular file (a terminal, a
+ * pipe) is written as it is. Blocks. Returns 0 or a negative errno value, and then the old contents are still there.
+ */
+int sg_fd_replace_file(const char *name, const void *data, size_t size, mode_t mode);

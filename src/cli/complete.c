@@ -3,6 +3,7 @@
 
 #include "cli/document.h"
 #include "cli/options.h"
+#include "export/export.h"
 #include "tables/flags.h"
 
 /* What an argument stands for, by the word that help shows for it. */
@@ -15,6 +16,7 @@ enum words {
 	WORDS_RUNNING,
 	WORDS_FLAGS,
 	WORDS_LIMITS,
+	WORDS_BACK_ENDS,
 	WORDS_CALLS,
 	WORDS_ACTIONS
 };
@@ -25,7 +27,8 @@ static enum words words_of_option(const struct sg_option *option)
 		const char *argument;
 		enum words words;
 	} table[] = {{"PROFILE", WORDS_PROFILES}, {"GLOB", WORDS_FILES},       {"FILE", WORDS_FILES},
-		     {"FOLDER", WORDS_FOLDERS},   {"SESSION", WORDS_SESSIONS}, {"NAME=VALUE", WORDS_LIMITS}};
+		     {"FOLDER", WORDS_FOLDERS},   {"SESSION", WORDS_SESSIONS}, {"NAME=VALUE", WORDS_LIMITS},
+		     {"BACKEND", WORDS_BACK_ENDS}};
 
 	if (strcmp(option->name, "flag") == 0)
 		return WORDS_FLAGS;
@@ -41,9 +44,9 @@ static enum words words_of_command(const char *name)
 	static const struct {
 		const char *name;
 		enum words words;
-	} table[] = {{"run", WORDS_FILES},    {"check", WORDS_PROFILES}, {"explain", WORDS_PROFILES},
-		     {"why", WORDS_FILES},    {"audit", WORDS_ACTIONS},  {"syscalls", WORDS_CALLS},
-		     {"stop", WORDS_RUNNING}, {"enter", WORDS_RUNNING}};
+	} table[] = {{"run", WORDS_FILES},        {"check", WORDS_PROFILES}, {"compile", WORDS_PROFILES},
+		     {"explain", WORDS_PROFILES}, {"why", WORDS_FILES},      {"audit", WORDS_ACTIONS},
+		     {"syscalls", WORDS_CALLS},   {"stop", WORDS_RUNNING},   {"enter", WORDS_RUNNING}};
 
 	for (size_t i = 0; i < SG_ARRAY_SIZE(table); i++)
 		if (strcmp(table[i].name, name) == 0)
@@ -66,6 +69,23 @@ static void append_limits(struct sg_buffer *out)
 {
 	for (size_t i = 0; i < sg_limit_count; i++)
 		sg_buffer_printf(out, "%s%s=", i == 0 ? "" : " ", sg_limit_infos[i].name);
+}
+
+static void append_back_ends(struct sg_buffer *out)
+{
+	for (size_t i = 0; i < sg_exporter_count; i++)
+		sg_buffer_printf(out, "%s%s", i == 0 ? "" : " ", sg_exporters[i]->name);
+}
+
+/* The words that are known when this is written. */
+static void append_fixed(enum words words, struct sg_buffer *out)
+{
+	if (words == WORDS_FLAGS)
+		append_flags(out);
+	else if (words == WORDS_LIMITS)
+		append_limits(out);
+	else
+		append_back_ends(out);
 }
 
 #define PROFILES "shellguard profiles --json 2>/dev/null | sed -n 's/^{\"name\":\"\\([^\"]*\\)\".*/\\1/p'"
@@ -104,11 +124,9 @@ static void append_bash_words(enum words words, struct sg_buffer *out)
 		return;
 	case WORDS_FLAGS:
 	case WORDS_LIMITS:
+	case WORDS_BACK_ENDS:
 		sg_buffer_append_text(out, "COMPREPLY=($(compgen -W \"");
-		if (words == WORDS_FLAGS)
-			append_flags(out);
-		else
-			append_limits(out);
+		append_fixed(words, out);
 		sg_buffer_append_text(out, "\" -- \"$cur\"))");
 		return;
 	case WORDS_NONE:
@@ -186,6 +204,8 @@ static const char *zsh_action(enum words words)
 		return "_shellguard_flags";
 	case WORDS_LIMITS:
 		return "_shellguard_limits";
+	case WORDS_BACK_ENDS:
+		return "_shellguard_back_ends";
 	case WORDS_RUNNING:
 		return "_shellguard_running";
 	case WORDS_CALLS:
@@ -230,6 +250,8 @@ static void append_zsh_helpers(struct sg_buffer *out)
 	append_flags(out);
 	sg_buffer_append_text(out, " }\n_shellguard_limits() { compadd -S '' ");
 	append_limits(out);
+	sg_buffer_append_text(out, " }\n_shellguard_back_ends() { compadd ");
+	append_back_ends(out);
 	sg_buffer_append_text(out, " }\n\n");
 }
 
@@ -301,11 +323,9 @@ static void append_fish_words(enum words words, struct sg_buffer *out)
 		return;
 	case WORDS_FLAGS:
 	case WORDS_LIMITS:
+	case WORDS_BACK_ENDS:
 		sg_buffer_append_text(out, " -x -a '");
-		if (words == WORDS_FLAGS)
-			append_flags(out);
-		else
-			append_limits(out);
+		append_fixed(words, out);
 		sg_buffer_append_byte(out, '\'');
 		return;
 	case WORDS_NONE:

@@ -7,6 +7,7 @@
 #include "cli/help.h"
 #include "cli/options.h"
 #include "cli/version.h"
+#include "export/export.h"
 
 void sg_roff_append(struct sg_buffer *out, const char *text)
 {
@@ -66,6 +67,18 @@ static void append_option(struct sg_buffer *out, const struct sg_option *option)
 	sg_buffer_append_text(out, ".\n");
 }
 
+static void append_back_ends(struct sg_buffer *out)
+{
+	sg_buffer_append_text(out, ".PP\nBack ends:\n");
+	for (size_t i = 0; i < sg_exporter_count; i++) {
+		sg_buffer_append_text(out, ".TP\n\\fB");
+		sg_roff_append(out, sg_exporters[i]->name);
+		sg_buffer_append_text(out, "\\fR\n");
+		sg_roff_append(out, sg_exporters[i]->summary);
+		sg_buffer_append_text(out, ".\n");
+	}
+}
+
 static void append_command(struct sg_buffer *out, const struct sg_command *command)
 {
 	const char *status = sg_help_status(command->name);
@@ -79,6 +92,8 @@ static void append_command(struct sg_buffer *out, const struct sg_command *comma
 	for (size_t i = 0; i < sg_option_count; i++)
 		if (sg_option_is_of(&sg_option_table[i], command->name))
 			append_option(out, &sg_option_table[i]);
+	if (strcmp(command->name, "compile") == 0)
+		append_back_ends(out);
 	if (status[0] != '\0') {
 		sg_buffer_append_text(out, ".PP\nExit status: ");
 		sg_roff_append(out, status);

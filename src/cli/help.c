@@ -5,6 +5,7 @@
 
 #include "cli/layout.h"
 #include "cli/options.h"
+#include "export/export.h"
 
 static const struct {
 	const char *command, *text, *status;
@@ -55,6 +56,12 @@ void sg_help_write(const char *name, size_t width, struct sg_buffer *out)
 	sg_options_help(name, &options);
 	if (options.size > 0)
 		sg_buffer_printf(&text, "%s\n", options.data);
+	if (strcmp(name, "compile") == 0) {
+		sg_buffer_append_text(&text, "Back ends:\n");
+		for (size_t i = 0; i < sg_exporter_count; i++)
+			sg_buffer_printf(&text, "  %-26s %s\n", sg_exporters[i]->name, sg_exporters[i]->summary);
+		sg_buffer_append_byte(&text, '\n');
+	}
 	sg_buffer_printf(&text, "Exit status: %s\n",
 			 sg_help_status(name)[0] != '\0' ? sg_help_status(name)
 							 : "0: done; 1: errors in a profile, or there is no such "

@@ -231,14 +231,21 @@ static int apply(struct sg_options *options, const struct sg_option *option, con
 	const struct {
 		const char *name;
 		bool *value;
-	} switches[] = {{"dry-run", &options->dry_run}, {"quiet", &options->quiet},   {"help", &options->help},
-			{"cost", &options->cost},       {"toml", &options->toml},     {"last", &options->last},
-			{"json", &options->json},       {"follow", &options->follow}, {"network", &options->network}};
+	} switches[] = {{"dry-run", &options->dry_run},  {"quiet", &options->quiet},
+			{"help", &options->help},        {"cost", &options->cost},
+			{"toml", &options->toml},        {"last", &options->last},
+			{"json", &options->json},        {"follow", &options->follow},
+			{"network", &options->network},  {"approximate", &options->approximate},
+			{"simulate", &options->simulate}};
 
 	if (strcmp(option->name, "profile") == 0)
 		return add(options->profiles, &options->profile_count, SG_PROFILES_MAX, "profiles", argument);
 	if (strcmp(option->name, "keep") == 0)
 		return add(options->keeps, &options->keep_count, SG_KEEPS_MAX, "addresses to keep", argument);
+	if (strcmp(option->name, "to") == 0)
+		return add(options->to, &options->to_count, SG_TO_MAX, "options --to", argument);
+	if (strcmp(option->name, "output") == 0)
+		options->output = argument;
 	if (strcmp(option->name, "record") == 0)
 		options->record = argument;
 	if (strcmp(option->name, "session") == 0)

@@ -3,7 +3,7 @@
 
 #include "cli/cli.h"
 
-enum { SG_PROFILES_MAX = 64, SG_KEEPS_MAX = 64 };
+enum { SG_PROFILES_MAX = 64, SG_KEEPS_MAX = 64, SG_TO_MAX = 16 };
 
 struct sg_options {
 	const char *profiles[SG_PROFILES_MAX];
@@ -13,7 +13,10 @@ struct sg_options {
 	const char *session;             /* or NULL */
 	const char *keeps[SG_KEEPS_MAX]; /* addresses */
 	size_t keep_count;
-	bool dry_run, quiet, help, cost, toml, last, json, follow, network;
+	const char *to[SG_TO_MAX]; /* back ends, each with others behind commas */
+	size_t to_count;
+	const char *output; /* file or folder, or NULL */
+	bool dry_run, quiet, help, cost, toml, last, json, follow, network, approximate, simulate;
 	char **command; /* run, enter: what follows, empty: the default command; else the arguments; NULL-terminated
 			 */
 };

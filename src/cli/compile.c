@@ -1,0 +1,214 @@
+/* shellguard compile: profiles as artefacts for other programs that hold programs. */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/text.h"
+#include "cli/help.h"
+#include "cli/options.h"
+#include "export/export.h"
+
+enum { BACK_ENDS_MAX = 16 };
+
+struct compilation {
+	const struct sg_options *options;
+	struct sg_policy *policy;                  /* owned */
+	struct sg_export exports[BACK_ENDS_MAX];   /* owned */
+	struct sg_buffer artefacts[BACK_ENDS_MAX]; /* owned */
+	size_t count;
+};
+
+static void compilation_done(struct compilation *compilation)
+{
+	for (size_t i = 0; i < compilation->count; i++) {
+		sg_export_done(&compilation->exports[i]);
+		sg_buffer_done(&compilation->artefacts[i]);
+	}
+	sg_policy_free(compilation->policy);
+}
+
+static int complain_of_back_end(const char *name, size_t length)
+{
+	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
+	const char *names[BACK_ENDS_MAX], *nearest;
+	char given[64];
+
+	(void)snprintf(given, sizeof(given), "%.*s", (int)(length < sizeof(given) ? length : sizeof(given) - 1), name);
+	for (size_t i = 0; i < sg_exporter_count; i++) {
+		names[i] = sg_exporters[i]->name;
+		sg_buffer_printf(&text, "%s%s", i == 0 ? "" : ", ", names[i]);
+	}
+	nearest = sg_text_nearest(given, names, sg_exporter_count);
+	sg_complain("there is no back end \"%s\"%s%s%s; there are: %s", given,
+		    nearest != NULL ? ", did you mean \"" : "", nearest != NULL ? nearest : "",
+		    nearest != NULL ? "\"?" : "", text.data != NULL ? text.data : "");
+	return SG_EXIT_USAGE;
+}
+
+/* Judges the policy for each back end of the line, none twice. Returns 0 or an exit status. */
+static int prepare(struct compilation *compilation)
+{
+	const struct sg_options *options = compilation->options;
+
+	for (size_t i = 0; i < options->to_count; i++)
+		for (const char *at = options->to[i]; *at != '\0'; at += strspn(at, ",")) {
+			const size_t length = strcspn(at, ",");
+			const struct sg_exporter *exporter = sg_exporter_find(at, length);
+			bool again = false;
+
+			if (exporter == NULL)
+				return complain_of_back_end(at, length);
+			for (size_t j = 0; j < compilation->count; j++)
+				again |= compilation->exports[j].exporter == exporter;
+			at += length;
+			if (again || compilation->count == BACK_ENDS_MAX)
+				continue;
+			if (sg_export_prepare(compilation->policy, exporter,
+					      &compilation->exports[compilation->count++]) < 0)
+				return SG_EXIT_FAILED;
+		}
+	return 0;
+}
+
+/* The matrix, on standard error; and whether what is weaker than the profile is wanted. */
+static int tell(const struct compilation *compilation)
+{
+	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
+	const bool weaker = sg_export_is_weaker(compilation->exports, compilation->count);
+	const bool refused = weaker && !compilation->options->approximate;
+
+	if (refused) {
+		sg_buffer_append_text(&text,
+				      compilation->count == 1
+					      ? "This back end does not hold all that the profile says:\n\n"
+					      : "These back ends together do not hold all that the profile says:\n\n");
+		sg_export_matrix(compilation->exports, compilation->count, true, "", &text);
+		sg_buffer_append_text(&text, "\nNothing was written. --approximate writes what can be held; "
+					     "\"shellguard run\" holds all of it.\n");
+	} else if (!compilation->options->quiet) {
+		sg_export_matrix(compilation->exports, compilation->count, false, "", &text);
+	}
+	if (sg_buffer_status(&text) < 0 || (text.size > 0 && sg_print(STDERR_FILENO, text.data, text.size) < 0))
+		return SG_EXIT_FAILED;
+	return refused ? SG_EXIT_NO : 0;
+}
+
+/* The name of an artefact in a folder: the profile's, as far as it makes a file name. */
+static void name_file(const struct sg_policy *policy, const struct sg_exporter *exporter, struct sg_buffer *out)
+{
+	for (const char *at = policy->name; *at != '\0'; at++) {
+		const bool plain =
+			isalnum((unsigned char)*at) || *at == '_' || *at == '-' || (*at == '.' && at != policy->name);
+
+		sg_buffer_append_byte(out, plain ? *at : '-');
+	}
+	sg_buffer_append_text(out, exporter->suffix);
+}
+
+static int write_file(const char *name, const struct sg_buffer *artefact)
+{
+	const int status = sg_fd_replace_file(name, artefact->data, artefact->size, 0644);
+
+	if (status < 0) {
+		sg_complain("cannot write %s: %s", name, strerrordesc_np(-status));
+		return SG_EXIT_FAILED;
+	}
+	return 0;
+}
+
+static bool is_folder(const char *name)
+{
+	struct stat st;
+
+	return stat(name, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static int write_to_folder(const struct compilation *compilation, const char *folder)
+{
+	for (size_t i = 0; i < compilation->count; i++) {
+		SG_AUTO_BUFFER struct sg_buffer name = SG_BUFFER_INIT;
+		int status;
+
+		sg_buffer_printf(&name, "%s/", folder);
+		name_file(compilation->policy, compilation->exports[i].exporter, &name);
+		status = sg_buffer_status(&name) < 0 ? SG_EXIT_FAILED
+						     : write_file(name.data, &compilation->artefacts[i]);
+		if (status != 0)
+			return status;
+	}
+	return SG_EXIT_OK;
+}
+
+static int deliver(const struct compilation *compilation)
+{
+	const char *output = compilation->options->output;
+	const struct sg_buffer *first = &compilation->artefacts[0];
+
+	if (output != NULL && strcmp(output, "-") != 0)
+		return is_folder(output) ? write_to_folder(compilation, output) : write_file(output, first);
+	if (memchr(first->data, '\0', first->size) != NULL && isatty(STDOUT_FILENO)) {
+		sg_complain("this artefact is not text: name a file with -o, or send it to a pipe");
+		return SG_EXIT_USAGE;
+	}
+	return sg_print(STDOUT_FILENO, first->data, first->size) == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
+}
+
+static int compile(struct compilation *compilation)
+{
+	const struct sg_options *options = compilation->options;
+	const struct sg_variables *variables = sg_variables_of_caller();
+	struct sg_error error = SG_ERROR_INIT;
+	size_t profiles = 0;
+	int status;
+
+	while (options->command[profiles] != NULL)
+		profiles++;
+	if (profiles == 0 || options->to_count == 0)
+		return sg_command_usage("compile");
+	if (variables == NULL) {
+		sg_complain("the working directory is gone");
+		return SG_EXIT_FAILED;
+	}
+	status = sg_load_policy((const char *const *)options->command, profiles, NULL, variables, &compilation->policy);
+	if (status == 0)
+		status = prepare(compilation);
+	if (status == 0 && compilation->count > 1 && (options->output == NULL || !is_folder(options->output))) {
+		sg_complain("several back ends make several files: name a folder for them with -o");
+		return SG_EXIT_USAGE;
+	}
+	if (status == 0)
+		status = tell(compilation);
+	/* All are made before the first is written. */
+	for (size_t i = 0; i < compilation->count && status == 0; i++)
+		if (compilation->exports[i].exporter->write(&compilation->exports[i], &compilation->artefacts[i],
+							    &error) < 0) {
+			sg_complain("%s", error.text);
+			status = SG_EXIT_FAILED;
+		}
+	return status == 0 ? deliver(compilation) : status;
+}
+
+int sg_command_compile(int argc, char **argv)
+{
+	struct sg_options options = {0};
+	struct compilation compilation = {.options = &options};
+	int status = SG_EXIT_USAGE;
+
+	(void)signal(SIGXFSZ,
+		     SIG_IGN); /* a file that grows too large is a fault that is told, with nothing left behind */
+	if (sg_options_read(argc, argv, &options) == 0) {
+		if (options.help)
+			status = sg_command_help("compile", STDOUT_FILENO) == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
+		else
+			status = compile(&compilation);
+	}
+	compilation_done(&compilation);
+	sg_options_done(&options);
+	return status;
+}

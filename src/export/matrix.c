@@ -1,0 +1,205 @@
+/* The matrix of rules and back ends, as text. Verdicts stand first, in columns; names, which may be long, last. */
+#include <stdio.h>
+#include <string.h>
+
+#include "export/export.h"
+#include "policy/words.h"
+
+enum { COLUMN = 18, NOTES_MAX = 64 };
+
+const char *sg_export_rest_words(enum sg_export_rest rest)
+{
+	static const char *const words[SG_RESTS_] = {
+#define SG_EXPORT_REST(id, words) [SG_REST_##id] = words,
+#include "export/rest.def"
+#undef SG_EXPORT_REST
+	};
+
+	return words[rest];
+}
+
+const char *sg_holding_words(enum sg_holding holding)
+{
+	static const char *const words[] = {
+		[SG_HOLDS_NOT] = "not enforced",
+		[SG_HOLDS_PARTLY] = "approximated",
+		[SG_HOLDS_STRICTER] = "approximated",
+		[SG_HOLDS] = "enforced",
+	};
+
+	return words[holding];
+}
+
+/* The notes are few and static: those of back ends, none twice. */
+struct notes {
+	struct {
+		const char *exporter, *how;
+		enum sg_holding holding;
+	} notes[NOTES_MAX];
+	size_t count;
+};
+
+static size_t number_of_note(struct notes *notes, const struct sg_exporter *exporter, const struct sg_hold *hold)
+{
+	for (size_t i = 0; i < notes->count; i++)
+		if (notes->notes[i].exporter == exporter->name && notes->notes[i].holding == hold->holding &&
+		    strcmp(notes->notes[i].how, hold->how) == 0)
+			return i + 1;
+	if (notes->count == NOTES_MAX)
+		return 0;
+	notes->notes[notes->count].exporter = exporter->name;
+	notes->notes[notes->count].holding = hold->holding;
+	notes->notes[notes->count++].how = hold->how;
+	return notes->count;
+}
+
+static void append_verdict(const struct sg_exporter *exporter, const struct sg_hold *hold, struct notes *notes,
+			   struct sg_buffer *out)
+{
+	const size_t number =
+		hold->how != NULL && hold->holding != SG_HOLDS ? number_of_note(notes, exporter, hold) : 0;
+	char text[64];
+
+	(void)snprintf(text, sizeof(text), number > 0 ? "%s [%zu]" : "%s", sg_holding_words(hold->holding), number);
+	sg_buffer_printf(out, "%-*s", COLUMN, text);
+}
+
+static void append_titles(const struct sg_export *exports, size_t count, const char *prefix, struct sg_buffer *out)
+{
+	sg_buffer_append_text(out, prefix);
+	for (size_t i = 0; i < count; i++)
+		sg_buffer_printf(out, "%-*s", COLUMN, exports[i].exporter->name);
+	sg_buffer_append_text(out, "rule\n");
+}
+
+/*
+ * True if one row tells of both rules: they are of one kind, every back end holds them alike, and they came with one flag, or
+ * (`short_form`) it does not matter whence they came.
+ */
+static bool is_alike(const struct sg_export *exports, size_t count, bool short_form, size_t a, size_t b)
+{
+	const struct sg_rule *x = &exports[0].policy->rules[a], *y = &exports[0].policy->rules[b];
+
+	if (!sg_export_is_judged(y))
+		return false;
+	if (!short_form && (x->flag == NULL || y->flag == NULL || strcmp(x->flag, y->flag) != 0))
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (exports[i].rules[a].holding != exports[i].rules[b].holding ||
+		    exports[i].rules[a].how != exports[i].rules[b].how)
+			return false;
+	return true;
+}
+
+/*
+ * Rules that the row of `first` tells of; 0 if the row of one before it tells of it. Rules of one kind stand together; kinds of
+ * which there are thousands are told one by one.
+ */
+static size_t count_alike(const struct sg_export *exports, size_t count, bool short_form, size_t first)
+{
+	const struct sg_policy *policy = exports[0].policy;
+	const enum sg_rule_kind kind = policy->rules[first].kind;
+	size_t alike = 0;
+
+	if (!short_form && policy->rules[first].flag == NULL)
+		return 1;
+	for (size_t i = policy->first[kind]; i < policy->first[kind + 1]; i++) {
+		if (i != first && !is_alike(exports, count, short_form, first, i))
+			continue;
+		if (i < first)
+			return 0;
+		alike++;
+	}
+	return alike;
+}
+
+static void append_flag(const char *before, const struct sg_rule *rule, const char *after, struct sg_buffer *out)
+{
+	sg_buffer_printf(out, "%s\"", before);
+	sg_buffer_append_escaped(out, rule->flag, strlen(rule->flag));
+	sg_buffer_printf(out, "\"%s", after);
+}
+
+static void append_name(const struct sg_rule *rule, size_t alike, bool short_form, struct sg_buffer *out)
+{
+	if (alike > 1) {
+		sg_buffer_printf(out, "%s, %zu rules", sg_rule_infos[rule->kind].name, alike);
+		if (!short_form)
+			append_flag(" of the flag ", rule, "", out);
+		sg_buffer_append_byte(out, '\n');
+		return;
+	}
+	sg_words_rule(rule, out);
+	sg_buffer_append_text(out, " (");
+	if (rule->flag != NULL)
+		append_flag("flag ", rule, ", ", out);
+	sg_words_place(rule, false, out);
+	sg_buffer_append_text(out, ")\n");
+}
+
+static void append_rules(const struct sg_export *exports, size_t count, bool weak_only, const char *prefix,
+			 struct notes *notes, struct sg_buffer *out)
+{
+	const struct sg_policy *policy = exports[0].policy;
+
+	for (size_t i = 0; i < policy->rule_count; i++) {
+		const struct sg_rule *rule = &policy->rules[i];
+		size_t alike;
+
+		if (!sg_export_is_judged(rule) ||
+		    (weak_only && sg_export_rule_together(exports, count, i) >= SG_HOLDS_STRICTER))
+			continue;
+		alike = count_alike(exports, count, weak_only, i);
+		if (alike == 0)
+			continue;
+		sg_buffer_append_text(out, prefix);
+		for (size_t j = 0; j < count; j++)
+			append_verdict(exports[j].exporter, &exports[j].rules[i], notes, out);
+		append_name(rule, alike, weak_only, out);
+	}
+}
+
+static void append_rests(const struct sg_export *exports, size_t count, bool weak_only, const char *prefix,
+			 struct notes *notes, struct sg_buffer *out)
+{
+	for (int rest = 0; rest < SG_RESTS_; rest++) {
+		if (weak_only &&
+		    sg_export_rest_together(exports, count, (enum sg_export_rest)rest) >= SG_HOLDS_STRICTER)
+			continue;
+		sg_buffer_append_text(out, prefix);
+		for (size_t j = 0; j < count; j++)
+			append_verdict(exports[j].exporter, &exports[j].rests[rest], notes, out);
+		sg_buffer_printf(out, "%s\n", sg_export_rest_words((enum sg_export_rest)rest));
+	}
+}
+
+void sg_export_matrix(const struct sg_export *exports, size_t count, bool weak_only, const char *prefix,
+		      struct sg_buffer *out)
+{
+	struct notes notes = {0};
+
+	append_titles(exports, count, prefix, out);
+	append_rules(exports, count, weak_only, prefix, &notes, out);
+	append_rests(exports, count, weak_only, prefix, &notes, out);
+	for (size_t i = 0; i < notes.count; i++)
+		sg_buffer_printf(out, "%s[%zu] %s%s: %s\n", prefix, i + 1, notes.notes[i].exporter,
+				 notes.notes[i].holding == SG_HOLDS_PARTLY     ? ", weaker than the profile"
+				 : notes.notes[i].holding == SG_HOLDS_STRICTER ? ", stricter than the profile"
+									       : "",
+				 notes.notes[i].how);
+}
+
+void sg_export_header(const struct sg_export *with, const char *prefix, struct sg_buffer *out)
+{
+	char hash[2 * SG_POLICY_HASH_SIZE + 1];
+
+	sg_policy_hash_text(with->policy, hash);
+	sg_buffer_printf(out, "%sCompiled by shellguard from ", prefix);
+	sg_buffer_append_escaped(out, with->policy->name, strlen(with->policy->name));
+	sg_buffer_printf(out, " for %s. The policy's hash is\n%s%s.\n", with->exporter->name, prefix, hash);
+	sg_buffer_printf(out,
+			 "%sVariables of the profile (the folder, the home, the user) have the values of whoever "
+			 "compiled it.\n%s\n",
+			 prefix, prefix);
+	sg_export_matrix(with, 1, false, prefix, out);
+}

@@ -1,0 +1,321 @@
+/*
+ * The exporters: the cubes of OCI's seccomp against the filter that the kernel would run, the matrix, and what no name may do
+ * to an artefact.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "export/cubes.h"
+#include "export/export.h"
+#include "export/static_filter.h"
+#include "policy/compile.h"
+
+static int open_profile(void *data, const char *name, const struct sg_source *from, struct sg_source **ret,
+			struct sg_error *error)
+{
+	const char *root = getenv("SG_SOURCE_ROOT");
+	char path[4096];
+	SG_AUTO_FD int fd = -1;
+
+	(void)data;
+	(void)from;
+	(void)snprintf(path, sizeof(path), "%s/profiles/%s.toml", root != NULL ? root : ".", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return sg_error_set_errno(error, -errno, "%s", path);
+	return sg_source_read(fd, path, SG_TOML_TEXT_MAX, error, ret);
+}
+
+static struct sg_policy *compile(struct sg_source *source)
+{
+	const struct sg_variables variables = {.cwd = "/srv/work",
+					       .home = "/home/somebody",
+					       .user = "somebody",
+					       .uid = "1000",
+					       .runtime = "/run/user/1000"};
+	SG_AUTO_DIAGNOSTICS struct sg_diagnostics diagnostics = SG_DIAGNOSTICS_INIT;
+	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
+	struct sg_error error = SG_ERROR_INIT;
+	struct sg_policy *policy = NULL;
+	int status = sg_policy_compile(&source, 1, &variables, open_profile, NULL, &diagnostics, &policy, &error);
+
+	sg_diagnostics_render(&diagnostics, &text);
+	if (status != 0)
+		fail_msg("%d: %s%.*s", status, error.text, (int)text.size, text.size > 0 ? text.data : "");
+	return policy;
+}
+
+static struct sg_policy *load(const char *name)
+{
+	struct sg_error error = SG_ERROR_INIT;
+	struct sg_source *source = NULL;
+
+	if (open_profile(NULL, name, NULL, &source, &error) != 0)
+		fail_msg("%s", error.text);
+	return compile(source);
+}
+
+static struct sg_policy *compile_text(const char *text)
+{
+	struct sg_source *source = NULL;
+
+	assert_int_equal(sg_source_new("test.toml", text, strlen(text), &source), 0);
+	return compile(source);
+}
+
+/* --- cubes --- */
+
+static uint64_t seed;
+
+static uint64_t pick(uint64_t below)
+{
+	seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return (seed >> 33) % below;
+}
+
+/* An argument that rows may turn on: a value that one of them asks for, with a bit or the upper half changed, or anything. */
+static uint64_t pick_argument(const struct sg_filter_spec *spec, const struct sg_filter_rule *rule,
+			      unsigned int argument)
+{
+	uint64_t value = 0;
+
+	if (rule->count > 0 && pick(8) > 0) {
+		const struct sg_filter_row *row = &spec->rows[rule->first + pick(rule->count)];
+		const struct sg_filter_condition *condition = &row->conditions[pick(row->count)];
+
+		if (condition->argument == argument || pick(4) == 0)
+			value = condition->value | (pick(3) == 0 ? condition->mask : 0);
+	}
+	switch (pick(5)) {
+	case 0:
+		return value ^ UINT64_C(1) << pick(32);
+	case 1:
+		return value | UINT64_C(0xdeadbeef) << 32;
+	case 2:
+		return pick(1U << 16);
+	default:
+		return value;
+	}
+}
+
+static bool cubes_allow(const struct sg_cubes *cubes, const struct seccomp_data *data)
+{
+	for (size_t i = 0; i < cubes->count; i++) {
+		bool all = true;
+
+		for (unsigned int j = 0; j < SG_SYSCALL_ARGUMENTS && all; j++)
+			all = (data->args[j] & cubes->cubes[i].mask[j]) == cubes->cubes[i].value[j];
+		if (all)
+			return true;
+	}
+	return false;
+}
+
+static const char *const shipped[] = {"developer", "offline", "build", "read-only-host", "untrusted"};
+
+/* What the cubes allow is exactly what the program allows, call by call. */
+static void test_cubes(void **state)
+{
+	static struct sg_filter_spec spec;
+	static struct sg_filter_program program;
+	size_t allowed = 0, refused = 0;
+
+	(void)state;
+	for (size_t i = 0; i < SG_ARRAY_SIZE(shipped); i++) {
+		SG_AUTO_POLICY struct sg_policy *policy = load(shipped[i]);
+
+		assert_int_equal(sg_static_filter(policy, &spec), 0);
+		assert_int_equal(sg_filter_generate(&spec, &program), 0);
+		for (unsigned int number = 0; number < SG_SYSCALL_LIMIT; number++) {
+			SG_AUTO_CUBES struct sg_cubes cubes = {0};
+			struct seccomp_data data = {.nr = (int)number, .arch = AUDIT_ARCH_X86_64};
+
+			assert_int_equal(sg_cubes_of_rule(&spec, &spec.rules[number], &cubes), 0);
+			seed = number + 1;
+			for (int sample = 0; sample < (spec.rules[number].count > 0 ? 3000 : 3); sample++) {
+				uint32_t action;
+
+				for (unsigned int j = 0; j < SG_SYSCALL_ARGUMENTS; j++)
+					data.args[j] = pick_argument(&spec, &spec.rules[number], j);
+				action = sg_filter_simulate(program.code, program.count, &data);
+				if ((action == SECCOMP_RET_ALLOW) != cubes_allow(&cubes, &data))
+					fail_msg("%s: call %u(%llx, %llx, %llx, %llx): the program says %x", shipped[i],
+						 number, (unsigned long long)data.args[0],
+						 (unsigned long long)data.args[1], (unsigned long long)data.args[2],
+						 (unsigned long long)data.args[3], action);
+				*(action == SECCOMP_RET_ALLOW ? &allowed : &refused) += spec.rules[number].count > 0;
+			}
+		}
+	}
+	/* The samples were no mere refusals. */
+	assert_true(allowed > 10000 && refused > 10000);
+}
+
+/* Ranges and "is not", which no row of the tables may have today. */
+static void test_cubes_of_any_form(void **state)
+{
+	static struct sg_filter_spec spec;
+	static struct sg_filter_program program;
+	int done = 0;
+
+	(void)state;
+	for (int round = 0; round < 400; round++) {
+		SG_AUTO_CUBES struct sg_cubes cubes = {0};
+		struct seccomp_data data = {.nr = 0, .arch = AUDIT_ARCH_X86_64};
+		struct sg_filter_rule *rule = &spec.rules[0];
+
+		seed = (uint64_t)round + 1;
+		memset(&spec, 0, sizeof(spec));
+		rule->count = (uint16_t)(1 + pick(3));
+		rule->action = pick(2) == 0 ? SECCOMP_RET_ALLOW : SECCOMP_RET_ERRNO;
+		spec.row_count = rule->count;
+		for (unsigned int i = 0; i < rule->count; i++) {
+			struct sg_filter_row *row = &spec.rows[i];
+
+			row->action = pick(2) == 0 ? SECCOMP_RET_ALLOW : SECCOMP_RET_ERRNO;
+			row->count = (uint32_t)(1 + pick(2));
+			for (unsigned int j = 0; j < row->count; j++) {
+				struct sg_filter_condition *condition = &row->conditions[j];
+
+				condition->argument = (uint8_t)pick(2);
+				condition->width = pick(2) == 0 ? 32 : 64;
+				condition->compare = (uint8_t)pick(3);
+				condition->mask = pick(2) == 0 ? 0xff : pick(256);
+				condition->value =
+					pick(256) & (condition->compare == SG_FILTER_IN_RANGE ? 255 : condition->mask);
+				condition->last = condition->value + pick(64);
+			}
+		}
+		assert_int_equal(sg_filter_generate(&spec, &program), 0);
+		/* What would take too many is refused, not cut short. */
+		if (sg_cubes_of_rule(&spec, rule, &cubes) == -E2BIG)
+			continue;
+		done++;
+		for (int sample = 0; sample < 2000; sample++) {
+			data.args[0] = pick(512) | (pick(4) == 0 ? UINT64_C(1) << 40 : 0);
+			data.args[1] = pick(512) | (pick(4) == 0 ? UINT64_C(1) << 40 : 0);
+			assert_int_equal(sg_filter_simulate(program.code, program.count, &data) == SECCOMP_RET_ALLOW,
+					 cubes_allow(&cubes, &data));
+		}
+	}
+	assert_true(done > 300);
+}
+
+/* --- all back ends --- */
+
+static void write_all(const struct sg_policy *policy, struct sg_buffer *out)
+{
+	for (size_t i = 0; i < sg_exporter_count; i++) {
+		struct sg_export with;
+		struct sg_error error = SG_ERROR_INIT;
+
+		assert_int_equal(sg_export_prepare(policy, sg_exporters[i], &with), 0);
+		if (sg_exporters[i]->write(&with, out, &error) != 0)
+			fail_msg("%s: %s", sg_exporters[i]->name, error.text);
+		sg_export_done(&with);
+	}
+}
+
+static void test_same_bytes(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < SG_ARRAY_SIZE(shipped); i++) {
+		SG_AUTO_POLICY struct sg_policy *one = load(shipped[i]), *other = load(shipped[i]);
+		SG_AUTO_BUFFER struct sg_buffer first = SG_BUFFER_INIT, second = SG_BUFFER_INIT;
+
+		write_all(one, &first);
+		write_all(other, &second);
+		assert_int_equal(first.size, second.size);
+		assert_memory_equal(first.data, second.data, first.size);
+	}
+}
+
+/* A row for every rule that says something, and for every rest; nothing is called enforced for want of a judgement. */
+static void test_matrix(void **state)
+{
+	SG_AUTO_POLICY struct sg_policy *policy = load("developer");
+
+	(void)state;
+	for (size_t i = 0; i < sg_exporter_count; i++) {
+		struct sg_export with;
+		SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
+
+		assert_int_equal(sg_export_prepare(policy, sg_exporters[i], &with), 0);
+		sg_export_matrix(&with, 1, false, "# ", &text);
+		assert_non_null(strstr(text.data, sg_exporters[i]->name));
+		for (int rest = 0; rest < SG_RESTS_; rest++)
+			assert_non_null(strstr(text.data, sg_export_rest_words((enum sg_export_rest)rest)));
+		assert_non_null(strstr(text.data, "Allow \"tcp:internet:22,80,443,9418\" (developer.toml:11"));
+		/* A back end that holds less than all says in what. */
+		for (size_t j = 0; j < policy->rule_count; j++)
+			if (sg_export_is_judged(&policy->rules[j]) && with.rules[j].holding != SG_HOLDS)
+				assert_non_null(with.rules[j].how);
+		sg_export_done(&with);
+	}
+}
+
+/* Labels and walls take a session: no back end, and no number of them, may pass for holding them. */
+static void test_walls_are_not_enforced(void **state)
+{
+	SG_AUTO_POLICY struct sg_policy *policy =
+		compile_text("[Label.customers]\nSecret = true\nFiles = [\"/srv/customers/**\"]\n"
+			     "[Label.internet]\nNetwork = [\"internet\"]\n"
+			     "[Walls]\nNever = [[\"customers\", \"internet\"]]\n");
+	struct sg_export *exports = calloc(sg_exporter_count, sizeof(*exports));
+	size_t walls = 0;
+
+	(void)state;
+	assert_non_null(exports);
+	for (size_t i = 0; i < sg_exporter_count; i++)
+		assert_int_equal(sg_export_prepare(policy, sg_exporters[i], &exports[i]), 0);
+	for (size_t i = 0; i < policy->rule_count; i++)
+		if (policy->rules[i].kind == SG_RULE_WALL || policy->rules[i].kind == SG_RULE_LABEL) {
+			assert_int_equal(sg_export_rule_together(exports, sg_exporter_count, i), SG_HOLDS_NOT);
+			walls++;
+		}
+	assert_true(walls > 0 && sg_export_is_weaker(exports, sg_exporter_count));
+	for (size_t i = 0; i < sg_exporter_count; i++)
+		sg_export_done(&exports[i]);
+	free(exports);
+}
+
+/* No name ends a comment, or a line of one. */
+static void test_names_stay_names(void **state)
+{
+	SG_AUTO_POLICY struct sg_policy *policy = compile_text(
+		"Name = \"x\\nsmuggled\"\n"
+		"[Filesystem]\nReadOnly = [\"/srv/a\\nsmuggled\", \"/srv/\\\"\\nsmuggled\", \"/srv/b\\rsmuggled\"]\n");
+	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
+
+	(void)state;
+	write_all(policy, &text);
+	for (size_t i = 1; i + 8 < text.size; i++)
+		if (memcmp(text.data + i, "smuggled", 8) == 0)
+			assert_true(text.data[i - 1] != '\n' && text.data[i - 1] != '\r');
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_cubes),
+		cmocka_unit_test(test_cubes_of_any_form),
+		cmocka_unit_test(test_same_bytes),
+		cmocka_unit_test(test_matrix),
+		cmocka_unit_test(test_walls_are_not_enforced),
+		cmocka_unit_test(test_names_stay_names),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
