@@ -54,6 +54,11 @@ complete -c shellguard -n '__fish_seen_subcommand_from explain' -l flag -x -a 'l
 complete -c shellguard -n '__fish_seen_subcommand_from explain' -l cost -d 'where each rule is held, what a call costs there, and what would make it cheaper'
 complete -c shellguard -n '__fish_seen_subcommand_from explain' -l toml -d 'only the options of this line, as a profile'
 complete -c shellguard -n '__fish_seen_subcommand_from explain' -l help -s h -d 'show this help'
+complete -c shellguard -n __fish_use_subcommand -a can -d 'say whether profiles ever allow an action, and by which rule'
+complete -c shellguard -n '__fish_seen_subcommand_from can' -F -a 'read open write exec list see connect listen resolve syscall capability env flag (__shellguard_profiles)'
+complete -c shellguard -n '__fish_seen_subcommand_from can' -l profile -s p -F -a '(__shellguard_profiles)' -d 'a profile, by name or path; may be given several times (default: developer)'
+complete -c shellguard -n '__fish_seen_subcommand_from can' -l json -d 'as JSON, for programs'
+complete -c shellguard -n '__fish_seen_subcommand_from can' -l help -s h -d 'show this help'
 complete -c shellguard -n __fish_use_subcommand -a why -d 'explain a refusal, and what would allow it'
 complete -c shellguard -n '__fish_seen_subcommand_from why' -F
 complete -c shellguard -n '__fish_seen_subcommand_from why' -l profile -s p -F -a '(__shellguard_profiles)' -d 'a profile, by name or path; may be given several times (default: developer)'

@@ -7,6 +7,7 @@ _shellguard_running() { local -a names; names=(${(f)"$(shellguard ps 2>/dev/null
 _shellguard_calls() { local -a names; names=(${(f)"$(shellguard syscalls --json 2>/dev/null | sed -n 's/^{[^,]*,"name":"\([^"]*\)".*/\1/p')"}); compadd -a names }
 _shellguard_actions() { compadd show list verify; _shellguard_sessions }
 _shellguard_flags() { compadd loopback dns ping outgoing incoming unix netlink raw read write tmp system home tty devices attributes locks links mknod start descriptors malloc jit threads fork exec signals timers ipc shared-memory aio debug scheduling watch identity create switch clock hostname sysinfo keyring perf reboot modules mount pledge-stdio pledge-rpath pledge-wpath pledge-cpath pledge-dpath pledge-tmppath pledge-inet pledge-mcast pledge-fattr pledge-chown pledge-flock pledge-unix pledge-dns pledge-getpw pledge-sendfd pledge-recvfd pledge-tape pledge-tty pledge-proc pledge-exec pledge-prot_exec pledge-settime pledge-ps pledge-vminfo pledge-id pledge-pf pledge-route pledge-wroute pledge-audio pledge-video pledge-bpf pledge-unveil pledge-error pledge-disklabel pledge-drm pledge-vmm }
+_shellguard_questions() { compadd read open write exec list see connect listen resolve syscall capability env flag; _shellguard_profiles; _files }
 _shellguard_limits() { compadd -S '' Processes= OpenFiles= FileSize= CpuTime= AddressSpace= Stack= CoreSize= LockedMemory= Memory= }
 _shellguard_back_ends() { compadd seccomp seccomp-bpf capabilities }
 
@@ -17,6 +18,7 @@ _shellguard()
 		'run:run a command in a world of its own'
 		'check:look for errors in profiles, all at once'
 		'explain:say in plain words what profiles mean on this host'
+		'can:say whether profiles ever allow an action, and by which rule'
 		'why:explain a refusal, and what would allow it'
 		'compile:write profiles as artefacts for other programs'
 		'audit:show, list and verify the records of sessions'
@@ -80,6 +82,13 @@ _shellguard()
 			'*--toml[only the options of this line, as a profile]' \
 			'*'{-h,--help}'[show this help]' \
 			'*:argument:_shellguard_profiles'
+		;;
+	can)
+		_arguments -S \
+			'*'{-p,--profile}'[a profile, by name or path; may be given several times (default\: developer)]:PROFILE:_shellguard_profiles' \
+			'*--json[as JSON, for programs]' \
+			'*'{-h,--help}'[show this help]' \
+			'*:argument:_shellguard_questions'
 		;;
 	why)
 		_arguments -S \

@@ -4,6 +4,7 @@
 #include "cli/document.h"
 #include "cli/options.h"
 #include "export/export.h"
+#include "tables/actions.h"
 #include "tables/flags.h"
 
 /* What an argument stands for, by the word that help shows for it. */
@@ -18,7 +19,8 @@ enum words {
 	WORDS_LIMITS,
 	WORDS_BACK_ENDS,
 	WORDS_CALLS,
-	WORDS_ACTIONS
+	WORDS_ACTIONS,
+	WORDS_QUESTIONS
 };
 
 static enum words words_of_option(const struct sg_option *option)
@@ -45,8 +47,9 @@ static enum words words_of_command(const char *name)
 		const char *name;
 		enum words words;
 	} table[] = {{"run", WORDS_FILES},        {"check", WORDS_PROFILES}, {"compile", WORDS_PROFILES},
-		     {"explain", WORDS_PROFILES}, {"why", WORDS_FILES},      {"audit", WORDS_ACTIONS},
-		     {"syscalls", WORDS_CALLS},   {"stop", WORDS_RUNNING},   {"enter", WORDS_RUNNING}};
+		     {"explain", WORDS_PROFILES}, {"can", WORDS_QUESTIONS},  {"why", WORDS_FILES},
+		     {"audit", WORDS_ACTIONS},    {"syscalls", WORDS_CALLS}, {"stop", WORDS_RUNNING},
+		     {"enter", WORDS_RUNNING}};
 
 	for (size_t i = 0; i < SG_ARRAY_SIZE(table); i++)
 		if (strcmp(table[i].name, name) == 0)
@@ -88,6 +91,12 @@ static void append_fixed(enum words words, struct sg_buffer *out)
 		append_back_ends(out);
 }
 
+static void append_questions(struct sg_buffer *out)
+{
+	for (size_t i = 0; i < sg_action_name_count; i++)
+		sg_buffer_printf(out, "%s%s", i == 0 ? "" : " ", sg_action_names[i].word);
+}
+
 #define PROFILES "shellguard profiles --json 2>/dev/null | sed -n 's/^{\"name\":\"\\([^\"]*\\)\".*/\\1/p'"
 #define SESSIONS "shellguard audit list 2>/dev/null | cut -d' ' -f1"
 #define RUNNING "shellguard ps 2>/dev/null | sed -n '2,$s/ .*//p'"
@@ -121,6 +130,11 @@ static void append_bash_words(enum words words, struct sg_buffer *out)
 	case WORDS_ACTIONS:
 		sg_buffer_append_text(out, "COMPREPLY=($(compgen -W \"show list verify last $(" SESSIONS
 					   ")\" -- \"$cur\"))");
+		return;
+	case WORDS_QUESTIONS:
+		sg_buffer_append_text(out, "compopt -o filenames; COMPREPLY=($(compgen -W \"");
+		append_questions(out);
+		sg_buffer_append_text(out, " $(" PROFILES ")\" -- \"$cur\") $(compgen -f -- \"$cur\"))");
 		return;
 	case WORDS_FLAGS:
 	case WORDS_LIMITS:
@@ -212,6 +226,8 @@ static const char *zsh_action(enum words words)
 		return "_shellguard_calls";
 	case WORDS_ACTIONS:
 		return "_shellguard_actions";
+	case WORDS_QUESTIONS:
+		return "_shellguard_questions";
 	case WORDS_NONE:
 		break;
 	}
@@ -248,7 +264,9 @@ static void append_zsh_helpers(struct sg_buffer *out)
 		"_shellguard_actions() { compadd show list verify; _shellguard_sessions "
 		"}\n_shellguard_flags() { compadd ");
 	append_flags(out);
-	sg_buffer_append_text(out, " }\n_shellguard_limits() { compadd -S '' ");
+	sg_buffer_append_text(out, " }\n_shellguard_questions() { compadd ");
+	append_questions(out);
+	sg_buffer_append_text(out, "; _shellguard_profiles; _files }\n_shellguard_limits() { compadd -S '' ");
 	append_limits(out);
 	sg_buffer_append_text(out, " }\n_shellguard_back_ends() { compadd ");
 	append_back_ends(out);
@@ -320,6 +338,11 @@ static void append_fish_words(enum words words, struct sg_buffer *out)
 		return;
 	case WORDS_ACTIONS:
 		sg_buffer_append_text(out, " -x -a 'show list verify (__shellguard_sessions)'");
+		return;
+	case WORDS_QUESTIONS:
+		sg_buffer_append_text(out, " -F -a '");
+		append_questions(out);
+		sg_buffer_append_text(out, " (__shellguard_profiles)'");
 		return;
 	case WORDS_FLAGS:
 	case WORDS_LIMITS:

@@ -8,6 +8,7 @@
 #include "cli/options.h"
 #include "cli/version.h"
 #include "export/export.h"
+#include "tables/actions.h"
 
 void sg_roff_append(struct sg_buffer *out, const char *text)
 {
@@ -79,6 +80,13 @@ static void append_back_ends(struct sg_buffer *out)
 	}
 }
 
+static void append_action(struct sg_buffer *out, const struct sg_action_info *action)
+{
+	sg_buffer_printf(out, ".TP\n\\fB%s\\fR \\fI%s\\fR\n", action->word, action->argument);
+	sg_roff_append(out, action->description);
+	sg_buffer_append_text(out, ".\n");
+}
+
 static void append_command(struct sg_buffer *out, const struct sg_command *command)
 {
 	const char *status = sg_help_status(command->name);
@@ -89,6 +97,8 @@ static void append_command(struct sg_buffer *out, const struct sg_command *comma
 	sg_roff_append(out, command->arguments);
 	sg_buffer_append_byte(out, '\n');
 	append_paragraphs(out, sg_help_text(command->name));
+	for (size_t i = 0; sg_help_has_actions(command) && i < SG_ACTIONS_; i++)
+		append_action(out, &sg_action_infos[i]);
 	for (size_t i = 0; i < sg_option_count; i++)
 		if (sg_option_is_of(&sg_option_table[i], command->name))
 			append_option(out, &sg_option_table[i]);

@@ -6,6 +6,7 @@
 #include "cli/layout.h"
 #include "cli/options.h"
 #include "export/export.h"
+#include "tables/actions.h"
 
 static const struct {
 	const char *command, *text, *status;
@@ -44,6 +45,22 @@ static void write_usage(const struct sg_command *command, struct sg_buffer *out)
 	sg_buffer_printf(out, "usage: shellguard %s %s\n", command->name, command->arguments);
 }
 
+bool sg_help_has_actions(const struct sg_command *command)
+{
+	return strstr(command->arguments, "ACTION WHAT") != NULL;
+}
+
+/* What can be asked, from its table. */
+static void append_actions(struct sg_buffer *out)
+{
+	for (size_t i = 0; i < SG_ACTIONS_; i++) {
+		const struct sg_action_info *action = &sg_action_infos[i];
+
+		sg_buffer_printf(out, "  %s %s\t%s\n", action->word, action->argument, action->description);
+	}
+	sg_buffer_append_byte(out, '\n');
+}
+
 void sg_help_write(const char *name, size_t width, struct sg_buffer *out)
 {
 	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT, options = SG_BUFFER_INIT;
@@ -53,6 +70,8 @@ void sg_help_write(const char *name, size_t width, struct sg_buffer *out)
 		return;
 	write_usage(command, out);
 	sg_buffer_printf(&text, "\n%s\n\n", sg_help_text(name));
+	if (sg_help_has_actions(command))
+		append_actions(&text);
 	sg_options_help(name, &options);
 	if (options.size > 0)
 		sg_buffer_printf(&text, "%s\n", options.data);

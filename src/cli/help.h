@@ -19,5 +19,8 @@ const char *sg_help_text(const char *command);
 /* Exit statuses of a command, static, or "" for the common ones. */
 const char *sg_help_status(const char *command);
 
+/* True for a command whose help has the table of actions (tables/actions.def) between its text and its options. */
+bool sg_help_has_actions(const struct sg_command *command);
+
 /* The row of a command, or NULL. */
 const struct sg_command *sg_command_find(const char *name);

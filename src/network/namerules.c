@@ -1,22 +1,20 @@
 #include "network/namerules.h"
 
+#include "policy/decide_address.h"
+
+static const enum sg_resolver_decision decisions[] = {
+	[SG_LOOKUP_UNNAMED] = SG_RESOLVER_UNNAMED,
+	[SG_LOOKUP_ALLOWED] = SG_RESOLVER_ALLOWED,
+	[SG_LOOKUP_DENIED] = SG_RESOLVER_DENIED,
+};
+
 static int decide(void *data, const struct sg_resolver_question *question, struct sg_resolver_verdict *ret)
 {
 	const struct sg_namerules *rules = data;
-	struct sg_addressset_lookup lookup;
 
 	ret->id_count = sg_addressset_names(rules->set, &question->name, ret->ids);
-	sg_addressset_lookup(rules->set, ret->ids, ret->id_count, rules->allow, &lookup);
-	ret->rule = UINT32_MAX;
-	if (lookup.open) {
-		ret->decision = SG_RESOLVER_ALLOWED;
-		ret->rule = lookup.allow_rule;
-	} else if (lookup.refused) {
-		ret->decision = SG_RESOLVER_DENIED;
-		ret->rule = lookup.refuse_rule;
-	} else {
-		ret->decision = rules->any ? SG_RESOLVER_ALLOWED : SG_RESOLVER_UNNAMED;
-	}
+	ret->decision = decisions[sg_decide_lookup(rules->set, rules->allow, rules->any, ret->ids, ret->id_count,
+						   &ret->rule)];
 	return 0;
 }
 

@@ -49,8 +49,7 @@ enum {
 	SG_RESOLVER_PENDING_MAX = 256,    /* queries outstanding; above: SERVFAIL */
 	SG_RESOLVER_DEADLINE_MAX = 30000, /* milliseconds that one query may take in all */
 	SG_RESOLVER_MISMATCHES_MAX = 8,   /* datagrams that do not match a query, before it is asked by TCP */
-	SG_RESOLVER_INWARD = SG_CLASS_LOOPBACK | SG_CLASS_OWN | SG_CLASS_LINK_LOCAL | SG_CLASS_METADATA |
-			     SG_CLASS_MULTICAST | SG_CLASS_BROADCAST | SG_CLASS_NOWHERE,
+	SG_RESOLVER_INWARD = SG_CLASSES_INWARD,
 };
 
 enum sg_resolver_decision {

@@ -137,6 +137,9 @@ enum {
 	SG_CLASS_TRANSLATED = 1 << 8, /* embeds an IPv4 address (NAT64 64:ff9b::/96, 6to4 2002::/16), whose
 					 classes it has too */
 	SG_CLASS_INTERNET = 1 << 9,   /* none of the classes above but PRIVATE and TRANSLATED */
+	SG_CLASSES_INWARD = SG_CLASS_LOOPBACK | SG_CLASS_OWN | SG_CLASS_LINK_LOCAL | SG_CLASS_METADATA |
+			    SG_CLASS_MULTICAST | SG_CLASS_BROADCAST |
+			    SG_CLASS_NOWHERE, /* what a name is not believed to have */
 };
 
 /*

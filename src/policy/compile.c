@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "policy/builtin.h"
 #include "policy/compile_internal.h"
+#include "policy/variables.h"
 
 void sg_compile_complain(struct sg_compiler *compiler, const struct sg_statement *statement, const char *hint,
 			 const char *format, ...)
@@ -117,58 +118,18 @@ static int read_extended(struct sg_compiler *compiler, sg_profile_opener opener,
 	return 0;
 }
 
-/* Fills in ${NAME} and a leading ~. Returns NULL if nothing had to be (the text stands), or the new text (owned). */
+/* Fills in the variables. Returns NULL if nothing had to be (the text stands), or the new text (owned). */
 static char *expand(struct sg_compiler *compiler, const struct sg_statement *statement, bool glob)
 {
-	const struct sg_variables *v = compiler->variables;
-	const struct {
-		const char *name, *value;
-	} table[] = {{"${CWD}", v->cwd},
-		     {"${HOME}", v->home},
-		     {"${USER}", v->user},
-		     {"${UID}", v->uid},
-		     {"${RUNTIME}", v->runtime},
-		     {"${CONFIG}", v->config != NULL ? v->config : "/nonexistent"},
-		     {"${STATE}", v->state != NULL ? v->state : "/nonexistent"}};
-	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
-	const char *text = statement->text;
+	char *text = NULL;
+	int status = sg_variables_expand(compiler->variables, statement->text, glob, &text);
 
-	if (strstr(text, "${") == NULL && !(text[0] == '~' && (text[1] == '/' || text[1] == '\0')))
-		return NULL;
-	if (text[0] == '~' && (text[1] == '/' || text[1] == '\0')) {
-		sg_glob_quote(&out, v->home, strlen(v->home));
-		text++;
-	}
-	while (*text != '\0') {
-		const char *found = NULL;
-		size_t length = 0;
-
-		for (size_t i = 0; i < SG_ARRAY_SIZE(table); i++) {
-			if (strncmp(text, table[i].name, strlen(table[i].name)) == 0) {
-				found = table[i].value;
-				length = strlen(table[i].name);
-			}
-		}
-		if (found != NULL && glob)
-			sg_glob_quote(&out, found, strlen(found));
-		else if (found != NULL)
-			sg_buffer_append_text(&out, found);
-		else if (text[0] == '$' && text[1] == '{') {
-			sg_compile_complain(
-				compiler, statement,
-				"the variables are ${CWD}, ${HOME}, ${USER}, ${UID}, ${RUNTIME}, ${CONFIG}, ${STATE}",
-				"unknown variable in \"%s\"", statement->text);
-			return NULL;
-		} else {
-			sg_buffer_append_byte(&out, *text);
-			length = 1;
-		}
-		text += length;
-	}
-	char *taken = sg_buffer_take(&out);
-	if (taken == NULL)
-		compiler->status = -ENOMEM;
-	return taken;
+	if (status == SG_VARIABLES_UNKNOWN)
+		sg_compile_complain(compiler, statement, SG_VARIABLES_HINT, "unknown variable in \"%s\"",
+				    statement->text);
+	else if (status < 0)
+		compiler->status = status;
+	return text;
 }
 
 static bool is_or_holds(const char *folder, const char *home)

@@ -157,6 +157,11 @@ const char *sg_need_section_of_flag(const char *name)
 	return sg_flag_category_name(sg_flag_category(flag));
 }
 
+const char *sg_need_flag_of_capability(const struct sg_policy *policy, const char *name)
+{
+	return find_smallest(policy, SG_RULE_CAPABILITY, name);
+}
+
 /* --- arguments --- */
 
 /* What a table says of the arguments. Returns false if none speaks of this call. */
@@ -285,6 +290,32 @@ static void need_flag(const struct sg_policy *policy, const char *flag, struct s
 	ret->flag = flag;
 }
 
+/* Refused whatever the arguments are. */
+static bool is_refused(const struct sg_policy *policy, const struct sg_syscall *call, struct sg_need *ret)
+{
+	*ret = (struct sg_need){.kind = SG_NEED_UNKNOWN};
+	if (call->class == SG_CLASS_NEVER) {
+		ret->kind = SG_NEED_NEVER;
+		ret->reason = sg_syscall_reason(call);
+		return true;
+	}
+	ret->rule = sg_policy_find(policy, SG_RULE_DENY_SYSCALL, call->name);
+	if (ret->rule != NULL)
+		ret->kind = SG_NEED_DENIED;
+	return ret->rule != NULL;
+}
+
+void sg_need_of_call(const struct sg_policy *policy, const struct sg_syscall *call, struct sg_need *ret)
+{
+	const char *flag;
+
+	if (is_refused(policy, call, ret) || sg_policy_find(policy, SG_RULE_SYSCALL, call->name) != NULL)
+		return;
+	flag = sg_need_flag_of_call(policy, call->name);
+	if (flag != NULL)
+		need_flag(policy, flag, ret);
+}
+
 void sg_need_find(const struct sg_policy *policy, const struct sg_syscall *call, const uint64_t arguments[6],
 		  struct sg_need *ret)
 {
@@ -292,17 +323,8 @@ void sg_need_find(const struct sg_policy *policy, const struct sg_syscall *call,
 	struct value_need value;
 	const char *flag;
 
-	*ret = (struct sg_need){.kind = SG_NEED_UNKNOWN};
-	if (call->class == SG_CLASS_NEVER) {
-		ret->kind = SG_NEED_NEVER;
-		ret->reason = sg_syscall_reason(call);
+	if (is_refused(policy, call, ret))
 		return;
-	}
-	ret->rule = sg_policy_find(policy, SG_RULE_DENY_SYSCALL, call->name);
-	if (ret->rule != NULL) {
-		ret->kind = SG_NEED_DENIED;
-		return;
-	}
 	if (find_value(policy, call, arguments, &value)) {
 		ret->detail = value.detail;
 		ret->reason = value.reason;

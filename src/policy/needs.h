@@ -31,6 +31,14 @@ void sg_need_find(const struct sg_policy *policy, const struct sg_syscall *call,
 		  struct sg_need *ret);
 
 /*
+ * The same for a call whatever its arguments are: UNKNOWN if it is given. DENIED with a rule even where no flag gives it.
+ */
+void sg_need_of_call(const struct sg_policy *policy, const struct sg_syscall *call, struct sg_need *ret);
+
+/* The smallest flag that gives the capability of that name (with CAP_), or NULL. Owned by the policy. */
+const char *sg_need_flag_of_capability(const struct sg_policy *policy, const char *name);
+
+/*
  * The flag with the fewest system calls that gives the call of that name, by itself or through the flags in
  * it; NULL if none does. Those named after OpenBSD's pledge come last. Owned by the policy.
  */

@@ -92,7 +92,7 @@ static uint16_t choose_port(const struct sg_network *network, const struct sg_ne
 	SG_AUTO_FD int probe = -1;
 	struct sg_address chosen;
 
-	if (!network->incoming || socket->kind != SG_PROTOCOL_TCP || !address->wildcard || address->port != 0)
+	if (!network->rules.incoming || socket->kind != SG_PROTOCOL_TCP || !address->wildcard || address->port != 0)
 		return 0;
 	probe = sg_net_make_outside(socket);
 	if (probe < 0 || bind(probe, (const struct sockaddr *)&raw, length) < 0 ||
@@ -245,7 +245,7 @@ static bool wants_outside(struct sg_request *request, const struct sg_net_socket
 {
 	struct sg_decision decision;
 
-	return request->supervisor->network->incoming && socket->kind == SG_PROTOCOL_TCP &&
+	return request->supervisor->network->rules.incoming && socket->kind == SG_PROTOCOL_TCP &&
 	       local_address(socket, socket->fd, address) == 0 && address->wildcard && address->port != 0 &&
 	       sg_net_decide(request->supervisor->network, address, SG_ADDRESS_BIND, &decision) == SG_NET_OUTSIDE &&
 	       sg_net_report(request, &decision, address) == 0;

@@ -77,7 +77,7 @@ int sg_net_names_start(struct sg_network *network, struct sg_error *error)
 	struct sg_resolver_policy policy = {.record = record, .record_data = network};
 	int status;
 
-	if (!network->resolves)
+	if (!network->rules.resolves)
 		return 0;
 	sg_namerules_policy(&network->namerules, &policy);
 	status = sg_dnsserver_new(sockets[SG_LOOPBACK_UDP], sockets[SG_LOOPBACK_TCP], &network->configuration,

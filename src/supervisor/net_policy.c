@@ -1,10 +1,7 @@
 /*
- * The decision about an address: pure but for the two lists that it looks at, of this host's addresses and of
- * the names that the session's resolver answered.
- *
- * A loopback address is the world's own unless a rule names it with that port, or the world itself was given
- * that port of the host to listen on. An address that is no loopback address is always outside: the world's
- * network has nothing else.
+ * The decision about an address in this session: that of the policy (policy/decide_address.h), with the two lists that it takes, of
+ * this host's addresses and of the names that the session's resolver answered; and a port of the host that the world itself was
+ * given to listen on leads outside.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,42 +13,7 @@
 #include "base/fd.h"
 #include "supervisor/network.h"
 
-enum { HOSTS_MAX = 16 << 20, CONFIGURATION_MAX = 64 * 1024, UNPRIVILEGED = 1024 };
-
-static const struct {
-	enum sg_rule_kind kind;
-	uint32_t class;
-} rule_classes[] = {
-	{SG_RULE_ALLOW, SG_NET_ALLOW},
-	{SG_RULE_DENY_ADDRESS, SG_NET_DENY},
-	{SG_RULE_LISTEN, SG_NET_LISTEN},
-};
-
-static int compile(struct sg_network *network)
-{
-	const struct sg_policy *policy = network->supervisor->policy;
-	struct sg_addressset_builder *builder = sg_addressset_builder_new();
-	int status = builder == NULL ? -ENOMEM : 0;
-
-	for (size_t i = 0; i < SG_ARRAY_SIZE(rule_classes); i++) {
-		size_t count;
-		const struct sg_rule *rules = sg_policy_rules(policy, rule_classes[i].kind, &count);
-
-		for (size_t j = 0; j < count && status == 0; j++) {
-			status =
-				sg_addressset_builder_add(builder, rules[j].address,
-							  (uint32_t)(&rules[j] - policy->rules), rule_classes[i].class);
-			if (rule_classes[i].kind == SG_RULE_ALLOW &&
-			    (rules[j].address->kind == SG_HOST_INTERNET || rules[j].address->kind == SG_HOST_ANY) &&
-			    (rules[j].address->protocols & (SG_PROTOCOL_TCP | SG_PROTOCOL_UDP)) != 0)
-				network->namerules.any = true;
-		}
-	}
-	if (status == 0)
-		status = sg_addressset_build(builder, SG_NET_DENY, &network->set);
-	sg_addressset_builder_free(builder);
-	return status;
-}
+enum { HOSTS_MAX = 16 << 20, CONFIGURATION_MAX = 64 * 1024 };
 
 /* A missing file is an empty one. */
 static char *read_text(const char *path, size_t limit, size_t *ret_size)
@@ -82,12 +44,10 @@ int sg_net_policy_prepare(struct sg_network *network, struct sg_error *error)
 {
 	const struct sg_policy *policy = network->supervisor->policy;
 	struct sg_error listing = SG_ERROR_INIT;
-	int status = compile(network);
+	int status = sg_address_rules_init(policy, &network->rules);
 
 	if (status < 0)
 		return sg_error_set_errno(error, status, "cannot compile the address rules");
-	network->incoming = sg_policy_has_flag(policy, "incoming");
-	network->resolves = sg_policy_has_flag(policy, "dns");
 	network->names = sg_namecache_new(SG_NET_NAMES);
 	if (network->names == NULL)
 		return sg_error_set_errno(error, -ENOMEM, "cannot make the cache of names");
@@ -95,21 +55,13 @@ int sg_net_policy_prepare(struct sg_network *network, struct sg_error *error)
 	 * all. */
 	if (sg_hostaddrs_new(&network->host, &listing) < 0)
 		network->host = NULL;
-	network->namerules.set = network->set;
+	network->namerules.set = network->rules.set;
+	network->namerules.any = network->rules.any;
 	network->namerules.allow = SG_NET_ALLOW;
 	network->namerules.environment = network->host != NULL ? sg_hostaddrs_environment(network->host) : NULL;
-	if (network->resolves)
+	if (network->rules.resolves)
 		read_host_names(network);
 	return 0;
-}
-
-static const struct sg_rule *rule_of(const struct sg_network *network, const struct sg_address_match *match,
-				     uint32_t class)
-{
-	const struct sg_policy *policy = network->supervisor->policy;
-	uint32_t index = match->rules[__builtin_ctz(class)];
-
-	return index < policy->rule_count ? &policy->rules[index] : NULL;
 }
 
 /* The session's resolver is the world's own, whatever rule names that address. */
@@ -117,7 +69,7 @@ static bool is_resolver(const struct sg_network *network, const struct sg_addres
 {
 	struct in_addr name;
 
-	return network->resolves && address->family == AF_INET && address->port == SG_LOOPBACK_NAMESERVER_PORT &&
+	return network->rules.resolves && address->family == AF_INET && address->port == SG_LOOPBACK_NAMESERVER_PORT &&
 	       inet_pton(AF_INET, SG_LOOPBACK_NAMESERVER, &name) == 1 &&
 	       memcmp(address->bytes, &name, sizeof(name)) == 0;
 }
@@ -148,50 +100,24 @@ static enum sg_net_where refuse(struct sg_decision *decision, int error, const s
 	return SG_NET_REFUSED;
 }
 
-static enum sg_net_where decide_bind(const struct sg_network *network, const struct sg_address *address,
-				     unsigned int classes, const struct sg_address_match *match,
-				     struct sg_decision *decision)
-{
-	if ((match->classes & SG_NET_DENY) != 0)
-		return refuse(decision, EACCES, rule_of(network, match, SG_NET_DENY), "a rule denies it");
-	if ((match->classes & SG_NET_LISTEN) != 0)
-		return allow(decision, SG_NET_OUTSIDE, rule_of(network, match, SG_NET_LISTEN), "a rule allows it");
-	if (network->incoming && address->port >= UNPRIVILEGED && address->protocol != SG_PROTOCOL_ICMP &&
-	    (address->wildcard || (classes & SG_CLASS_OWN) != 0))
-		return allow(decision, SG_NET_OUTSIDE,
-			     sg_policy_find(network->supervisor->policy, SG_RULE_FLAG, "incoming"),
-			     "the flag incoming allows it");
-	/* The world's own network says whether it has that address. */
-	return allow(decision, SG_NET_OWN, NULL, "it is the world's own");
-}
-
 static enum sg_net_where decide(struct sg_network *network, const struct sg_address *address, enum sg_address_use use,
 				struct sg_decision *decision)
 {
 	const struct sg_address_environment *environment = network->namerules.environment;
-	const unsigned int classes = sg_address_classes(address, environment);
+	const bool loopback = address->family != AF_UNIX && use != SG_ADDRESS_BIND &&
+			      (sg_address_classes(address, environment) & SG_CLASS_LOOPBACK) != 0;
 	uint32_t ids[SG_NAMECACHE_NAMES_MAX];
-	struct sg_address_match match;
+	enum sg_net_where where;
 	size_t count = 0;
 
+	if (loopback && is_resolver(network, address))
+		return allow(decision, SG_NET_OWN, NULL, "it is the session's resolver");
 	if (address->family != AF_UNIX)
 		count = sg_namecache_names(network->names, address, sg_net_now(), ids);
-	sg_addressset_match(network->set, address, ids, count, environment, &match);
-	if (use == SG_ADDRESS_BIND)
-		return decide_bind(network, address, classes, &match, decision);
-	if ((classes & SG_CLASS_LOOPBACK) != 0 && is_resolver(network, address))
-		return allow(decision, SG_NET_OWN, NULL, "it is the session's resolver");
-	if ((match.classes & SG_NET_DENY) != 0)
-		return refuse(decision, EACCES, rule_of(network, &match, SG_NET_DENY), "a rule denies it");
-	if ((match.classes & SG_NET_ALLOW) != 0)
-		return allow(decision, SG_NET_OUTSIDE, rule_of(network, &match, SG_NET_ALLOW), "a rule allows it");
-	if (address->family == AF_UNIX)
-		return allow(decision, SG_NET_OWN, NULL, "abstract names are the world's own");
-	if ((classes & SG_CLASS_LOOPBACK) == 0)
-		return refuse(decision, ENETUNREACH, NULL, "no rule allows this address");
-	if (find_port(network, address) != NULL)
+	where = sg_decide_address(&network->rules, address, use, ids, count, environment, decision);
+	if (where == SG_NET_OWN && loopback && find_port(network, address) != NULL)
 		return allow(decision, SG_NET_OUTSIDE, NULL, "the world listens there itself");
-	return allow(decision, SG_NET_OWN, NULL, "it is the world's own");
+	return where;
 }
 
 enum sg_net_where sg_net_decide(struct sg_network *network, const struct sg_address *address, enum sg_address_use use,
@@ -211,7 +137,7 @@ static bool is_peer(const struct sg_network *network, const struct sg_address *a
 	const unsigned int classes = sg_address_classes(address, network->namerules.environment);
 
 	return sg_namecache_names(network->names, address, sg_net_now(), ids) > 0 ||
-	       sg_addressset_names_address(network->set, address, SG_NET_ALLOW) ||
+	       sg_addressset_names_address(network->rules.set, address, SG_NET_ALLOW) ||
 	       (network->namerules.any && (classes & SG_CLASS_INTERNET) != 0);
 }
 

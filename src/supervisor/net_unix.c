@@ -157,39 +157,14 @@ static bool is_session_user(struct sg_request *request)
 static void decide_host(const struct sg_supervisor *supervisor, const struct sg_resolved *object,
 			struct sg_decision *decision)
 {
-	const uint64_t deny =
-		SG_NAME_BIT(SG_RULE_DENY_ADDRESS) | SG_NAME_BIT(SG_RULE_DENY) | SG_NAME_BIT(SG_RULE_DENY_WRITE);
-	const uint64_t hide = SG_NAME_BIT(SG_RULE_HIDE), allow = SG_NAME_BIT(SG_RULE_ALLOW);
-	struct sg_match match = {0};
-	uint64_t reason = 0;
-	uint32_t rule;
-
 	*decision = (struct sg_decision){
 		.verdict = SG_VERDICT_DENY, .error = EACCES, .reason = "no rule allows this socket of the host"};
 	if (supervisor->network->cut) {
 		decision->error = ECONNREFUSED;
 		decision->reason = SG_NET_CUT_REASON;
-		return;
+	} else if (!object->unnamed) {
+		sg_decide_socket(supervisor->policy, supervisor->names, object->name, object->length, decision);
 	}
-	if (object->unnamed || sg_matcher_match(supervisor->names, object->name, object->length, &match) < 0)
-		return;
-	if ((match.mask & hide) != 0) {
-		decision->verdict = SG_VERDICT_HIDE;
-		decision->error = ENOENT;
-		decision->reason = "it is hidden";
-		reason = hide;
-	} else if ((match.mask & deny) != 0) {
-		decision->reason = "a rule denies it";
-		reason = deny;
-	} else if ((match.mask & allow) != 0) {
-		decision->verdict = SG_VERDICT_ALLOW;
-		decision->error = 0;
-		decision->reason = "a rule allows it";
-		reason = allow;
-	}
-	if (reason != 0 && sg_matcher_rules(supervisor->names, reason & match.mask, &rule, 1) == 1 &&
-	    rule < supervisor->policy->rule_count)
-		decision->rule = &supervisor->policy->rules[rule];
 }
 
 /* "/proc/self/fd/N" from the supervisor's working directory, which is the /proc that shows the supervisor. */

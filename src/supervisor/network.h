@@ -37,7 +37,7 @@
 #include "network/dnsserver.h"
 #include "network/hostaddrs.h"
 #include "network/namerules.h"
-#include "policy/addressset.h"
+#include "policy/decide_address.h"
 #include "policy/words.h"
 #include "supervisor/supervisor.h"
 
@@ -50,9 +50,6 @@ enum {
 	SG_NET_SPACE_MAX = 32,        /* the link of a namespace */
 	SG_NET_KEPT_MAX = 8,          /* cuts that keep something */
 };
-
-/* Classes of the set of address patterns. */
-enum { SG_NET_ALLOW = 1U << 0, SG_NET_DENY = 1U << 1, SG_NET_LISTEN = 1U << 2 };
 
 /* How a socket that leads outside came to be. */
 enum sg_net_origin {
@@ -102,8 +99,7 @@ struct sg_net_port {
 struct sg_network {
 	struct sg_supervisor *supervisor;
 	/* Policy. */
-	struct sg_addressset *set;
-	bool incoming, resolves;
+	struct sg_address_rules rules;
 	struct sg_hostaddrs *host;
 	struct sg_namecache *names;
 	struct sg_hosts *hosts;
@@ -147,9 +143,6 @@ struct sg_net_socket {
 /* Closes our copy of the socket. */
 void sg_net_socket_done(struct sg_net_socket *socket);
 #define SG_AUTO_NET_SOCKET SG_CLEANUP(sg_net_socket_done)
-
-/* Where an address leads. */
-enum sg_net_where { SG_NET_OWN, SG_NET_OUTSIDE, SG_NET_REFUSED };
 
 /* --- net_nobody.c --- */
 

@@ -9,6 +9,10 @@ const char *const sg_environment_passed[] = {"TERM",   "COLORTERM", "LANG",    "
 					     "TZ",     "NO_COLOR",  "COLUMNS", "LINES",    "EDITOR",
 					     "VISUAL", "PAGER",     "SSH_TTY", "SHELL",    NULL};
 
+/* What sg_environment_make sets itself. */
+const char *const sg_environment_set[] = {"PATH", "HOME",           "USER", "LOGNAME", "SHELLGUARD_SESSION",
+					  "PS1",  "PROMPT_COMMAND", NULL};
+
 /*
  * The mark of the prompt. PS1 is what shells without settings of their own show (dash, ksh, bash, zsh); bash puts the mark
  * before whatever prompt the user's settings made, each time, by PROMPT_COMMAND. A profile's Env can replace both. Beside

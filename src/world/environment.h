@@ -13,3 +13,6 @@ int sg_environment_make(const struct sg_policy *policy, char *const *outer, cons
 
 /* The names that pass always; a trailing * stands for any rest. Ends with NULL. */
 extern const char *const sg_environment_passed[];
+
+/* The names that every world is given a value of its own for. Ends with NULL. */
+extern const char *const sg_environment_set[];

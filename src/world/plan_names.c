@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "policy/names.h"
 #include "world/plan_internal.h"
 
 /* The folder part of the literal prefix as text of the glob: up to and with its last '/'. 0: nothing to rename. */
@@ -26,71 +27,15 @@ static size_t folder_in_text(const struct sg_glob *glob, size_t *ret_folder)
 	return offset;
 }
 
-static void add_glob(struct sg_planner *planner, const struct sg_glob *glob, size_t rule, uint64_t mask)
-{
-	int status = sg_globset_add(planner->plan->names, glob, (uint32_t)rule, mask);
-
-	if (status < 0)
-		planner->status = status;
-}
-
 static void add_text(struct sg_planner *planner, const char *text, size_t length, size_t rule, uint64_t mask)
 {
 	SG_AUTO_GLOB struct sg_glob *glob = NULL;
 	int status = sg_glob_parse(text, length, NULL, &glob);
 
+	if (status == 0)
+		status = sg_globset_add(planner->plan->names, glob, (uint32_t)rule, mask);
 	if (status < 0)
 		planner->status = status;
-	else
-		add_glob(planner, glob, rule, mask);
-}
-
-/* An allow that ends in / ** lets the folder itself be looked up and listed. */
-static void add_listing(struct sg_planner *planner, const struct sg_glob *glob, size_t rule)
-{
-	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
-	size_t length;
-	const char *prefix = sg_glob_prefix(glob, &length);
-
-	if (length == 1) {
-		add_text(planner, "/", 1, rule, SG_NAME_LIST);
-		return;
-	}
-	sg_glob_quote(&text, prefix, length);
-	if (sg_buffer_status(&text) < 0)
-		planner->status = sg_buffer_status(&text);
-	else
-		add_text(planner, text.data, text.size, rule, SG_NAME_LIST);
-}
-
-/* A rule by file name shows the names in the folders that its wildcards range over. */
-static void add_ranges(struct sg_planner *planner, const struct sg_glob *glob, size_t rule)
-{
-	SG_AUTO_GLOB_NAMES struct sg_glob_names folders = {0};
-	int status = sg_glob_folders(glob, SG_GLOB_NAMES_MAX, &folders);
-
-	if (status < 0) {
-		planner->status = status;
-		return;
-	}
-	for (size_t i = 0; i < folders.count && planner->status == 0; i++) {
-		SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
-
-		sg_glob_quote(&text, folders.names[i], strlen(folders.names[i]));
-		if (sg_buffer_status(&text) < 0)
-			planner->status = sg_buffer_status(&text);
-		else
-			add_text(planner, text.data, text.size, rule, SG_NAME_LIST);
-	}
-}
-
-/* What an allow shows beside what it names. */
-static void add_shown(struct sg_planner *planner, const struct sg_glob *glob, size_t rule)
-{
-	if (sg_glob_is_tree(glob))
-		add_listing(planner, glob, rule);
-	else if (!sg_glob_is_literal(glob))
-		add_ranges(planner, glob, rule);
 }
 
 /* A refusal holds wherever links lead; a grant follows only those that may be trusted. */
@@ -124,9 +69,7 @@ static void add_alias(struct sg_planner *planner, const struct sg_rule *rule, si
 		planner->status = status;
 		return;
 	}
-	add_glob(planner, glob, index, mask);
-	if ((mask & SG_NAMES_ALLOW) != 0)
-		add_shown(planner, glob, index);
+	planner->status = sg_names_add_glob(planner->plan->names, glob, (uint32_t)index, mask);
 }
 
 /* The literal target of a file glob that is itself a symbolic link: decided by where it leads. */
@@ -146,50 +89,6 @@ static void add_literal_target(struct sg_planner *planner, const struct sg_rule 
 		add_text(planner, text.data, text.size, index, mask);
 }
 
-/* What is hidden as a whole, FOLDER/ **, is as if it did not exist: the folder too, as a cover makes it (covers.c). */
-static void add_hidden_folder(struct sg_planner *planner, const struct sg_glob *glob, size_t rule)
-{
-	size_t length;
-	const char *text = sg_glob_text(glob, &length);
-
-	if (length > 4 && memcmp(text + length - 3, "/**", 3) == 0)
-		add_text(planner, text, length - 2, rule, SG_NAME_BIT(SG_RULE_HIDE));
-}
-
-/*
- * Links of /proc that mean their reader. A name is decided after they are resolved, so what refuses one by such a link refuses it of
- * every process: each of them is the reader of its own. (What is granted by them is the world's own in any case.)
- */
-static void add_readers(struct sg_planner *planner, const struct sg_rule *rule, size_t index, uint64_t mask)
-{
-	static const struct {
-		const char *link, *target;
-	} links[] = {
-		{"/proc/self/", "/proc/[0-9]*/"},
-		{"/proc/self/", "/proc/[0-9]*/task/[0-9]*/"},
-		{"/proc/thread-self/", "/proc/[0-9]*/task/[0-9]*/"},
-		{"/proc/mounts", "/proc/[0-9]*/mounts"},
-		{"/proc/net/", "/proc/[0-9]*/net/"},
-		{"/proc/net/", "/proc/[0-9]*/task/[0-9]*/net/"},
-	};
-	size_t length;
-	const char *text = sg_glob_text(rule->glob, &length);
-
-	for (size_t i = 0; i < SG_ARRAY_SIZE(links) && (mask & SG_NAMES_ALLOW) == 0; i++) {
-		SG_AUTO_BUFFER struct sg_buffer whole = SG_BUFFER_INIT;
-		const size_t same = strlen(links[i].link);
-
-		if (length < same || memcmp(text, links[i].link, same) != 0)
-			continue;
-		sg_buffer_append_text(&whole, links[i].target);
-		sg_buffer_append(&whole, text + same, length - same);
-		if (sg_buffer_status(&whole) < 0)
-			planner->status = sg_buffer_status(&whole);
-		else
-			add_text(planner, whole.data, whole.size, index, mask);
-	}
-}
-
 void sg_plan_make_names(struct sg_planner *planner)
 {
 	const struct sg_policy *policy = planner->plan->policy;
@@ -201,14 +100,11 @@ void sg_plan_make_names(struct sg_planner *planner)
 
 		if (rule->glob == NULL || rule->kind == SG_RULE_PRIVATE)
 			continue;
-		add_glob(planner, rule->glob, i, mask);
-		if ((mask & SG_NAMES_ALLOW) != 0)
-			add_shown(planner, rule->glob, i);
-		add_alias(planner, rule, i, mask);
-		add_literal_target(planner, rule, i, mask);
-		add_readers(planner, rule, i, mask);
-		if (rule->kind == SG_RULE_HIDE)
-			add_hidden_folder(planner, rule->glob, i);
+		planner->status = sg_names_add_rule(planner->plan->names, rule, (uint32_t)i, 0);
+		if (planner->status == 0)
+			add_alias(planner, rule, i, mask);
+		if (planner->status == 0)
+			add_literal_target(planner, rule, i, mask);
 	}
 	if (planner->status == 0)
 		planner->status = sg_globset_compile(planner->plan->names);
