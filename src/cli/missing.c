@@ -108,3 +108,20 @@ void sg_missing_explain(const char *folder)
 	if (out.size > 0 && sg_buffer_status(&out) == 0)
 		(void)sg_print(STDERR_FILENO, out.data, out.size);
 }
+
+int sg_missing_inside(const char *folder)
+{
+	struct sg_surroundings where;
+	struct sg_probe_result result;
+
+	sg_surroundings_find(&where);
+	if (where.session == NULL)
+		return 0;
+	sg_probe(SG_FEATURE_USER_NAMESPACES, folder, &result);
+	if (result.state != SG_PROBE_MISSING)
+		return 0;
+	sg_complain("this is inside of a ShellGuard session, and no flag lets a world make worlds: leave the session "
+		    "for it, or put "
+		    "all that it is to do into the session's profile");
+	return SG_EXIT_FAILED;
+}

@@ -24,3 +24,9 @@ int sg_missing_find(const struct sg_policy *policy, struct sg_plan *plan, const 
 
 /* After a session could not be started: says which needed features are missing, if any. */
 void sg_missing_explain(const char *folder);
+
+/*
+ * Before anything else is tried: within a ShellGuard world (as the environment says) that cannot make another one, says so and
+ * returns SG_EXIT_FAILED, else 0. Tries nothing elsewhere.
+ */
+int sg_missing_inside(const char *folder);

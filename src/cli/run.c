@@ -407,7 +407,7 @@ static int run_all(struct run *run)
 	const char *shell = getenv("SHELL");
 	int status;
 
-	if (check_descriptors() != 0)
+	if (check_descriptors() != 0 || sg_missing_inside(".") != 0)
 		return SG_EXIT_FAILED;
 	if (variables == NULL) {
 		sg_complain("the working directory is gone, or lies outside of what we see");

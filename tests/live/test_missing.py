@@ -4,6 +4,7 @@ Nothing is pretended here: a namespace is made impossible by its limit (/proc/sy
 own), a system call by a filter that the launcher brings along, as a container's does.
 """
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -114,3 +115,15 @@ def test_enough_descriptors(sg):
         done, log = run(sg, ["prlimit", "--nofile=" + limits])
         assert (done.returncode, done.stdout) == (0, "ran\n"), done.stderr
         os.unlink(log)
+
+
+def test_a_session_within_a_session(sg):
+    """A world makes no worlds: `run` says so at once, whatever else it would have met first; the environment alone decides nothing."""
+    copy = sg.write("shellguard", "")
+    shutil.copy(sg.program, copy)
+    os.chmod(copy, 0o755)
+    profile = BASE.replace('Exec = ["/usr/**"]', 'Exec = ["/usr/**", "%s"]' % copy)
+    done = sg.shell(profile, "%s run -- true; echo $?; %s run --dry-run -- true; echo $?" % (copy, copy))
+    assert done.stdout == "125\n125\n" and done.stderr.count("inside of a ShellGuard session") == 2, done.stderr
+    outside = sg.run(BASE, "/bin/true", env={"SHELLGUARD_SESSION": "20200101T000000Z-1"})
+    assert outside.status == 0, outside.stderr
