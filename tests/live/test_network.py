@@ -891,10 +891,14 @@ def test_programs(sg, name, arguments):
         def log_message(self, *_):
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as web:
+    class Both(http.server.ThreadingHTTPServer):
+        """At ::1 and 127.0.0.1: node takes the first that the host's /etc/hosts has for localhost, and no other."""
+        address_family = socket.AF_INET6
+
+    with Both(("::", 0), Handler) as web:
         threading.Thread(target=web.serve_forever, daemon=True).start()
         port = web.server_address[1]
-        text = profile(sg, 'Flags = ["loopback", "dns"]\nAllow = ["tcp:127.0.0.1:%d"]\n' % port,
+        text = profile(sg, 'Flags = ["loopback", "dns"]\nAllow = ["tcp:127.0.0.1:%d", "tcp:[::1]:%d"]\n' % (port, port),
                        runtime=', "ipc", "scheduling", "descriptors"')
         done = sg.run(text, program, *(a.replace("%d", str(port)) for a in arguments), stdin=b"GET / HTTP/1.0\r\n\r\n")
         web.shutdown()
