@@ -59,6 +59,11 @@ complete -c shellguard -n '__fish_seen_subcommand_from can' -F -a 'read open wri
 complete -c shellguard -n '__fish_seen_subcommand_from can' -l profile -s p -F -a '(__shellguard_profiles)' -d 'a profile, by name or path; may be given several times (default: developer)'
 complete -c shellguard -n '__fish_seen_subcommand_from can' -l json -d 'as JSON, for programs'
 complete -c shellguard -n '__fish_seen_subcommand_from can' -l help -s h -d 'show this help'
+complete -c shellguard -n __fish_use_subcommand -a test -d 'check the assertions of a profile ([[Test]])'
+complete -c shellguard -n '__fish_seen_subcommand_from test' -F -a '(__shellguard_profiles)'
+complete -c shellguard -n '__fish_seen_subcommand_from test' -l profile -s p -F -a '(__shellguard_profiles)' -d 'a profile, by name or path; may be given several times (default: developer)'
+complete -c shellguard -n '__fish_seen_subcommand_from test' -l json -d 'as JSON, for programs'
+complete -c shellguard -n '__fish_seen_subcommand_from test' -l help -s h -d 'show this help'
 complete -c shellguard -n __fish_use_subcommand -a why -d 'explain a refusal, and what would allow it'
 complete -c shellguard -n '__fish_seen_subcommand_from why' -F
 complete -c shellguard -n '__fish_seen_subcommand_from why' -l profile -s p -F -a '(__shellguard_profiles)' -d 'a profile, by name or path; may be given several times (default: developer)'

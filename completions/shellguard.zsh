@@ -19,6 +19,7 @@ _shellguard()
 		'check:look for errors in profiles, all at once'
 		'explain:say in plain words what profiles mean on this host'
 		'can:say whether profiles ever allow an action, and by which rule'
+		'test:check the assertions of a profile (\[\[Test\]\])'
 		'why:explain a refusal, and what would allow it'
 		'compile:write profiles as artefacts for other programs'
 		'audit:show, list and verify the records of sessions'
@@ -89,6 +90,13 @@ _shellguard()
 			'*--json[as JSON, for programs]' \
 			'*'{-h,--help}'[show this help]' \
 			'*:argument:_shellguard_questions'
+		;;
+	test)
+		_arguments -S \
+			'*'{-p,--profile}'[a profile, by name or path; may be given several times (default\: developer)]:PROFILE:_shellguard_profiles' \
+			'*--json[as JSON, for programs]' \
+			'*'{-h,--help}'[show this help]' \
+			'*:argument:_shellguard_profiles'
 		;;
 	why)
 		_arguments -S \

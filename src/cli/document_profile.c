@@ -5,6 +5,7 @@
 #include "cli/version.h"
 #include "policy/explain.h"
 #include "policy/needs.h"
+#include "tables/actions.h"
 #include "tables/flags.h"
 
 static const char *const types[] = {
@@ -29,8 +30,9 @@ static const char *const sections[SG_SECTIONS] = {
 	[SG_SECTION_LABEL] = "A class of data or of reach, [Label.NAME].",
 	[SG_SECTION_WALLS] = "Labels that one world may never hold together.",
 	[SG_SECTION_PRIVILEGED] = "What the broker may do for the world.",
-	[SG_SECTION_TEST] = "Assertions about the profile. Only their form is checked: what they say is not compared "
-			    "with the profile yet.",
+	[SG_SECTION_TEST] =
+		"An assertion about the profile, which \\fBshellguard test\\fR checks: one action and what is "
+		"expected of it. It changes nothing of what the profile means.",
 	[SG_SECTION_ACTION] = "One action of the broker.",
 };
 
@@ -102,6 +104,32 @@ static void append_section_name(struct sg_buffer *out, int section)
 				 form == SG_SECTION_IS_ARRAY ? "]]" : "]");
 }
 
+/* What a key says. The keys of a test say what is asked. */
+static const char *describe(const struct sg_key_info *key)
+{
+	static const struct {
+		const char *name, *text;
+	} others[] = {{"Name", "what the test is called"},
+		      {"Description", "why it matters: shown where the test fails"},
+		      {"Expect", "the answer that is expected"}};
+	const enum sg_action action = key->rule == SG_RULE_TEST ? sg_action_by_key(key->name) : SG_ACTIONS_;
+
+	if (action != SG_ACTIONS_)
+		return sg_action_infos[action].description;
+	for (size_t i = 0; key->rule == SG_RULE_TEST && i < SG_ARRAY_SIZE(others); i++)
+		if (strcmp(others[i].name, key->name) == 0)
+			return others[i].text;
+	return sg_rule_infos[key->rule].description;
+}
+
+static void append_outcomes(struct sg_buffer *out)
+{
+	sg_buffer_append_text(out, ".PP\nExpect is one of these; \\fBallow\\fR is met by \\fBown\\fR too, and "
+				   "\\fBdeny\\fR by \\fBhide\\fR.\n");
+	for (int i = 0; i < SG_OUTCOMES_; i++)
+		append_entry(out, sg_outcome_names[i], sg_outcome_descriptions[i]);
+}
+
 static void append_keys(struct sg_buffer *out)
 {
 	for (int section = 0; section < SG_SECTIONS; section++) {
@@ -116,9 +144,11 @@ static void append_keys(struct sg_buffer *out)
 			sg_buffer_append_text(out, ".TP\n.B ");
 			sg_roff_append(out, key->name);
 			sg_buffer_printf(out, "\n%s: ", types[key->type]);
-			sg_roff_append(out, sg_rule_infos[key->rule].description);
+			sg_roff_append(out, describe(key));
 			sg_buffer_append_text(out, ".\n");
 		}
+		if (section == SG_SECTION_TEST)
+			append_outcomes(out);
 	}
 }
 
@@ -234,7 +264,7 @@ void sg_document_keys(struct sg_buffer *out)
 			sg_buffer_append_text(out, "| ");
 			append_section_name(out, section);
 			sg_buffer_printf(out, " | `%s` | %s | ", key->name, types[key->type]);
-			append_cell(out, sg_rule_infos[key->rule].description);
+			append_cell(out, describe(key));
 			sg_buffer_append_text(out, " |\n");
 		}
 }

@@ -9,11 +9,6 @@
 #include "policy/names.h"
 #include "policy/words.h"
 
-const char *const sg_outcome_names[SG_OUTCOMES_] = {
-	[SG_OUTCOME_ALLOW] = "allow", [SG_OUTCOME_OWN] = "own",           [SG_OUTCOME_DENY] = "deny",
-	[SG_OUTCOME_HIDE] = "hide",   [SG_OUTCOME_ANSWERED] = "answered",
-};
-
 void sg_answer_done(struct sg_answer *answer)
 {
 	sg_buffer_done(&answer->object);

@@ -13,18 +13,6 @@
 #include "policy/variables.h"
 #include "tables/actions.h"
 
-enum sg_outcome {
-	SG_OUTCOME_ALLOW,
-	SG_OUTCOME_OWN,  /* what the world has of its own under that name or address; this host's is not reached */
-	SG_OUTCOME_DENY, /* a rule refuses it, or none allows it */
-	SG_OUTCOME_HIDE, /* a Hide rule takes the name away */
-	SG_OUTCOME_ANSWERED, /* an address that is open while the session's resolver answers it for a name that a rule allows */
-	SG_OUTCOMES_
-};
-
-/* "allow", "own", "deny", "hide", "answered". */
-extern const char *const sg_outcome_names[SG_OUTCOMES_];
-
 /* True for what a world may do, now or once a name is answered. */
 static inline bool sg_outcome_may(enum sg_outcome outcome)
 {

@@ -316,6 +316,27 @@ static void read_named(struct reader *reader, const struct sg_toml_entry *sectio
 	}
 }
 
+/* [[Test]]: the keys of each as of every table, then what they say together. */
+static void read_tests(struct reader *reader, const struct sg_toml_entry *entry)
+{
+	const struct sg_toml_array *array = entry->value.array;
+	struct sg_profile *profile = reader->profile;
+
+	profile->tests = calloc(array->count, sizeof(*profile->tests));
+	if (profile->tests == NULL && array->count > 0) {
+		reader->out_of_memory = true;
+		return;
+	}
+	for (size_t i = 0; i < array->count; i++) {
+		if (!is_type(reader, entry, &array->items[i], SG_TOML_TABLE, "write it in double brackets: [[Test]]"))
+			continue;
+		read_table(reader, array->items[i].table);
+		if (sg_test_read(array->items[i].table, array->items[i].span, profile->source, reader->diagnostics,
+				 &profile->tests[profile->test_count]) == 0)
+			profile->test_count++;
+	}
+}
+
 static void read_section(struct reader *reader, const struct sg_toml_entry *entry, enum sg_section section)
 {
 	const struct sg_section_info *info = &sg_section_infos[section];
@@ -324,9 +345,7 @@ static void read_section(struct reader *reader, const struct sg_toml_entry *entr
 	if (info->form == SG_SECTION_IS_ARRAY) {
 		if (!is_type(reader, entry, &entry->value, SG_TOML_ARRAY, "write it in double brackets: [[Test]]"))
 			return;
-		for (size_t i = 0; i < entry->value.array->count; i++)
-			if (is_type(reader, entry, &entry->value.array->items[i], SG_TOML_TABLE, NULL))
-				read_table(reader, entry->value.array->items[i].table);
+		read_tests(reader, entry);
 	} else if (is_type(reader, entry, &entry->value, SG_TOML_TABLE, NULL)) {
 		if (info->form == SG_SECTION_IS_NAMED)
 			read_named(reader, entry);
@@ -387,6 +406,7 @@ void sg_profile_free(struct sg_profile *profile)
 	if (profile == NULL)
 		return;
 	free(profile->statements);
+	free(profile->tests);
 	sg_toml_free(profile->document);
 	sg_source_free(profile->source);
 	free(profile);

@@ -8,6 +8,7 @@
 
 #include "profile/diagnostic.h"
 #include "profile/toml.h"
+#include "tables/actions.h"
 #include "tables/profile_tables.h"
 
 /* One statement. Text and place belong to the profile. */
@@ -23,11 +24,25 @@ struct sg_statement {
 	struct sg_span group_span;
 };
 
+/* One [[Test]]: an assertion about the profile. Text and places belong to the profile. */
+struct sg_test {
+	const struct sg_source *source;
+	struct sg_span place; /* its header */
+	struct sg_span span;  /* of the action's value */
+	enum sg_action action;
+	const char *object; /* what the action is about, as it is written */
+	enum sg_outcome expected;
+	const char *name;        /* of the test, or NULL */
+	const char *description; /* or NULL */
+};
+
 struct sg_profile {
 	struct sg_source *source;          /* owned */
 	struct sg_toml_document *document; /* owned */
 	struct sg_statement *statements;   /* owned; in the order of the text */
 	size_t count;
+	struct sg_test *tests; /* owned; in the order of the text */
+	size_t test_count;
 };
 
 /* A text that is not a profile: the diagnostics say why. Nothing may be granted by it. */
@@ -40,6 +55,16 @@ enum { SG_PROFILE_REFUSED = 1 };
  * Returns 0, SG_PROFILE_REFUSED, or a negative errno value with *ret untouched and the source freed.
  */
 SG_MUST_USE int sg_profile_read(struct sg_source *source, struct sg_diagnostics *diagnostics, struct sg_profile **ret);
+
+/*
+ * Reads one table of [[Test]], whose keys and types were checked already, with its header at `place`. Returns 0 with *ret, or
+ * SG_PROFILE_REFUSED with the reasons added to `diagnostics`.
+ */
+SG_MUST_USE int sg_test_read(const struct sg_toml_table *table, struct sg_span place, const struct sg_source *source,
+			     struct sg_diagnostics *diagnostics, struct sg_test *ret);
+
+/* Complains of all that stands in the text beside [[Test]]: for a file that holds tests of another profile. */
+void sg_test_check_alone(const struct sg_profile *profile, struct sg_diagnostics *diagnostics);
 
 /* Frees the profile with its source. */
 void sg_profile_free(struct sg_profile *profile);

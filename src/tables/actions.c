@@ -37,3 +37,21 @@ enum sg_action sg_action_by_key(const char *key)
 			return sg_action_names[i].action;
 	return SG_ACTIONS_;
 }
+
+const char *const sg_outcome_names[SG_OUTCOMES_] = {
+#define SG_OUTCOME(id, name, description) [SG_OUTCOME_##id] = name,
+#include "tables/outcomes.def"
+#undef SG_OUTCOME
+};
+
+const char *const sg_outcome_descriptions[SG_OUTCOMES_] = {
+#define SG_OUTCOME(id, name, description) [SG_OUTCOME_##id] = description,
+#include "tables/outcomes.def"
+#undef SG_OUTCOME
+};
+
+bool sg_outcome_meets(enum sg_outcome expected, enum sg_outcome found)
+{
+	return expected == found || (expected == SG_OUTCOME_ALLOW && found == SG_OUTCOME_OWN) ||
+	       (expected == SG_OUTCOME_DENY && found == SG_OUTCOME_HIDE);
+}

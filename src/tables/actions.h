@@ -1,6 +1,7 @@
-/* What can be asked of a profile (tables/actions.def): the words of `can`, the keys of [[Test]]. */
+/* What can be asked of a profile, and the answers (tables/actions.def, outcomes.def): the words of `can`, the keys of [[Test]]. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum sg_action {
@@ -28,3 +29,16 @@ extern const size_t sg_action_name_count;
 /* The action by its word ("read"), of `length` bytes, or by its key ("Read"); SG_ACTIONS_: there is none. */
 enum sg_action sg_action_by_word(const char *word, size_t length);
 enum sg_action sg_action_by_key(const char *key);
+
+enum sg_outcome {
+#define SG_OUTCOME(id, name, description) SG_OUTCOME_##id,
+#include "tables/outcomes.def"
+#undef SG_OUTCOME
+	SG_OUTCOMES_
+};
+
+/* "allow", "own", "deny", "hide", "answered"; and what each means, for a person. */
+extern const char *const sg_outcome_names[SG_OUTCOMES_], *const sg_outcome_descriptions[SG_OUTCOMES_];
+
+/* True if an answer is what is expected: "allow" is met by "own" too, and "deny" by "hide". */
+bool sg_outcome_meets(enum sg_outcome expected, enum sg_outcome found);
