@@ -20,6 +20,7 @@ _shellguard()
 		'explain:say in plain words what profiles mean on this host'
 		'can:say whether profiles ever allow an action, and by which rule'
 		'test:check the assertions of a profile (\[\[Test\]\])'
+		'learn:watch a run and propose a profile for it'
 		'why:explain a refusal, and what would allow it'
 		'compile:write profiles as artefacts for other programs'
 		'audit:show, list and verify the records of sessions'
@@ -98,6 +99,28 @@ _shellguard()
 			'*'{-h,--help}'[show this help]' \
 			'*:argument:_shellguard_profiles'
 		;;
+	learn)
+		_arguments -S \
+			'*'{-p,--profile}'[a profile, by name or path; may be given several times (default\: developer)]:PROFILE:_shellguard_profiles' \
+			'*--ro[may be read]:GLOB:_files' \
+			'*--rw[may be read and written]:GLOB:_files' \
+			'*--exec[may be executed]:GLOB:_files' \
+			'*--deny[may not be opened or changed, whatever allows it]:GLOB:_files' \
+			'*--allow[may be connected to]:ADDRESS: ' \
+			'*--listen[may be listened on]:ADDRESS: ' \
+			'*--no-net[no network, whatever allows it]' \
+			'*--env[an environment variable that passes, or is set]:NAME\[=VALUE\]: ' \
+			'*--cwd[the working directory]:FOLDER:_files -/' \
+			'*--limit[a limit, such as Processes=256]:NAME=VALUE:_shellguard_limits' \
+			'*--name[the name of the session'\''s profile]:NAME: ' \
+			'*--flag[a purpose that is granted (see shellguard-profile(5) for the flags)]:NAME:_shellguard_flags' \
+			'*'{-q,--quiet}'[no line at the terminal for what is refused (the record has it all the same); compile\: no matrix]' \
+			'*--replay[run the command again under the proposal, and add what is still refused]' \
+			'*--secrets[do not refuse the secrets of the built-in list in the run]' \
+			'*'{-o,--output}'[write here instead of to standard output (compile\: a folder for several back ends; learn\: a file that does not exist)]:FILE:_files' \
+			'*'{-h,--help}'[show this help]' \
+			'*:argument: '
+		;;
 	why)
 		_arguments -S \
 			'*'{-p,--profile}'[a profile, by name or path; may be given several times (default\: developer)]:PROFILE:_shellguard_profiles' \
@@ -110,7 +133,7 @@ _shellguard()
 		_arguments -S \
 			'*'{-q,--quiet}'[no line at the terminal for what is refused (the record has it all the same); compile\: no matrix]' \
 			'*--to[the back end, or several with commas between; may be given several times]:BACKEND:_shellguard_back_ends' \
-			'*'{-o,--output}'[write here instead of to standard output; a folder for several back ends]:FILE:_files' \
+			'*'{-o,--output}'[write here instead of to standard output (compile\: a folder for several back ends; learn\: a file that does not exist)]:FILE:_files' \
 			'*--approximate[write it even where it is weaker than the profile]' \
 			'*'{-h,--help}'[show this help]' \
 			'*:argument:_shellguard_profiles'

@@ -9,6 +9,7 @@
 #include "cli/help.h"
 #include "cli/layout.h"
 #include "policy/words.h"
+#include "profile/quote.h"
 
 /* What the command line asks. */
 struct asked {

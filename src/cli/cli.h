@@ -62,3 +62,12 @@ const char *const *sg_profile_folders(void);
  */
 int sg_load_policy(const char *const *names, size_t count, const char *extra, const struct sg_variables *variables,
 		   struct sg_policy **ret);
+
+/* A profile that is no file. */
+struct sg_profile_text {
+	const char *name, *text; /* what messages call it; NULL: there is none */
+};
+
+/* The same with several texts, which may be left out each. */
+int sg_load_policy_texts(const char *const *names, size_t count, const struct sg_profile_text *texts, size_t text_count,
+			 const struct sg_variables *variables, struct sg_policy **ret);

@@ -8,6 +8,7 @@
 #include "cli/options.h"
 #include "cli/pathwhy.h"
 #include "policy/explain.h"
+#include "profile/quote.h"
 #include "world/environment.h"
 #include "world/plan_words.h"
 

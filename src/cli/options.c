@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "profile/quote.h"
 #include "tables/flags.h"
 
 const struct sg_option sg_option_table[] = {
@@ -37,7 +38,7 @@ static bool has_word(const char *words, const char *word)
 bool sg_option_is_of(const struct sg_option *option, const char *command)
 {
 	if (is_line(option))
-		return strcmp(command, "run") == 0 || strcmp(command, "explain") == 0;
+		return has_word("run explain learn", command);
 	return option->key[1] == '\0' || has_word(option->key + 1, command);
 }
 
@@ -56,21 +57,6 @@ const char *sg_option_of_line(const char *section, const char *key)
 			return sg_option_table[i].name;
 	}
 	return NULL;
-}
-
-void sg_toml_quote(struct sg_buffer *out, const char *text)
-{
-	sg_buffer_append_byte(out, '"');
-	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): forms S, L and V take an argument; there is one */
-	for (; *text != '\0'; text++) {
-		if (*text == '"' || *text == '\\')
-			sg_buffer_printf(out, "\\%c", *text);
-		else if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			sg_buffer_printf(out, "\\u%04x", (unsigned int)(unsigned char)*text);
-		else
-			sg_buffer_append_byte(out, *text);
-	}
-	sg_buffer_append_byte(out, '"');
 }
 
 void sg_shell_quote(struct sg_buffer *out, const char *text)
@@ -231,12 +217,13 @@ static int apply(struct sg_options *options, const struct sg_option *option, con
 	const struct {
 		const char *name;
 		bool *value;
-	} switches[] = {{"dry-run", &options->dry_run},  {"quiet", &options->quiet},
-			{"help", &options->help},        {"cost", &options->cost},
-			{"toml", &options->toml},        {"last", &options->last},
-			{"json", &options->json},        {"follow", &options->follow},
-			{"network", &options->network},  {"approximate", &options->approximate},
-			{"simulate", &options->simulate}};
+	} switches[] = {{"dry-run", &options->dry_run},   {"quiet", &options->quiet},
+			{"help", &options->help},         {"cost", &options->cost},
+			{"toml", &options->toml},         {"last", &options->last},
+			{"json", &options->json},         {"follow", &options->follow},
+			{"network", &options->network},   {"approximate", &options->approximate},
+			{"simulate", &options->simulate}, {"replay", &options->replay},
+			{"secrets", &options->secrets}};
 
 	if (strcmp(option->name, "profile") == 0)
 		return add(options->profiles, &options->profile_count, SG_PROFILES_MAX, "profiles", argument);
@@ -283,13 +270,15 @@ static int read_one(struct sg_options *options, struct line *lines, int argc, ch
 		}
 		value = argv[++*index];
 	}
+	if (strcmp(option->name, "name") == 0)
+		options->name = value;
 	return is_line(option) ? add_line(lines, option, value) : apply(options, option, value);
 }
 
 int sg_options_read(int argc, char **argv, struct sg_options *options)
 {
 	/* What follows the first argument is the command's own. */
-	const bool ends = strcmp(argv[0], "run") == 0 || strcmp(argv[0], "enter") == 0;
+	const bool ends = has_word("run enter learn", argv[0]);
 	struct line lines[LINES] = {0};
 	int status = 0, i = 1, kept = 1;
 

@@ -11,12 +11,13 @@ struct sg_options {
 	struct sg_buffer lines;          /* the options that are lines of a profile, as TOML; empty: none */
 	const char *record;              /* file of the record, or NULL */
 	const char *session;             /* or NULL */
+	const char *name;                /* of --name, which is a line too; or NULL */
+	const char *output;              /* file that is written, or NULL */
 	const char *keeps[SG_KEEPS_MAX]; /* addresses */
 	size_t keep_count;
 	const char *to[SG_TO_MAX]; /* back ends, each with others behind commas */
 	size_t to_count;
-	const char *output; /* file or folder, or NULL */
-	bool dry_run, quiet, help, cost, toml, last, json, follow, network, approximate, simulate;
+	bool dry_run, quiet, help, cost, toml, last, json, follow, network, approximate, simulate, replay, secrets;
 	char **command; /* run, enter: what follows, empty: the default command; else the arguments; NULL-terminated
 			 */
 };
@@ -45,9 +46,6 @@ bool sg_option_is_of(const struct sg_option *option, const char *command);
 
 /* The name of the option that is the line `section`.`key` of a profile, or NULL. */
 const char *sg_option_of_line(const char *section, const char *key);
-
-/* Appends a TOML basic string with its quotes. */
-void sg_toml_quote(struct sg_buffer *out, const char *text);
 
 /* Appends a word for a shell, in single quotes where it needs them. */
 void sg_shell_quote(struct sg_buffer *out, const char *text);

@@ -163,45 +163,52 @@ static void print_diagnostics(struct sg_diagnostics *diagnostics)
 		(void)sg_print(STDERR_FILENO, out.data, out.size);
 }
 
-/* The texts, in order; on failure none is left. Returns 0 or an exit status. */
-static int open_all(const char *const *names, size_t count, const char *extra, struct sg_source **sources)
+/* The sources, in order; on failure none is left. *ret_count: how many. Returns 0 or an exit status. */
+static int open_all(const char *const *names, size_t count, const struct sg_profile_text *texts, size_t text_count,
+		    struct sg_source **sources, size_t *ret_count)
 {
 	struct sg_error error = SG_ERROR_INIT;
 	size_t done = 0;
 	int status = 0;
 
-	for (; done < count && status == 0; done++)
-		status = sg_profile_open(NULL, names[done], NULL, &sources[done], &error);
-	if (status == 0 && extra != NULL)
-		status = sg_source_new("command line", extra, strlen(extra), &sources[done++]);
+	for (size_t i = 0; i < count && status == 0; i++) {
+		status = sg_profile_open(NULL, names[i], NULL, &sources[done], &error);
+		done += status == 0;
+	}
+	for (size_t i = 0; i < text_count && status == 0; i++) {
+		if (texts[i].text == NULL)
+			continue;
+		status = sg_source_new(texts[i].name, texts[i].text, strlen(texts[i].text), &sources[done]);
+		done += status == 0;
+	}
+	*ret_count = done;
 	if (status == 0)
 		return 0;
-	for (size_t i = 0; i + 1 < done; i++)
+	for (size_t i = 0; i < done; i++)
 		sg_source_free(sources[i]);
-	sg_complain("%s", error.text);
+	sg_complain("%s", error.code != 0 ? error.text : "out of memory");
 	return sg_exit_of(status);
 }
 
-int sg_load_policy(const char *const *names, size_t count, const char *extra, const struct sg_variables *variables,
-		   struct sg_policy **ret)
+int sg_load_policy_texts(const char *const *names, size_t count, const struct sg_profile_text *texts, size_t text_count,
+			 const struct sg_variables *variables, struct sg_policy **ret)
 {
-	SG_AUTO_FREE struct sg_source **sources = calloc(count + 1, sizeof(struct sg_source *));
+	SG_AUTO_FREE struct sg_source **sources = calloc(count + text_count, sizeof(struct sg_source *));
 	SG_AUTO_DIAGNOSTICS struct sg_diagnostics diagnostics = SG_DIAGNOSTICS_INIT;
 	SG_AUTO_POLICY struct sg_policy *policy = NULL;
 	struct sg_error error = SG_ERROR_INIT;
-	size_t size = 0;
+	size_t opened, size = 0;
 	int status;
 
 	if (sources == NULL)
 		return SG_EXIT_FAILED;
-	status = open_all(names, count, extra, sources);
+	status = open_all(names, count, texts, text_count, sources, &opened);
 	if (status != 0)
 		return status;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < opened; i++)
 		size += sources[i]->size;
 	sg_memory_expect(size * SG_POLICY_MEMORY_OF_TEXT);
-	status = sg_policy_compile(sources, count + (extra != NULL ? 1 : 0), variables, sg_profile_open, NULL,
-				   &diagnostics, &policy, &error);
+	status = sg_policy_compile(sources, opened, variables, sg_profile_open, NULL, &diagnostics, &policy, &error);
 	print_diagnostics(&diagnostics);
 	if (status < 0) {
 		sg_complain("%s", error.text);
@@ -211,6 +218,14 @@ int sg_load_policy(const char *const *names, size_t count, const char *extra, co
 		return SG_EXIT_NO;
 	*ret = sg_take_pointer(policy);
 	return 0;
+}
+
+int sg_load_policy(const char *const *names, size_t count, const char *extra, const struct sg_variables *variables,
+		   struct sg_policy **ret)
+{
+	const struct sg_profile_text text = {"command line", extra};
+
+	return sg_load_policy_texts(names, count, &text, 1, variables, ret);
 }
 
 /* A profile without errors may still be one that cannot be held, here or with this version: `run` would refuse it. */

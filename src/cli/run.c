@@ -21,19 +21,23 @@
 #include "cli/missing.h"
 #include "cli/options.h"
 #include "cli/relay.h"
+#include "cli/run.h"
 #include "cli/written.h"
 #include "supervisor/door.h"
 #include "supervisor/session.h"
 #include "world/environment.h"
+#include "world/filter_learn.h"
 #include "world/grants.h"
 
 /* Everything that a session is made of, until its end. */
 struct run {
 	struct sg_options options;
+	struct sg_run_mode mode;
 	struct sg_policy *policy;
 	struct sg_plan *plan;
 	struct sg_identity identity;
-	struct sg_filter_program *filter;
+	struct sg_filter_program *filter;  /* what the kernel gets */
+	struct sg_filter_program *watched; /* of a watched session: its own filter; else NULL */
 	struct sg_stdio stdio;
 	struct sg_stdio_pipes pipes;
 	struct sg_world_limit limits[32];
@@ -74,17 +78,42 @@ static int check_can_start(const struct run *run)
 	return SG_EXIT_FAILED;
 }
 
-static int make_filter(struct run *run, struct sg_error *error)
+/* What of `granted` every profile that starts a program has. */
+static int find_base(const struct sg_filter_grants *granted, const struct sg_variables *variables,
+		     struct sg_filter_grants *ret)
 {
-	struct sg_filter_grants grants;
+	SG_AUTO_POLICY struct sg_policy *policy = NULL;
+
+	if (sg_load_policy(NULL, 0, "Runtime.Flags = [\"start\"]\n", variables, &policy) != 0)
+		return -EINVAL;
+	sg_grants_find(policy, ret);
+	for (size_t i = 0; i < SG_ARRAY_SIZE(ret->calls.words); i++)
+		ret->calls.words[i] &= granted->calls.words[i];
+	for (size_t i = 0; i < SG_ARRAY_SIZE(ret->flags.words); i++)
+		ret->flags.words[i] &= granted->flags.words[i];
+	return 0;
+}
+
+static int make_filter(struct run *run, const struct sg_variables *variables, struct sg_error *error)
+{
+	struct sg_filter_grants grants, base;
 	struct sg_filter_plan plan;
+	int status;
 
 	run->filter = malloc(sizeof(*run->filter));
 	if (run->filter == NULL)
 		return -ENOMEM;
 	sg_grants_find(run->policy, &grants);
 	sg_grants_plan(run->plan, &plan);
-	return sg_filter_build(&grants, &plan, run->filter, error);
+	status = sg_filter_build(&grants, &plan, run->filter, error);
+	if (status < 0 || !run->mode.watched)
+		return status;
+	run->watched = run->filter;
+	run->filter = malloc(sizeof(*run->filter));
+	if (run->filter == NULL)
+		return -ENOMEM;
+	status = find_base(&grants, variables, &base);
+	return status == 0 ? sg_filter_build_watching(&base, &plan, run->filter, error) : status;
 }
 
 static const char *working_directory(const struct run *run, const struct sg_variables *variables, bool *ret_named)
@@ -109,7 +138,7 @@ static int prepare(struct run *run, const struct sg_variables *variables, struct
 	if (status == 0)
 		status = sg_plan_make(run->policy, &options, &run->plan, error);
 	if (status == 0)
-		status = make_filter(run, error);
+		status = make_filter(run, variables, error);
 	if (status == 0)
 		status = sg_log_new_session(run->session);
 	if (status == 0)
@@ -278,6 +307,7 @@ static int run_session(struct run *run, const struct sg_variables *variables)
 				       .session = run->session,
 				       .log = run->log,
 				       .parent = -1,
+				       .watched = run->watched,
 				       .door = run->door,
 				       .description = run->description,
 				       .log_path = run->log_path,
@@ -399,10 +429,29 @@ static int check_descriptors(void)
 	return 0;
 }
 
+static int load(struct run *run, const struct sg_variables *variables)
+{
+	static const char *const fallback[] = {"developer"};
+	const struct sg_profile_text texts[] = {{"command line", run->options.lines.data},
+						{run->mode.name, run->mode.text}};
+	const bool named = run->options.profile_count > 0 || run->mode.text != NULL;
+
+	return sg_load_policy_texts(named ? run->options.profiles : fallback, named ? run->options.profile_count : 1,
+				    texts, SG_ARRAY_SIZE(texts), variables, &run->policy);
+}
+
+/* To whom it may concern: the record's name, and nothing else. */
+static void tell_record(struct run *run)
+{
+	if (run->mode.tell < 0)
+		return;
+	(void)sg_fd_write_full(run->mode.tell, run->log_path, strlen(run->log_path));
+	run->mode.tell = sg_fd_close(run->mode.tell);
+}
+
 static int run_all(struct run *run)
 {
 	const struct sg_variables *variables = sg_variables_of_caller();
-	static const char *const fallback[] = {"developer"};
 	struct sg_error error = SG_ERROR_INIT;
 	const char *shell = getenv("SHELL");
 	int status;
@@ -426,9 +475,7 @@ static int run_all(struct run *run)
 		sg_complain("%s", error.text);
 		return SG_EXIT_FAILED;
 	}
-	status = sg_load_policy(run->options.profile_count > 0 ? run->options.profiles : fallback,
-				run->options.profile_count > 0 ? run->options.profile_count : 1,
-				run->options.lines.size > 0 ? run->options.lines.data : NULL, variables, &run->policy);
+	status = load(run, variables);
 	if (status != 0)
 		return SG_EXIT_FAILED;
 	status = check_can_start(run);
@@ -453,6 +500,7 @@ static int run_all(struct run *run)
 		sg_complain("%s", error.text);
 		return SG_EXIT_FAILED;
 	}
+	tell_record(run);
 	make_door(run);
 	if (withhold_doors(run, &error) < 0) {
 		sg_complain("%s", error.text);
@@ -462,25 +510,40 @@ static int run_all(struct run *run)
 	return run_session(run, variables);
 }
 
+/*
+ * Not freed: it goes with the process. Its pages are shared with the supervisor, a fork of ours, and to free each piece
+ * would copy nearly all of them, just before the end.
+ */
+static struct run the_run = {
+	.pipes = SG_STDIO_PIPES_INIT, .group = SG_CGROUP_INIT, .log = -1, .door = -1, .mode = {.tell = -1}};
+
+/*
+ * Large tables in pages of their own, for the start: what is taken from the heap is cleared by writing to it, also where it was
+ * never used, and what the supervisor takes again there is a page shared with us, and is copied.
+ */
+static void prepare_memory(void)
+{
+	(void)mallopt(M_MMAP_THRESHOLD, SG_MMAP_THRESHOLD_START);
+}
+
+void sg_run_as(struct sg_options *options, const struct sg_run_mode *mode)
+{
+	prepare_memory();
+	the_run.options = *options;
+	the_run.mode = *mode;
+	sg_cgroup_exit(&the_run.group, run_all(&the_run));
+}
+
 int sg_command_run(int argc, char **argv)
 {
-	/*
-	 * Not freed: it goes with the process. Its pages are shared with the supervisor, a fork of ours, and to free each piece
-	 * would copy nearly all of them, just before the end.
-	 */
-	static struct run run = {.pipes = SG_STDIO_PIPES_INIT, .group = SG_CGROUP_INIT, .log = -1, .door = -1};
 	int status;
 
-	/*
-	 * Large tables in pages of their own, for the start: what is taken from the heap is cleared by writing to it, also where it was
-	 * never used, and what the supervisor takes again there is a page shared with us, and is copied.
-	 */
-	(void)mallopt(M_MMAP_THRESHOLD, SG_MMAP_THRESHOLD_START);
-	if (sg_options_read(argc, argv, &run.options) < 0)
+	prepare_memory();
+	if (sg_options_read(argc, argv, &the_run.options) < 0)
 		status = SG_EXIT_FAILED;
-	else if (run.options.help)
+	else if (the_run.options.help)
 		status = sg_command_help("run", STDOUT_FILENO) == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
 	else
-		status = run_all(&run);
-	sg_cgroup_exit(&run.group, status);
+		status = run_all(&the_run);
+	sg_cgroup_exit(&the_run.group, status);
 }

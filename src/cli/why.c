@@ -17,6 +17,7 @@
 #include "policy/builtin.h"
 #include "policy/proposal.h"
 #include "policy/words.h"
+#include "profile/quote.h"
 
 /* The texts of a record that are needed here; bytes as they were. */
 enum {

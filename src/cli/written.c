@@ -93,6 +93,85 @@ static int make_folder(const char *folder, mode_t mode)
 	return (status.st_mode & mode) != mode && chmod(folder, mode) < 0 ? -errno : 0; /* the umask */
 }
 
+/* Adds a folder to the caller's list, which is made with its folder if it is the first. */
+static int note(const char *folder)
+{
+	int status = sg_written_add(own.path, own.mode, folder);
+
+	if (status != -ENOENT)
+		return status;
+	status = make_folder(own.folder, own.folder_mode);
+	return status == 0 ? sg_written_add(own.path, own.mode, folder) : status;
+}
+
+static bool is_at_or_below(const char *name, const char *folder)
+{
+	const size_t length = strlen(folder);
+
+	return strncmp(name, folder, length) == 0 && (name[length] == '/' || name[length] == '\0' || length == 1);
+}
+
+/* The folder of the rule's literal prefix, canonical as far as it exists. Returns NULL if there is no memory. */
+static char *folder_of_rule(const struct sg_rule *rule)
+{
+	size_t length;
+	const char *prefix = sg_glob_prefix(rule->glob, &length);
+	SG_AUTO_FREE char *name = strndup(prefix, length), *found = NULL;
+	SG_AUTO_BUFFER struct sg_buffer whole = SG_BUFFER_INIT;
+	size_t end = length;
+
+	if (name == NULL)
+		return NULL;
+	while (end > 1 && name[end - 1] != '/')
+		end--;
+	name[end > 1 ? end - 1 : 1] = '\0';
+	for (end = strlen(name); found == NULL && end > 1;) {
+		const char kept = name[end];
+
+		name[end] = '\0';
+		found = realpath(name, NULL);
+		name[end] = kept;
+		if (found == NULL)
+			do
+				end--;
+			while (end > 1 && name[end] != '/');
+	}
+	sg_buffer_append_text(&whole, found == NULL ? "" : found);
+	sg_buffer_append_text(&whole, found == NULL ? name : name + end);
+	return sg_buffer_take(&whole);
+}
+
+/*
+ * What of a mount the world may write. A mount that is decided by name may be wider than the rules for which it is writable (ReadWrite
+ * for one project, in a home that may be read): a link can be made where such a rule matches, below the folder of its literal
+ * prefix, and nowhere else. Where that folder leads is asked now, after the plan: whoever could have changed it meanwhile
+ * was given a folder above it to write, which is on the list.
+ */
+static int note_mount(const struct sg_plan *plan, const char *mount)
+{
+	size_t count, noted = 0;
+	const struct sg_rule *rules = sg_policy_rules(plan->policy, SG_RULE_WRITE, &count);
+
+	if (!plan->decide_changes)
+		return note(mount);
+	for (size_t i = 0; i < count; i++) {
+		SG_AUTO_FREE char *folder = folder_of_rule(&rules[i]);
+		int status = 0;
+
+		if (folder == NULL)
+			return -ENOMEM;
+		if (is_at_or_below(mount, folder))
+			return note(mount);
+		if (is_at_or_below(folder, mount)) {
+			status = note(folder);
+			noted++;
+		}
+		if (status < 0)
+			return status;
+	}
+	return noted == 0 ? note(mount) : 0;
+}
+
 int sg_written_note(struct sg_plan *plan, struct sg_error *error)
 {
 	SG_AUTO_FREE char *folder = NULL;
@@ -108,12 +187,7 @@ int sg_written_note(struct sg_plan *plan, struct sg_error *error)
 		if (mount->kind != SG_MOUNT_TREE || (mount->flags & SG_MOUNT_WRITE) == 0 ||
 		    (lstat(mount->source, &source) == 0 && !S_ISDIR(source.st_mode)))
 			continue;
-		status = sg_written_add(own.path, own.mode, mount->source);
-		if (status == -ENOENT) {
-			status = make_folder(own.folder, own.folder_mode);
-			if (status == 0)
-				status = sg_written_add(own.path, own.mode, mount->source);
-		}
+		status = note_mount(plan, mount->source);
 	}
 	if (status < 0)
 		return sg_error_set_errno(

@@ -38,6 +38,17 @@ const char *sg_words_access(enum sg_access access)
 	return "";
 }
 
+void sg_words_accesses(unsigned int accesses, char text[static SG_WORDS_ACCESSES_SIZE])
+{
+	size_t length = 0;
+
+	text[0] = '\0';
+	for (unsigned int bit = SG_ACCESS_READ; bit <= SG_ACCESS_EXECUTE; bit <<= 1)
+		if ((accesses & bit) != 0)
+			length += (size_t)snprintf(text + length, SG_WORDS_ACCESSES_SIZE - length, "%s%s",
+						   length > 0 ? "+" : "", sg_words_access((enum sg_access)bit));
+}
+
 const char *sg_words_base(const char *path)
 {
 	const char *slash = strrchr(path, '/');

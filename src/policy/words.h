@@ -19,6 +19,11 @@ const char *sg_words_verb(const char *operation, const char *access, const char 
  */
 const char *sg_words_access(enum sg_access access);
 
+enum { SG_WORDS_ACCESSES_SIZE = 32 };
+
+/* Writes all of them, joined by '+': "read+write". "" for none. */
+void sg_words_accesses(unsigned int accesses, char text[static SG_WORDS_ACCESSES_SIZE]);
+
 /* The last component of a path; the path itself if it has none. Points into `path`. */
 const char *sg_words_base(const char *path);
 

@@ -19,6 +19,7 @@
 #include "policy/words.h"
 #include "supervisor/door.h"
 #include "supervisor/guard.h"
+#include "supervisor/learn.h"
 #include "supervisor/pool.h"
 #include "supervisor/supervisor.h"
 #include "tables/syscalls.h"
@@ -56,7 +57,7 @@ static void refuse_call(struct sg_request *request, const struct sg_syscall *cal
 	sg_answer_error(request, decision.error);
 }
 
-static bool is_given(const struct sg_supervisor *supervisor, const struct sg_syscall *call)
+bool sg_call_is_given(const struct sg_supervisor *supervisor, const struct sg_syscall *call)
 {
 	return sg_policy_find(supervisor->policy, SG_RULE_SYSCALL, call->name) != NULL &&
 	       sg_policy_find(supervisor->policy, SG_RULE_DENY_SYSCALL, call->name) == NULL;
@@ -87,7 +88,11 @@ static void handle(struct sg_request *request)
 	const bool first = (!supervisor->command_started && tid == supervisor->world.command) ||
 			   sg_entry_is_starting(supervisor, tid);
 
-	if (call == NULL || (!is_given(supervisor, call) && !(call->class == SG_CLASS_EXEC && first))) {
+	if (supervisor->learning != NULL && first)
+		sg_learn_note_program(request);
+	else if (supervisor->learning != NULL && sg_learn_handle(request))
+		return;
+	if (call == NULL || (!sg_call_is_given(supervisor, call) && !(call->class == SG_CLASS_EXEC && first))) {
 		refuse_call(request, call);
 		return;
 	}

@@ -144,6 +144,7 @@ static int report(struct sg_request *request, const struct sg_decision *decision
 	struct sg_supervisor *supervisor = request->supervisor;
 	const bool granted = decision->verdict == SG_VERDICT_ALLOW;
 	const struct sg_process *process;
+	char accesses[SG_WORDS_ACCESSES_SIZE];
 	struct sg_record record = {
 		.kind = granted ? SG_RECORD_GRANT : SG_RECORD_REFUSAL,
 		.world = 1,
@@ -159,8 +160,9 @@ static int report(struct sg_request *request, const struct sg_decision *decision
 	};
 	int status;
 
-	if (sg_words_access(decision->access)[0] != '\0')
-		record.access = sg_record_text(sg_words_access(decision->access));
+	sg_words_accesses(decision->access, accesses);
+	if (accesses[0] != '\0')
+		record.access = sg_record_text(accesses);
 	process = sg_process_find(supervisor->view.proc, request->caller.tid, supervisor->world.first);
 	if (process != NULL) {
 		record.pid = (uint64_t)process->pid;

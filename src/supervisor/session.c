@@ -33,6 +33,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "supervisor/learn.h"
 #include "supervisor/pool.h"
 #include "supervisor/process.h"
 #include "supervisor/supervisor.h"
@@ -316,6 +317,8 @@ static int start(struct sg_session_spec *spec, struct sg_supervisor *supervisor,
 		status = sg_world_begin(&spec->world, &supervisor->world, error);
 	if (status == 0)
 		status = find_owner(supervisor);
+	if (status == 0 && spec->watched != NULL)
+		status = sg_learning_new(spec->watched, &supervisor->learning);
 	if (status == 0)
 		status = sg_matcher_new(supervisor->plan->names, SG_MATCHER_MEMORY, &supervisor->names);
 	if (status == 0)

@@ -27,6 +27,7 @@ struct sg_session_spec {
 	int parent;              /* -1, or as root a socket: the parent sends the mounts once it has written the maps */
 	int door;                /* the listening end of the session's door, or -1 */
 	const char *description; /* what the door answers: one line of JSON */
+	const struct sg_filter_program *watched; /* the session is watched (learn.h): its own filter; else NULL */
 	const enum sg_feature *missing; /* what this kernel lacks of what the policy uses, and the policy accepts */
 	size_t missing_count;           /* less than SG_FEATURES_ */
 };

@@ -44,12 +44,15 @@ struct sg_traced {
 	bool must_execute; /* a stop that is no exec ends the process: the call's failure would tell what is hidden */
 };
 
+struct sg_learning;
 struct sg_network;
 struct sg_pool;
+struct sg_syscall;
 
 struct sg_supervisor {
 	struct sg_supervisor *origin; /* itself, or NULL; in a worker of the pool, whose is a copy: the main thread's */
 	struct sg_pool *pool;         /* pool.h, or NULL */
+	struct sg_learning *learning; /* learn.h; NULL: the session is not watched */
 	struct sg_policy
 		*policy; /* its rules do not change; more flags are read when a refusal asks which would help */
 	const struct sg_plan *plan;
@@ -217,6 +220,9 @@ static inline bool sg_is_in_row(const struct sg_supervisor *supervisor)
  * Returns false if it has not: then no program of the world may run.
  */
 bool sg_await_seal(struct sg_supervisor *supervisor);
+
+/* loop.c: true if the policy gives the call, whatever its arguments. */
+bool sg_call_is_given(const struct sg_supervisor *supervisor, const struct sg_syscall *call);
 
 /* loop.c: receives one call of a listener, and has it handled. Does not wait for anything but the handler. */
 void sg_receive_call(struct sg_supervisor *supervisor, int listener);

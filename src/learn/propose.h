@@ -1,0 +1,25 @@
+/*
+ * From what a watched run used to a profile: the text that a person reads, changes and keeps.
+ *
+ * Pure: the same record and the same context give the same bytes.
+ */
+#pragma once
+
+#include "learn/observed.h"
+#include "policy/policy.h"
+
+struct sg_learn_context {
+	const char *name;     /* of the profile */
+	char *const *command; /* NULL-terminated */
+	const struct sg_variables *variables;
+	const struct sg_policy *denies; /* the policy of the profiles whose denies the proposal keeps, or NULL */
+	bool looks;                     /* propose for reading what was merely looked at */
+	bool secrets;                   /* the run was given the secrets of the built-in list */
+};
+
+/*
+ * Appends the profile. `observed` is settled. Returns 0; -ENOMEM; or another negative errno value, with context: the flags could not
+ * be compiled.
+ */
+int sg_learn_propose(const struct sg_observed *observed, const struct sg_learn_context *context, struct sg_buffer *out,
+		     struct sg_error *error);
