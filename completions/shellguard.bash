@@ -69,7 +69,7 @@ _shellguard()
 		return
 		;;
 	--to)
-		COMPREPLY=($(compgen -W "seccomp seccomp-bpf capabilities" -- "$cur"))
+		COMPREPLY=($(compgen -W "seccomp seccomp-bpf capabilities oci" -- "$cur"))
 		return
 		;;
 	-o | --output)

@@ -61,6 +61,7 @@ static int prepare(struct compilation *compilation)
 			const size_t length = strcspn(at, ",");
 			const struct sg_exporter *exporter = sg_exporter_find(at, length);
 			bool again = false;
+			int status;
 
 			if (exporter == NULL)
 				return complain_of_back_end(at, length);
@@ -69,9 +70,13 @@ static int prepare(struct compilation *compilation)
 			at += length;
 			if (again || compilation->count == BACK_ENDS_MAX)
 				continue;
-			if (sg_export_prepare(compilation->policy, exporter,
-					      &compilation->exports[compilation->count++]) < 0)
+			status = sg_export_prepare(compilation->policy, exporter,
+						   &compilation->exports[compilation->count++]);
+			if (status < 0) {
+				sg_complain("cannot judge the profile for %s: %s", exporter->name,
+					    strerrordesc_np(-status));
 				return SG_EXIT_FAILED;
+			}
 		}
 	return 0;
 }

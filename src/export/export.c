@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "export/exporters.h"
+#include "export/places.h"
 
 const struct sg_exporter *const sg_exporters[] = {
 #define SG_EXPORTER(variable) &variable,
@@ -52,6 +53,14 @@ int sg_export_prepare(const struct sg_policy *policy, const struct sg_exporter *
 	ret->rules = calloc(policy->rule_count + 1, sizeof(*ret->rules));
 	if (ret->rules == NULL)
 		return -ENOMEM;
+	if (exporter->mounts) {
+		int status;
+
+		ret->places = calloc(1, sizeof(*ret->places));
+		status = ret->places == NULL ? -ENOMEM : sg_places_find(policy, ret->places);
+		if (status < 0)
+			return status;
+	}
 	for (size_t i = 0; i < policy->rule_count; i++)
 		if (is_beyond_all(policy->rules[i].kind))
 			ret->rules[i] = (struct sg_hold){SG_HOLDS_NOT, "it takes a session: shellguard run"};
@@ -64,7 +73,11 @@ int sg_export_prepare(const struct sg_policy *policy, const struct sg_exporter *
 
 void sg_export_done(struct sg_export *with)
 {
+	if (with->places != NULL)
+		sg_places_done(with->places);
+	free(with->places);
 	free(with->rules);
+	with->places = NULL;
 	with->rules = NULL;
 }
 

@@ -36,6 +36,7 @@ enum sg_export_rest {
 };
 
 struct sg_exporter;
+struct sg_places;
 
 /* One policy for one back end. */
 struct sg_export {
@@ -43,6 +44,7 @@ struct sg_export {
 	const struct sg_exporter *exporter; /* static */
 	struct sg_hold *rules;              /* owned; by index into policy->rules */
 	struct sg_hold rests[SG_RESTS_];
+	struct sg_places *places; /* owned; of back ends that mount, else NULL */
 };
 
 /* A back end. A new one: a file with one of these, and a row in exporters.def (docs/HOWTO-add-a-back-end.md). */
@@ -50,6 +52,7 @@ struct sg_exporter {
 	const char *name;    /* of --to */
 	const char *summary; /* what it writes, for help; no full stop */
 	const char *suffix;  /* of a file of it, with the dot */
+	bool mounts;         /* it makes a file system of what the rules name (export/places.h) */
 	/* How a rule is held. Called for the kinds of rules that sg_export_is_judged() says. */
 	struct sg_hold (*judge)(const struct sg_export *with, const struct sg_rule *rule);
 	/* How what no rule names is held. */
@@ -66,7 +69,8 @@ extern const size_t sg_exporter_count;
 const struct sg_exporter *sg_exporter_find(const char *name, size_t length);
 
 /*
- * Judges every rule. `policy` must outlive *ret, which is to be given to sg_export_done in every case. Returns 0 or -ENOMEM.
+ * Judges every rule. `policy` must outlive *ret, which is to be given to sg_export_done in every case. Returns 0, -ENOMEM, or -E2BIG
+ * (more rules by file name than one automaton holds).
  */
 SG_MUST_USE int sg_export_prepare(const struct sg_policy *policy, const struct sg_exporter *exporter,
 				  struct sg_export *ret);

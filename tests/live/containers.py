@@ -51,3 +51,18 @@ def run(sg, what, timeout=60):
     unshare = ["unshare", "-m"] if sg.uid == 0 else ["unshare", "-UrmC"]
     return subprocess.run(sg.command(unshare + ["sh", "-c", ENTER, "sh", state, bundle, "sg-%d-%d" % (os.getpid(), sg.count)]),
                           env=sg.environment(), capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def has_controller(name):
+    """True if cgroups of version 2 have the controller on this host."""
+    script = "mount --make-rprivate / && { umount -l /sys/fs/cgroup 2>/dev/null || true; } && mount -t cgroup2 c /sys/fs/cgroup && cat /sys/fs/cgroup/cgroup.controllers"
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    return name in done.stdout.split()
+
+
+def without_missing_controllers(what):
+    """The config without the limits that this host's control groups could not hold, for which crun would not start."""
+    for name in ("pids", "memory"):
+        if not has_controller(name):
+            what["linux"].get("resources", {}).pop(name, None)
+    return what

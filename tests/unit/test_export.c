@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "export/cubes.h"
 #include "export/export.h"
+#include "export/places.h"
 #include "export/static_filter.h"
 #include "policy/compile.h"
 
@@ -306,6 +307,157 @@ static void test_names_stay_names(void **state)
 			assert_true(text.data[i - 1] != '\n' && text.data[i - 1] != '\r');
 }
 
+/* --- places --- */
+
+/* The places as text: a line for each, "path rights". */
+static void describe(const struct sg_policy *policy, struct sg_buffer *out)
+{
+	struct sg_places places;
+
+	assert_int_equal(sg_places_find(policy, &places), 0);
+	for (size_t i = 0; i < places.count; i++) {
+		const struct sg_place *place = &places.places[i];
+
+		sg_buffer_printf(out, "%s%s %s%s%s%s%s\n", place->path, place->folder ? "/" : "",
+				 place->write ? "w" : "r", place->execute ? "x" : "", place->private ? " private" : "",
+				 place->optional ? " optional" : "", place->whole ? "" : " part");
+	}
+	sg_places_done(&places);
+}
+
+static void test_places(void **state)
+{
+	static const struct {
+		const char *files, *places;
+	} rows[] = {
+		{"", ""},
+		{"ReadOnly = [\"/srv/**\"]", "/srv/ r\n"},
+		/* A folder by itself is no tree; and what lies in another with as many rights is no place. */
+		{"ReadOnly = [\"/srv/\"]", ""},
+		{"ReadOnly = [\"/srv/a/**\", \"/srv/**\", \"/srv/b\"]", "/srv/ r\n"},
+		/* More rights are a place inside; fewer are none, and take nothing away. */
+		{"ReadOnly = [\"/srv/**\"]\nReadWrite = [\"/srv/a/**\"]", "/srv/ r\n/srv/a/ w\n"},
+		{"ReadOnly = [\"/srv/**\"]\nExec = [\"/srv/bin/*\"]", "/srv/ r\n/srv/bin/ rx\n"},
+		{"ReadOnly = [\"/srv/**\"]\nExec = [\"/srv/bin/x\"]", "/srv/ r\n/srv/bin/x rx\n"},
+		{"ReadWrite = [\"/srv/**\"]\nExec = [\"/srv/bin/*\"]", "/srv/ w\n/srv/bin/ wx\n"},
+		/* What stands between by its bytes does not come between a folder and what is in it. */
+		{"ReadOnly = [\"/srv/a/**\", \"/srv/a-b/**\", \"/srv/a/c/**\"]", "/srv/a/ r\n/srv/a-b/ r\n"},
+		/* Wildcards take their folder, in part. */
+		{"ReadOnly = [\"/srv/*.png\"]", "/srv/ r part\n"},
+		{"ReadOnly = [\"/srv/{a,b}/**\"]", "/srv/a/ r\n/srv/b/ r\n"},
+		{"ReadOnly = [\"/srv/{a,b}\"]", "/srv/a r\n/srv/b r\n"},
+		/* Private folders hold nothing of the host's, so what lies in them is a place. */
+		{"Private = [\"/srv/\"]\nReadOnly = [\"/srv/a/**\"]", "/srv/ w private\n/srv/a/ r\n"},
+		{"Private = [\"/srv/\"]\nExec = [\"/srv/a/**\"]", "/srv/ wx private\n/srv/a/ rx\n"},
+		/* What a host may lack. */
+		{"ReadOnly = [\"/etc/x\", \"/usr/games/**\", \"~/.x\", \"/usr/**\"]",
+		 "/etc/x r optional\n/home/somebody/.x r optional\n/usr/ r\n"},
+		{"ReadWrite = [\"/var/lib/x/**\"]\nReadOnly = [\"/var/lib/y/**\"]",
+		 "/var/lib/x/ w\n/var/lib/y/ r optional\n"},
+		/* /proc and /dev are its own. */
+		{"ReadOnly = [\"/proc/**\", \"/dev/sda\"]", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < SG_ARRAY_SIZE(rows); i++) {
+		SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT, found = SG_BUFFER_INIT;
+		SG_AUTO_POLICY struct sg_policy *policy = NULL;
+
+		sg_buffer_printf(&text, "[Filesystem]\n%s\n", rows[i].files);
+		policy = compile_text(text.data);
+		describe(policy, &found);
+		if (strcmp(found.data != NULL ? found.data : "", rows[i].places) != 0)
+			fail_msg("%s\ngave\n%s", rows[i].files, found.data);
+	}
+}
+
+/* How one back end holds the rule of that kind and text. */
+static enum sg_holding holding_of(const struct sg_policy *policy, const char *exporter, enum sg_rule_kind kind,
+				  const char *text)
+{
+	struct sg_export with;
+	const struct sg_rule *rule = sg_policy_find(policy, kind, text);
+	enum sg_holding holding;
+
+	assert_non_null(rule);
+	assert_int_equal(sg_export_prepare(policy, sg_exporter_find(exporter, strlen(exporter)), &with), 0);
+	holding = with.rules[rule - policy->rules].holding;
+	sg_export_done(&with);
+	return holding;
+}
+
+/* What a mount holds of rules about files. */
+static void test_mounting(void **state)
+{
+	static const struct {
+		const char *files;
+		enum sg_rule_kind kind;
+		const char *text;
+		enum sg_holding holding;
+	} rows[] = {
+		{"ReadOnly = [\"/srv/**\"]", SG_RULE_READ, "/srv/**", SG_HOLDS},
+		{"ReadOnly = [\"/srv/*.png\"]", SG_RULE_READ, "/srv/*.png", SG_HOLDS_PARTLY},
+		{"ReadOnly = [\"/srv/**\", \"/srv/*.png\"]", SG_RULE_READ, "/srv/*.png", SG_HOLDS},
+		{"ReadWrite = [\"/srv/x\"]", SG_RULE_WRITE, "/srv/x", SG_HOLDS_STRICTER},
+		{"Map = [\"/srv/**\"]", SG_RULE_MAP, "/srv/**", SG_HOLDS_PARTLY},
+		{"Map = [\"/srv/a/**\"]\nExec = [\"/srv/**\"]", SG_RULE_MAP, "/srv/a/**", SG_HOLDS},
+		/* A refusal where nothing is given holds; where something is, no cover holds it for good. */
+		{"ReadOnly = [\"/srv/**\"]\nDeny = [\"/opt/x\"]", SG_RULE_DENY, "/opt/x", SG_HOLDS},
+		{"ReadOnly = [\"/srv/**\"]\nDeny = [\"/srv/x\"]", SG_RULE_DENY, "/srv/x", SG_HOLDS_PARTLY},
+		{"ReadOnly = [\"/srv/**\"]\nDeny = [\"/srv/x/**\"]", SG_RULE_DENY, "/srv/x/**", SG_HOLDS_PARTLY},
+		{"ReadOnly = [\"/srv/**\"]\nDeny = [\"/srv/*.key\"]", SG_RULE_DENY, "/srv/*.key", SG_HOLDS_NOT},
+		{"ReadOnly = [\"/srv/a/**\"]\nDeny = [\"/srv/*/x\"]", SG_RULE_DENY, "/srv/*/x", SG_HOLDS_NOT},
+		{"ReadOnly = [\"/srv/a/**\"]\nDeny = [\"/srv/b*/x\"]", SG_RULE_DENY, "/srv/b*/x", SG_HOLDS},
+		{"ReadOnly = [\"/srv/**\"]\nHide = [\"/srv/x\"]", SG_RULE_HIDE, "/srv/x", SG_HOLDS_PARTLY},
+		{"ReadOnly = [\"/srv/**\"]\nDenyWrite = [\"/srv/**\"]", SG_RULE_DENY_WRITE, "/srv/**", SG_HOLDS},
+		{"ReadWrite = [\"/srv/**\"]\nDenyWrite = [\"/srv/x\"]", SG_RULE_DENY_WRITE, "/srv/x", SG_HOLDS_PARTLY},
+		{"ReadWrite = [\"/srv/**\"]\nDenyWrite = [\"/srv/x*\"]", SG_RULE_DENY_WRITE, "/srv/x*", SG_HOLDS_NOT},
+		{"ReadOnly = [\"/srv/**\"]\nDenyExec = [\"/srv/**\"]", SG_RULE_DENY_EXECUTE, "/srv/**", SG_HOLDS},
+		{"Private = [\"/srv/\"]\nDeny = [\"/srv/x\"]", SG_RULE_DENY, "/srv/x", SG_HOLDS_PARTLY},
+		/* One folder, two names: what is refused by one is not free by the other. */
+		{"ReadOnly = [\"/usr/**\"]\nDeny = [\"/lib/x*\"]", SG_RULE_DENY, "/lib/x*", SG_HOLDS_NOT},
+		{"ReadOnly = [\"/lib/**\"]\nDeny = [\"/usr/lib/x*\"]", SG_RULE_DENY, "/usr/lib/x*", SG_HOLDS_NOT},
+		{"ReadOnly = [\"/lib/**\"]\nDeny = [\"/u*/lib/x\"]", SG_RULE_DENY, "/u*/lib/x", SG_HOLDS_NOT},
+		{"ReadOnly = [\"/srv/**\"]\nLogOnRead = [\"/srv/**\"]", SG_RULE_LOG_READ, "/srv/**", SG_HOLDS_NOT},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < SG_ARRAY_SIZE(rows); i++) {
+		SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
+		SG_AUTO_POLICY struct sg_policy *policy = NULL;
+		enum sg_holding holding;
+
+		sg_buffer_printf(&text, "[Filesystem]\n%s\n", rows[i].files);
+		policy = compile_text(text.data);
+		holding = holding_of(policy, "oci", rows[i].kind, rows[i].text);
+		if (holding != rows[i].holding)
+			fail_msg("%s: %d", rows[i].files, (int)holding);
+	}
+}
+
+/* JSON holds no bytes that are no UTF-8: the artefact is refused, not written with another name. */
+static void test_names_that_are_no_text(void **state)
+{
+	static const char text[] = "[Filesystem]\nReadWrite = [\"${CWD}/**\"]\n";
+	const struct sg_variables variables = {
+		.cwd = "/srv/\xff", .home = "/home/u", .user = "u", .uid = "1", .runtime = "/run/user/1"};
+	SG_AUTO_DIAGNOSTICS struct sg_diagnostics diagnostics = SG_DIAGNOSTICS_INIT;
+	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
+	SG_AUTO_POLICY struct sg_policy *policy = NULL;
+	struct sg_error error = SG_ERROR_INIT;
+	struct sg_source *source = NULL;
+	struct sg_export with;
+
+	(void)state;
+	assert_int_equal(sg_source_new("test.toml", text, strlen(text), &source), 0);
+	assert_int_equal(sg_policy_compile(&source, 1, &variables, open_profile, NULL, &diagnostics, &policy, &error),
+			 0);
+	assert_int_equal(sg_export_prepare(policy, sg_exporter_find("oci", 3), &with), 0);
+	assert_int_equal(with.exporter->write(&with, &out, &error), -EILSEQ);
+	assert_int_equal(out.size, 0);
+	sg_export_done(&with);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -315,6 +467,9 @@ int main(void)
 		cmocka_unit_test(test_matrix),
 		cmocka_unit_test(test_walls_are_not_enforced),
 		cmocka_unit_test(test_names_stay_names),
+		cmocka_unit_test(test_places),
+		cmocka_unit_test(test_mounting),
+		cmocka_unit_test(test_names_that_are_no_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
