@@ -2,6 +2,7 @@
 import ctypes
 import json
 import os
+import pwd
 import re
 import signal
 import socket
@@ -270,7 +271,7 @@ def test_it_is_on_the_record_and_refused_as_in_run(sg):
     records = session.records("enter")
     assert len(records) == 1
     assert records[0]["command"][:2] == ["/bin/sh", "-c"] and records[0]["user"]["uid"] == sg.uid
-    assert records[0]["user"]["name"] == ("root" if sg.who == "root" else USER) and records[0]["process"]["uid"] == sg.uid
+    assert records[0]["user"]["name"] == pwd.getpwuid(sg.uid).pw_name and records[0]["process"]["uid"] == sg.uid
     if os.getuid() == 0:
         assert records[0]["process"]["pid"] == entered.pid
     execs = [r for r in session.records("exec") if r["process"]["argv"][:2] == ["/bin/sh", "-c"]]
