@@ -49,18 +49,20 @@ static bool is_beyond_all(enum sg_rule_kind kind)
 
 int sg_export_prepare(const struct sg_policy *policy, const struct sg_exporter *exporter, struct sg_export *ret)
 {
+	int status = 0;
+
 	*ret = (struct sg_export){.policy = policy, .exporter = exporter};
 	ret->rules = calloc(policy->rule_count + 1, sizeof(*ret->rules));
 	if (ret->rules == NULL)
 		return -ENOMEM;
-	if (exporter->mounts) {
-		int status;
-
+	if (exporter->open != NULL)
+		status = exporter->open(ret);
+	if (status == 0 && exporter->mounts) {
 		ret->places = calloc(1, sizeof(*ret->places));
 		status = ret->places == NULL ? -ENOMEM : sg_places_find(policy, ret->places);
-		if (status < 0)
-			return status;
 	}
+	if (status < 0)
+		return status;
 	for (size_t i = 0; i < policy->rule_count; i++)
 		if (is_beyond_all(policy->rules[i].kind))
 			ret->rules[i] = (struct sg_hold){SG_HOLDS_NOT, "it takes a session: shellguard run"};
@@ -76,6 +78,8 @@ void sg_export_done(struct sg_export *with)
 	if (with->places != NULL)
 		sg_places_done(with->places);
 	free(with->places);
+	if (with->exporter != NULL && with->exporter->close != NULL)
+		with->exporter->close(with);
 	free(with->rules);
 	with->places = NULL;
 	with->rules = NULL;

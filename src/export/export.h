@@ -45,6 +45,7 @@ struct sg_export {
 	struct sg_hold *rules;              /* owned; by index into policy->rules */
 	struct sg_hold rests[SG_RESTS_];
 	struct sg_places *places; /* owned; of back ends that mount, else NULL */
+	void *state;              /* the back end's own, of its open() */
 };
 
 /* A back end. A new one: a file with one of these, and a row in exporters.def (docs/HOWTO-add-a-back-end.md). */
@@ -53,6 +54,9 @@ struct sg_exporter {
 	const char *summary; /* what it writes, for help; no full stop */
 	const char *suffix;  /* of a file of it, with the dot */
 	bool mounts;         /* it makes a file system of what the rules name (export/places.h) */
+	/* Before all else, where a back end has to see the whole policy to judge a rule; or NULL. 0 or a negative errno value; close() follows in every case. */
+	int (*open)(struct sg_export *with);
+	void (*close)(struct sg_export *with); /* frees with->state; NULL where open is */
 	/* How a rule is held. Called for the kinds of rules that sg_export_is_judged() says. */
 	struct sg_hold (*judge)(const struct sg_export *with, const struct sg_rule *rule);
 	/* How what no rule names is held. */

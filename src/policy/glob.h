@@ -111,7 +111,8 @@ SG_MUST_USE int sg_glob_expand(const struct sg_glob *glob, size_t limit, struct 
 /*
  * The literal folders that the glob's wildcards range over, each ending in '/': for every way to choose the
  * literal alternatives, the folder that holds the first wildcard's component. "/home/?" and "/home/?/x" give
- * "/home/", "/srv/{a,b}/x*" gives "/srv/a/" and "/srv/b/"; a literal glob or alternative gives none.
+ * "/home/", "/srv/{a,b}/x*" gives "/srv/a/" and "/srv/b/"; a literal glob or alternative gives none, nor does one
+ * whose folder has a component "." or "..".
  * `limit` is at most SG_GLOB_NAMES_MAX. Returns 0; SG_GLOB_TOO_MANY with *ret_names set all the same, to the
  * one folder of sg_glob_prefix(), above all of them; or -ENOMEM with *ret_names untouched.
  */

@@ -238,6 +238,8 @@ static int collect_folders(struct sg_glob_walk *walk, size_t limit, char *name, 
 			continue;
 		(void)spell(walk, name);
 		cut_to_folder(name);
+		if (strstr(name, "/./") != NULL || strstr(name, "/../") != NULL) /* no name lies there */
+			continue;
 		r = names_add(names, name);
 		if (r < 0)
 			return r;

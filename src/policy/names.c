@@ -84,12 +84,9 @@ static int add_readers(struct sg_globset *set, const struct sg_glob *glob, uint3
 	static const struct {
 		const char *link, *target;
 	} links[] = {
-		{"/proc/self/", "/proc/[0-9]*/"},
-		{"/proc/self/", "/proc/[0-9]*/task/[0-9]*/"},
-		{"/proc/thread-self/", "/proc/[0-9]*/task/[0-9]*/"},
-		{"/proc/mounts", "/proc/[0-9]*/mounts"},
-		{"/proc/net/", "/proc/[0-9]*/net/"},
-		{"/proc/net/", "/proc/[0-9]*/task/[0-9]*/net/"},
+#define SG_PROC_LINK(link, glob) {link, glob},
+#include "tables/proc_links.def"
+#undef SG_PROC_LINK
 	};
 	size_t length;
 	const char *text = sg_glob_text(glob, &length);

@@ -6,7 +6,7 @@ import subprocess
 
 import containers
 import pytest
-from conftest import BASE, cannot
+from conftest import BASE, ROOT, cannot
 
 PROBE = r"""
 import ctypes, errno, os, sys
@@ -117,6 +117,51 @@ def test_capabilities(sg):
     assert set(sets.values()) == {0} and fields["NoNewPrivs"] == "1", fields
     if sg.uid == 0:
         assert int(fields["CapBnd"], 16) == 0
+
+
+APPARMOR = "/etc/apparmor.d/abi/3.0"
+
+
+def parse(sg, path, *options):
+    """What apparmor_parser makes of a profile; without its table of features it would drop network rules without a word."""
+    need("apparmor_parser")
+    if not os.path.exists(APPARMOR):
+        cannot(APPARMOR + " is not installed")
+    return subprocess.run(sg.command([shutil.which("apparmor_parser", path="/usr/sbin:/sbin:/usr/bin"), "-Q", "-K", "-M", APPARMOR, "--Werror",
+                                      *options, path]), env=sg.environment(), capture_output=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("profile", ["developer", "offline", "build", "read-only-host", "untrusted", "proposal"])
+def test_apparmor(sg, profile):
+    """The profile's compiler takes what is written for the shipped profiles, and finds one profile with rules for sockets in it."""
+    target = os.path.join(sg.home, "profile")
+    if profile == "proposal":  # with the commas that it lacks as printed
+        with open(os.path.join(ROOT, "tests", "toml", "own", "proposal.toml"), encoding="utf-8") as f:
+            name = sg.profile(f.read().replace('"ping"', '"ping",', 1).replace('"incoming"', '"incoming",', 1))
+    else:
+        name = profile
+    done = sg.cli("compile", name, "--to", "apparmor", "--approximate", "-q", "-o", target)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    done = parse(sg, target, "-S")
+    assert done.returncode == 0 and done.stderr == b"", done.stderr
+    assert done.stdout.count(b"\x04\x08\x00profile\x00") == 1
+    names = parse(sg, target, "-N").stdout.decode().split()
+    assert len(names) == 1 and names[0].startswith("shellguard-"), names
+    with open(target, encoding="utf-8") as f:
+        text = f.read()
+    assert ("network inet" in text) == (profile in ("developer", "proposal"))
+
+
+def test_apparmor_of_nothing(sg):
+    """A profile of an empty file gives what every world has, and no socket, signal to others or capability."""
+    target = os.path.join(sg.home, "profile")
+    assert sg.cli("compile", sg.profile(""), "--to", "apparmor", "--approximate", "-q", "-o", target).returncode == 0
+    assert parse(sg, target, "-S").returncode == 0
+    with open(target, encoding="utf-8") as f:
+        rules = [line.strip() for line in f if line.startswith("  ") and not line.startswith("  #")]
+    assert not [rule for rule in rules if rule.startswith(("network", "unix", "capability", "mount", "change_profile"))]
+    assert {rule.split()[0] for rule in rules if rule.startswith("/")} == {
+        "/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/random", "/dev/urandom"}
 
 
 def test_weaker_is_not_written_unasked(sg):

@@ -328,6 +328,7 @@ static void test_facts(void **state)
 		{"/dir/{a/,b}*", "/dir/", false, false, false, true, "/dir/a/ /dir/"},
 		{"/{a,b*}/{c,d}{e,f}{g,h}", "/", false, false, false, true, "/"},
 		{"/x/{a,b,a}/?{c,d}", "/x/", false, false, false, true, "/x/a/ /x/b/"},
+		{"/x/{a,.}{b,.}/?", "/x/", false, false, false, true, "/x/ab/ /x/a./ /x/.b/"},
 	};
 
 	(void)state;
