@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "cli/help.h"
 #include "cli/run.h"
+#include "learn/bounds.h"
 #include "learn/propose.h"
 #include "learn/world.h"
 #include "policy/words.h"
@@ -26,7 +27,9 @@ enum { REPLAYS_MAX = 6 };
 struct learn {
 	struct sg_options options;
 	const struct sg_variables *variables;
-	struct sg_policy *denies; /* of the named profiles, or NULL */
+	struct sg_policy *denies;  /* of the named profiles, or NULL */
+	struct sg_policy *watched; /* what the watched run was given */
+	struct sg_learn_bounds *bounds;
 	struct sg_observed observed;
 	struct sg_buffer proposal;
 	int status; /* exit status of the watched run */
@@ -134,6 +137,22 @@ static int observe(const char *record, struct sg_observed *observed)
 	return 0;
 }
 
+/* The policy of the watched run: of what `run` makes its own. */
+static int load_bounds(struct learn *learn, const char *world)
+{
+	const struct sg_options *options = &learn->options;
+	const struct sg_profile_text texts[] = {{"command line", options->lines.data}, {SG_LEARN_WORLD, world}};
+
+	if (sg_load_policy_texts(options->profiles, options->profile_count, texts, SG_ARRAY_SIZE(texts),
+				 learn->variables, &learn->watched) != 0)
+		return SG_EXIT_FAILED;
+	if (sg_learn_bounds_new(learn->watched, learn->variables, &learn->bounds) < 0) {
+		sg_complain("out of memory");
+		return SG_EXIT_FAILED;
+	}
+	return 0;
+}
+
 static int watch(struct learn *learn)
 {
 	SG_AUTO_BUFFER struct sg_buffer world = SG_BUFFER_INIT;
@@ -144,6 +163,8 @@ static int watch(struct learn *learn)
 	sg_learn_world(learn->variables, learn->options.secrets, &world);
 	mode.text = world.data;
 	status = sg_buffer_status(&world);
+	if (status == 0 && load_bounds(learn, world.data) != 0)
+		return SG_EXIT_FAILED;
 	if (status == 0)
 		status = run_once(&learn->options, &mode, false, &learn->status, &record);
 	if (status < 0) {
@@ -169,6 +190,7 @@ static int propose(struct learn *learn)
 						 .command = learn->options.command,
 						 .variables = learn->variables,
 						 .denies = learn->denies,
+						 .watched = learn->watched,
 						 .looks = learn->looks,
 						 .secrets = learn->options.secrets};
 	SG_AUTO_POLICY struct sg_policy *policy = NULL;
@@ -238,7 +260,7 @@ static int replay(struct learn *learn)
 
 		if (result != 0)
 			return result;
-		if (sg_observed_add_missed(&learn->observed, &seen, &added) < 0)
+		if (sg_observed_add_missed(&learn->observed, &seen, learn->bounds, &added) < 0)
 			return SG_EXIT_FAILED;
 		if (added == 0 && status == learn->status)
 			return 0;
@@ -308,6 +330,8 @@ int sg_command_learn(int argc, char **argv)
 	sg_observed_done(&learn.observed);
 	sg_buffer_done(&learn.proposal);
 	sg_policy_free(learn.denies);
+	sg_learn_bounds_free(learn.bounds);
+	sg_policy_free(learn.watched);
 	sg_options_done(&learn.options);
 	return status;
 }

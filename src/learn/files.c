@@ -226,6 +226,20 @@ static void add_conventions(struct state *state)
 	}
 }
 
+/*
+ * The place of a random part. What is random from its beginning would be a star for every name in the folder, or every one with that
+ * ending: there only names of that length are meant.
+ */
+static void append_random(struct sg_buffer *out, size_t before, size_t length)
+{
+	if (before > 0) {
+		sg_buffer_append_byte(out, '*');
+		return;
+	}
+	for (size_t i = 0; i < length; i++)
+		sg_buffer_append_byte(out, '?');
+}
+
 /* "repo*" and all below: the folder was not there when the run began. */
 static void add_made_folder(struct state *state, const char *name, size_t length)
 {
@@ -240,7 +254,7 @@ static void add_made_folder(struct state *state, const char *name, size_t length
 	}
 	start = parent_of(folder);
 	random = sg_learn_random_part(name + start, length - 1 - start, &before, &behind);
-	sg_buffer_append_byte(&tail, '*');
+	append_random(&tail, random ? before : length, length - 1 - start - before - behind);
 	sg_glob_quote(&tail, name + length - 1 - behind, behind);
 	sg_buffer_append_text(&tail, "/{,**}");
 	if (sg_buffer_status(&tail) < 0)
@@ -358,7 +372,7 @@ static bool add_coming(struct state *state, const struct entry *entry)
 			 name);
 		return true;
 	}
-	sg_buffer_append_byte(&tail, '*');
+	append_random(&tail, before, length - start - before - behind);
 	sg_glob_quote(&tail, name + length - behind, behind);
 	if (sg_buffer_status(&tail) < 0)
 		state->lines->failed = true;

@@ -8,6 +8,7 @@
 
 #include "audit/read.h"
 #include "base/buffer.h"
+#include "learn/bounds.h"
 #include "tables/syscalls.h"
 
 enum { USED_MAX = 1 << 20 };
@@ -426,7 +427,8 @@ static bool is_missed(struct sg_observed *observed, const struct sg_used *used)
 	       (before == NULL || (used->access & ~before->access) != 0);
 }
 
-int sg_observed_add_missed(struct sg_observed *observed, const struct sg_observed *replay, size_t *ret_added)
+int sg_observed_add_missed(struct sg_observed *observed, const struct sg_observed *replay,
+			   struct sg_learn_bounds *bounds, size_t *ret_added)
 {
 	int status = 0;
 
@@ -434,15 +436,17 @@ int sg_observed_add_missed(struct sg_observed *observed, const struct sg_observe
 	for (size_t i = 0; status == 0 && i < replay->refused.count; i++) {
 		const struct sg_used *used = &replay->refused.items[i];
 
-		if (!is_missed(observed, used))
+		if (!is_missed(observed, used) || !sg_learn_bounds_give(bounds, used))
 			continue;
 		status = add_settled(list_of(observed, used), used->name, used->access, SG_USED_REPLAY);
 		++*ret_added;
 	}
 	for (size_t i = 0; status == 0 && i < replay->needs.count; i++) {
-		if (sg_used_find(&observed->needs, replay->needs.items[i].name) != NULL)
+		const char *flag = replay->needs.items[i].name;
+
+		if (sg_used_find(&observed->needs, flag) != NULL || !sg_learn_bounds_give_flag(bounds, flag))
 			continue;
-		status = add_settled(&observed->needs, replay->needs.items[i].name, 0, SG_USED_REPLAY);
+		status = add_settled(&observed->needs, flag, 0, SG_USED_REPLAY);
 		++*ret_added;
 	}
 	return status;

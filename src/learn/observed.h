@@ -69,11 +69,14 @@ struct sg_observed {
  */
 int sg_observed_read(struct sg_observed *observed, int fd, struct sg_error *error);
 
+struct sg_learn_bounds;
+
 /*
- * Adds to `observed` what a replay was refused for want of a rule: what no rule denied, and what the run itself was not refused. Both
- * are settled. *ret_added: how much. Returns 0 or -ENOMEM.
+ * Adds to `observed` what a replay was refused for want of a rule: what no rule denied, what the run itself was not refused, and
+ * what it was given (bounds.h). Both are settled. *ret_added: how much. Returns 0 or -ENOMEM.
  */
-int sg_observed_add_missed(struct sg_observed *observed, const struct sg_observed *replay, size_t *ret_added);
+int sg_observed_add_missed(struct sg_observed *observed, const struct sg_observed *replay,
+			   struct sg_learn_bounds *bounds, size_t *ret_added);
 
 /* Sorts, and makes one of what has one name. The same lines, in any order, give the same. */
 void sg_observed_settle(struct sg_observed *observed);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "learn/bounds.h"
 #include "learn/files.h"
 #include "learn/flags.h"
 #include "learn/names.h"
@@ -301,6 +302,8 @@ int sg_learn_propose(const struct sg_observed *observed, const struct sg_learn_c
 		return sg_error_set_errno(error, status, "cannot make a proposal of what was used");
 	add_refused(observed, context, &lines);
 	add_denials(context->denies, &lines);
+	if (context->watched != NULL)
+		sg_learn_bounds_keep(context->watched, context->variables, &lines);
 	if (sg_learn_lines_settle(&lines) < 0)
 		return sg_error_set_errno(error, -ENOMEM, "cannot make a proposal of what was used");
 	write_head(observed, context, out);

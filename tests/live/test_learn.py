@@ -122,6 +122,54 @@ def test_only_some_folders_may_be_written(sg, elsewhere):
     assert os.path.exists(elsewhere + "/new") and elsewhere + "/new*" in values(text, "ReadWrite")
 
 
+def test_a_replay_gives_no_more_than_the_run_had(sg, elsewhere):
+    """The command knows a replay by what the run before left, and asks only then: nobody has looked at the proposal yet."""
+    for name in "abcde":
+        sg.write(name, "host", folder=elsewhere)
+    sg.write("tool.py", textwrap.dedent("""
+        import os
+        def attempt(how, name):
+            try:
+                with open(name, how) as f:
+                    f.write("CHANGED") if how == "w" else f.read()
+                return "done"
+            except OSError:
+                return "refused"
+        again = os.path.exists("been")
+        for name in "abcd":
+            open("%(folder)s/" + name).read()
+        open("been", "w").close()
+        if again:
+            found = attempt("w", "%(folder)s/e"), attempt("w", "%(folder)s/new"), attempt("r", "/etc/security/opasswd")
+            with open("found", "a") as f:
+                print(*found, file=f)
+    """ % {"folder": elsewhere}))
+    text = learn(sg, "--replay", "--", PYTHON, "tool.py").stdout
+    with open(os.path.join(sg.cwd, "found"), encoding="utf-8") as f:
+        assert set(f.read().split()) == {"refused"}
+    assert open(os.path.join(elsewhere, "e"), encoding="utf-8").read() == "host" and "new" not in os.listdir(elsewhere)
+    assert not [value for value in values(text, "ReadWrite") if elsewhere in value], text
+    assert elsewhere + "/*" in values(text, "ReadOnly"), text
+
+
+def test_a_wildcard_gives_no_secret_beside_what_was_read(sg):
+    folder = "/etc/security"
+    names = sorted(n for n in os.listdir(folder) if n.endswith(".conf"))[:5]
+    path, text = learned(sg, "/bin/sh", "-c", "cd %s; cat %s > /dev/null" % (folder, " ".join(names)))
+    assert folder + "/*" in values(text, "ReadOnly") and folder + "/opasswd" in values(text, "Deny"), text
+    assert sg.cli("can", path, "read", folder + "/" + names[0]).returncode == 0
+    assert sg.cli("can", path, "read", folder + "/opasswd").returncode == 1
+    assert "shadow" not in text
+
+
+def test_a_name_that_is_random_all_through_is_no_star_for_every_name(sg):
+    path, text = learned(sg, "/bin/sh", "-c", "mkdir 98765432; echo x > 98765432/file; echo x > 4711081512")
+    assert sorted(values(text, "ReadWrite")) == ["${CWD}/" + "?" * 8 + "/{,**}", "${CWD}/" + "?" * 10], text
+    assert sg.cli("can", path, "write", os.path.join(sg.cwd, "12345678", "file")).returncode == 0
+    for name in ("other/file", "Makefile", ".git/hooks/post-commit"):
+        assert sg.cli("can", path, "write", os.path.join(sg.cwd, name)).returncode == 1, name
+
+
 def test_what_may_be_written_is_noted_and_no_more(sg, elsewhere):
     """The list of folders whose links are not followed (world/written.h) gets those that the run could write, not the trees around
     them: a link beside them is followed as before."""
