@@ -4,7 +4,7 @@ _shellguard()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		COMPREPLY=($(compgen -W "run check explain can test learn why compile audit syscalls doctor profiles ps enter stop --help --version" -- "$cur"))
+		COMPREPLY=($(compgen -W "run check explain can test learn diff why compile audit syscalls doctor profiles ps enter stop --help --version" -- "$cur"))
 		return
 	fi
 	case $prev in
@@ -118,6 +118,13 @@ _shellguard()
 			COMPREPLY=($(compgen -W "--profile --ro --rw --exec --deny --allow --listen --no-net --env --cwd --limit --name --flag --quiet --replay --secrets --output --help " -- "$cur"))
 		else
 			COMPREPLY=()
+		fi
+		;;
+	diff)
+		if [[ $cur == -* ]]; then
+			COMPREPLY=($(compgen -W "--json --help " -- "$cur"))
+		else
+			compopt -o filenames; COMPREPLY=($(compgen -W "$(shellguard profiles --json 2>/dev/null | sed -n 's/^{"name":"\([^"]*\)".*/\1/p')" -- "$cur") $(compgen -f -X '!*.toml' -- "$cur"))
 		fi
 		;;
 	why)

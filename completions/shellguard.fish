@@ -83,6 +83,10 @@ complete -c shellguard -n '__fish_seen_subcommand_from learn' -l replay -d 'run 
 complete -c shellguard -n '__fish_seen_subcommand_from learn' -l secrets -d 'do not refuse the secrets of the built-in list in the run'
 complete -c shellguard -n '__fish_seen_subcommand_from learn' -l output -s o -F -d 'write here instead of to standard output (compile: a folder for several back ends; learn: a file that does not exist)'
 complete -c shellguard -n '__fish_seen_subcommand_from learn' -l help -s h -d 'show this help'
+complete -c shellguard -n __fish_use_subcommand -a diff -d 'say what authority a change of a profile gives or takes'
+complete -c shellguard -n '__fish_seen_subcommand_from diff' -F -a '(__shellguard_profiles)'
+complete -c shellguard -n '__fish_seen_subcommand_from diff' -l json -d 'as JSON, for programs'
+complete -c shellguard -n '__fish_seen_subcommand_from diff' -l help -s h -d 'show this help'
 complete -c shellguard -n __fish_use_subcommand -a why -d 'explain a refusal, and what would allow it'
 complete -c shellguard -n '__fish_seen_subcommand_from why' -F
 complete -c shellguard -n '__fish_seen_subcommand_from why' -l profile -s p -F -a '(__shellguard_profiles)' -d 'a profile, by name or path; may be given several times (default: developer)'

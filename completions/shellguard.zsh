@@ -21,6 +21,7 @@ _shellguard()
 		'can:say whether profiles ever allow an action, and by which rule'
 		'test:check the assertions of a profile (\[\[Test\]\])'
 		'learn:watch a run and propose a profile for it'
+		'diff:say what authority a change of a profile gives or takes'
 		'why:explain a refusal, and what would allow it'
 		'compile:write profiles as artefacts for other programs'
 		'audit:show, list and verify the records of sessions'
@@ -120,6 +121,12 @@ _shellguard()
 			'*'{-o,--output}'[write here instead of to standard output (compile\: a folder for several back ends; learn\: a file that does not exist)]:FILE:_files' \
 			'*'{-h,--help}'[show this help]' \
 			'*:argument: '
+		;;
+	diff)
+		_arguments -S \
+			'*--json[as JSON, for programs]' \
+			'*'{-h,--help}'[show this help]' \
+			'*:argument:_shellguard_profiles'
 		;;
 	why)
 		_arguments -S \

@@ -87,6 +87,19 @@ static bool decide_access(const struct sg_policy *policy, const struct sg_matche
 	return false;
 }
 
+unsigned int sg_decide_accesses(uint64_t mask, bool own)
+{
+	unsigned int allowed = 0;
+
+	if ((mask & SG_NAME_BIT(SG_RULE_HIDE)) != 0)
+		return 0;
+	for (size_t i = 0; i < SG_ARRAY_SIZE(accesses); i++)
+		if ((mask & accesses[i].refuse) == 0 &&
+		    ((mask & accesses[i].allow) != 0 || (own && accesses[i].access != SG_ACCESS_EXECUTE)))
+			allowed |= accesses[i].access;
+	return allowed;
+}
+
 void sg_decide(const struct sg_policy *policy, struct sg_matcher *names, const char *name, size_t length,
 	       unsigned int access, bool own, struct sg_decision *ret)
 {

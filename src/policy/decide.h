@@ -51,6 +51,12 @@ void sg_decide(const struct sg_policy *policy, struct sg_matcher *names, const c
 	       unsigned int access, bool own, struct sg_decision *ret);
 
 /*
+ * The accesses (bits of enum sg_access) that sg_decide allows for a name that rules of those classes match, each asked by itself: for
+ * who looks at sets of names instead of one.
+ */
+unsigned int sg_decide_accesses(uint64_t mask, bool own);
+
+/*
  * Whether a Hide rule takes the name away: it names it, or a folder above it (what lies in a folder that does not exist cannot
  * be looked up). Returns true with the rule's index in policy->rules in *ret_rule (UINT32_MAX: not known).
  */

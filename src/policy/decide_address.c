@@ -140,6 +140,14 @@ static const struct {
 	{SG_NAME_BIT(SG_RULE_ALLOW), SG_VERDICT_ALLOW, 0, "a rule allows it"},
 };
 
+bool sg_decide_socket_allows(uint64_t mask)
+{
+	for (size_t i = 0; i < SG_ARRAY_SIZE(socket_rules); i++)
+		if ((mask & socket_rules[i].mask) != 0)
+			return socket_rules[i].verdict == SG_VERDICT_ALLOW;
+	return false;
+}
+
 void sg_decide_socket(const struct sg_policy *policy, struct sg_matcher *names, const char *name, size_t length,
 		      struct sg_decision *ret)
 {

@@ -46,6 +46,9 @@ enum sg_lookup_verdict { SG_LOOKUP_UNNAMED, SG_LOOKUP_ALLOWED, SG_LOOKUP_DENIED 
 enum sg_lookup_verdict sg_decide_lookup(const struct sg_addressset *set, uint32_t allow, bool any, const uint32_t *ids,
 					size_t id_count, uint32_t *ret_rule);
 
+/* True if a socket's path that rules of those classes match (policy/decide.h) may be connected to. */
+bool sg_decide_socket_allows(uint64_t mask);
+
 /* A socket of the host by its path (canonical), which rules of files and addresses name. `names`: as sg_decide takes them. */
 void sg_decide_socket(const struct sg_policy *policy, struct sg_matcher *names, const char *name, size_t length,
 		      struct sg_decision *ret);

@@ -4,29 +4,19 @@
 
 #include "policy/glob_match.h"
 
-/* Where a canonical name can stand after some of its bytes. */
-enum sg_name_shape {
-	SHAPE_NONE, /* no canonical name goes on like this */
-	SHAPE_START,
-	SHAPE_SLASH,
-	SHAPE_DOT,
-	SHAPE_DOT_DOT,
-	SHAPE_INSIDE,
-};
-
-static uint32_t step_shape(uint32_t shape, unsigned char byte)
+uint32_t sg_name_step(uint32_t shape, unsigned char byte)
 {
 	if (byte == '\0')
-		return SHAPE_NONE;
+		return SG_SHAPE_NONE;
 	if (byte == '/') /* a repeated one is none of a canonical name's */
-		return shape == SHAPE_START || shape == SHAPE_INSIDE ? SHAPE_SLASH : SHAPE_NONE;
-	if (shape == SHAPE_START)
-		return SHAPE_NONE;
-	if (byte == '.' && shape == SHAPE_SLASH)
-		return SHAPE_DOT;
-	if (byte == '.' && shape == SHAPE_DOT)
-		return SHAPE_DOT_DOT;
-	return SHAPE_INSIDE;
+		return shape == SG_SHAPE_START || shape == SG_SHAPE_INSIDE ? SG_SHAPE_SLASH : SG_SHAPE_NONE;
+	if (shape == SG_SHAPE_START)
+		return SG_SHAPE_NONE;
+	if (byte == '.' && shape == SG_SHAPE_SLASH)
+		return SG_SHAPE_DOT;
+	if (byte == '.' && shape == SG_SHAPE_DOT)
+		return SG_SHAPE_DOT_DOT;
+	return SG_SHAPE_INSIDE;
 }
 
 /* Puts a pair on the queue unless it was there before. Returns false if there is no room. */
@@ -36,7 +26,7 @@ static bool push_pair(struct sg_matcher *matcher, size_t *count, struct sg_pair 
 	uint64_t key = ((uint64_t)pair.a << 32 | pair.b) * UINT64_C(0x9e3779b97f4a7c15) + pair.shape;
 	size_t slot = (size_t)(key >> 29 ^ key) & mask;
 
-	for (; matcher->pairs[slot].shape != SHAPE_NONE; slot = (slot + 1) & mask)
+	for (; matcher->pairs[slot].shape != SG_SHAPE_NONE; slot = (slot + 1) & mask)
 		if (memcmp(&matcher->pairs[slot], &pair, sizeof(pair)) == 0)
 			return true;
 	if (*count == matcher->pair_max)
@@ -52,15 +42,15 @@ static int expand_pair(struct sg_matcher *matcher, struct sg_exploration *explor
 {
 	for (size_t symbol = 0; symbol < matcher->set->symbol_count; symbol++) {
 		unsigned char byte = matcher->set->byte_of[symbol];
-		struct sg_pair next = {.shape = step_shape(pair.shape, byte)};
+		struct sg_pair next = {.shape = sg_name_step(pair.shape, byte)};
 
-		if (next.shape == SHAPE_NONE)
+		if (next.shape == SG_SHAPE_NONE)
 			continue;
 		next.a = sg_matcher_step(matcher, pair.a, byte);
 		next.b = pair.a == pair.b ? next.a : sg_matcher_step(matcher, pair.b, byte);
 		if (next.a == SG_POSITION_UNKNOWN || next.b == SG_POSITION_UNKNOWN)
 			return -1;
-		if ((next.shape == SHAPE_SLASH || next.shape == SHAPE_INSIDE) &&
+		if ((next.shape == SG_SHAPE_SLASH || next.shape == SG_SHAPE_INSIDE) &&
 		    !exploration->visit(exploration, sg_matcher_accepts(matcher, next.a),
 					sg_matcher_accepts(matcher, next.b)))
 			return 0;
@@ -74,7 +64,7 @@ static int expand_pair(struct sg_matcher *matcher, struct sg_exploration *explor
 
 int sg_matcher_explore(struct sg_matcher *matcher, struct sg_exploration *exploration, uint32_t a, uint32_t b)
 {
-	struct sg_pair first = {.a = a, .b = b, .shape = exploration->from_start ? SHAPE_START : SHAPE_SLASH};
+	struct sg_pair first = {.a = a, .b = b, .shape = exploration->from_start ? SG_SHAPE_START : SG_SHAPE_SLASH};
 	size_t count = 0;
 	int r = 1;
 

@@ -82,6 +82,19 @@ struct sg_matcher {
 /* sg_matcher_new with the most pairs that one exploration may visit (a power of two). */
 int sg_matcher_new_sized(const struct sg_globset *set, size_t memory, size_t pairs, struct sg_matcher **ret_matcher);
 
+/* Where a canonical name can stand after some of its bytes. */
+enum sg_name_shape {
+	SG_SHAPE_NONE, /* no canonical name goes on like this */
+	SG_SHAPE_START,
+	SG_SHAPE_SLASH,
+	SG_SHAPE_DOT,
+	SG_SHAPE_DOT_DOT,
+	SG_SHAPE_INSIDE,
+};
+
+/* Where it stands after one byte more. SG_SHAPE_SLASH and SG_SHAPE_INSIDE are where a name may end. */
+uint32_t sg_name_step(uint32_t shape, unsigned char byte);
+
 /* True if the name is canonical but for repeated slashes. */
 bool sg_name_is_canonical(const char *name, size_t length);
 

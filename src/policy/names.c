@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "policy/decide.h"
+#include "policy/glob_match.h"
 
 /* A second policy's bits lie beside the first one's: kinds below the shift, and the listing as the last bit of all. */
 _Static_assert((int)SG_RULE_LISTEN < (int)SG_NAMES_SHIFT, "the kinds that have globs come first");
@@ -21,6 +22,9 @@ static int add_literal(struct sg_globset *set, const char *name, size_t length, 
 {
 	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
 
+	/* An alternative of a glob may be none that a name could have ("/{/,a}.{,/}b*" with a folder "/./"): nothing is there to be shown. */
+	if (!sg_name_is_canonical(name, length))
+		return 0;
 	sg_glob_quote(&text, name, length);
 	return sg_buffer_status(&text) < 0 ? -ENOMEM : add_text(set, text.data, text.size, rule, mask);
 }
@@ -38,7 +42,7 @@ static int add_ranges(struct sg_globset *set, const struct sg_glob *glob, uint32
 }
 
 /* What an allow shows beside what it names: the folder of a tree may be looked up and listed. */
-static int add_shown(struct sg_globset *set, const struct sg_glob *glob, uint32_t rule, uint64_t mask)
+int sg_names_add_shown(struct sg_globset *set, const struct sg_glob *glob, uint32_t rule, uint64_t mask)
 {
 	size_t length;
 	const char *prefix = sg_glob_prefix(glob, &length);
@@ -58,7 +62,7 @@ static int add_glob(struct sg_globset *set, const struct sg_glob *glob, uint32_t
 {
 	int status = sg_globset_add(set, glob, rule, mask);
 
-	return status == 0 && allows(mask, shift) ? add_shown(set, glob, rule, SG_NAME_LIST << shift) : status;
+	return status == 0 && allows(mask, shift) ? sg_names_add_shown(set, glob, rule, SG_NAME_LIST << shift) : status;
 }
 
 int sg_names_add_glob(struct sg_globset *set, const struct sg_glob *glob, uint32_t rule, uint64_t mask)

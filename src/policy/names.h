@@ -13,6 +13,9 @@ SG_MUST_USE int sg_names_add_glob(struct sg_globset *set, const struct sg_glob *
 /* How far the classes of a second policy are moved up. */
 enum { SG_NAMES_SHIFT = 15 };
 
+/* Adds just those folders, for the classes in `mask`. */
+SG_MUST_USE int sg_names_add_shown(struct sg_globset *set, const struct sg_glob *glob, uint32_t rule, uint64_t mask);
+
 /*
  * Adds all that the glob of a rule stands for: the above, the folder that a Hide of all in it takes away, and for what refuses by
  * a link of /proc that means its reader each process's own. `shift` moves the bits of the classes (policy/decide.h) up: 0, or
