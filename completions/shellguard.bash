@@ -69,7 +69,7 @@ _shellguard()
 		return
 		;;
 	--to)
-		COMPREPLY=($(compgen -W "seccomp seccomp-bpf capabilities oci apparmor" -- "$cur"))
+		COMPREPLY=($(compgen -W "seccomp seccomp-bpf capabilities oci apparmor landlock" -- "$cur"))
 		return
 		;;
 	-o | --output)

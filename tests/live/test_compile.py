@@ -164,6 +164,123 @@ def test_apparmor_of_nothing(sg):
         "/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/random", "/dev/urandom"}
 
 
+RULESET = r"""
+import ctypes, os, re, struct, sys, tomllib
+FS = ["execute", "write_file", "read_file", "read_dir", "remove_dir", "remove_file", "make_char", "make_dir", "make_reg", "make_sock", "make_fifo",
+      "make_block", "make_sym", "refer", "truncate", "ioctl_dev"]
+NET = ["bind_tcp", "connect_tcp"]
+SCOPED = ["abstract_unix_socket", "signal"]
+libc = ctypes.CDLL(None, use_errno=True)
+def call(number, *arguments):
+    result = libc.syscall(number, *arguments)
+    if result < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return result
+with open(sys.argv[1], "rb") as f:
+    config = tomllib.load(f)
+assert set(config) <= {"ruleset", "path_beneath", "net_port"}, set(config)
+abi = call(444, None, ctypes.c_size_t(0), ctypes.c_uint(1))
+print("abi", abi)
+def bits(names, table, known):
+    return sum(1 << table.index(name) for name in names if table.index(name) < known)
+fs = 13 + (abi >= 2) + (abi >= 3) + (abi >= 5)
+net, scoped = (2 if abi >= 4 else 0), (2 if abi >= 6 else 0)
+handled = [0, 0, 0]
+for ruleset in config["ruleset"]:
+    assert set(ruleset) <= {"handled_access_fs", "handled_access_net", "scoped"}
+    handled[0] |= bits(ruleset.get("handled_access_fs", []), FS, fs)
+    handled[1] |= bits(ruleset.get("handled_access_net", []), NET, net)
+    handled[2] |= bits(ruleset.get("scoped", []), SCOPED, scoped)
+size = 24 if abi >= 6 else 16 if abi >= 4 else 8
+fd = call(444, struct.pack("QQQ", *handled), ctypes.c_size_t(size), ctypes.c_uint(0))
+for rule in config.get("path_beneath", []):
+    for parent in rule["parent"]:
+        assert not re.search(r"(?<![$])([$][$])*[$](?![$])", parent), parent
+        try:
+            at = os.open(parent.replace("$$", "$"), os.O_PATH | os.O_CLOEXEC)
+        except OSError:
+            continue
+        call(445, ctypes.c_int(fd), ctypes.c_int(1), struct.pack("=Qi", bits(rule["allowed_access"], FS, fs), at), ctypes.c_uint(0))
+        os.close(at)
+for rule in config.get("net_port", []) if net else []:
+    for port in rule["port"]:
+        call(445, ctypes.c_int(fd), ctypes.c_int(2), struct.pack("=QQ", bits(rule["allowed_access"], NET, net), port), ctypes.c_uint(0))
+libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+call(446, ctypes.c_int(fd), ctypes.c_uint(0))
+sys.stdout.flush()
+os.execv(sys.executable, [sys.executable, "-c", *sys.argv[2:]])
+"""
+
+FILES = r"""
+import errno, os, socket, subprocess, sys
+home = sys.argv[1]
+def attempt(name, act):
+    try:
+        act()
+        print(name, "ok")
+    except OSError as error:
+        print(name, errno.errorcode[error.errno])
+def write(path, how="w"):
+    with open(path, how, encoding="utf-8") as f:
+        f.write("new")
+def connect(port):
+    with socket.socket() as s:
+        s.connect(("127.0.0.1", port))
+attempt("read given", lambda: open(home + "/read/file").read())
+attempt("list given", lambda: os.listdir(home + "/read"))
+attempt("read other", lambda: open(home + "/other/file").read())
+attempt("list other", lambda: os.listdir(home + "/other"))
+attempt("write read-only", lambda: write(home + "/read/file", "a"))
+attempt("make in read-only", lambda: write(home + "/read/new"))
+attempt("write given", lambda: write(home + "/write/file"))
+attempt("make given", lambda: write(home + "/write/new"))
+attempt("rename given", lambda: os.rename(home + "/write/new", home + "/write/newer"))
+attempt("remove given", lambda: os.unlink(home + "/write/newer"))
+attempt("folder", lambda: os.mkdir(home + "/write/folder"))
+attempt("symlink", lambda: os.symlink("/", home + "/write/link"))
+attempt("out", lambda: os.rename(home + "/write/file", home + "/other/taken"))
+attempt("dollar", lambda: open(home + "/${x}/$y").read())
+attempt("null", lambda: write("/dev/null"))
+attempt("execute given", lambda: subprocess.run(["/usr/bin/true"], check=True))
+attempt("execute in read-only", lambda: subprocess.run([home + "/read/true"], check=True))
+attempt("port", lambda: connect(9))
+attempt("other port", lambda: connect(11))
+"""
+
+
+def test_landlock(sg):
+    """What a loader makes of the ruleset: the program gets what the profile gives, and nothing of the rest."""
+    for folder in ("read", "other", "write", "${x}"):
+        sg.write("file", "old", folder=os.path.join(sg.home, folder))
+        if os.getuid() == 0:
+            os.chown(os.path.join(sg.home, folder), sg.uid, sg.uid)
+    sg.write("$y", "old", folder=os.path.join(sg.home, "${x}"))
+    shutil.copy("/usr/bin/true", os.path.join(sg.home, "read", "true"))
+    profile = BASE.replace('Flags = ["tmp"]', "").replace(
+        '"/etc/**"]', '"/etc/**", "HOME/read/**", \'HOME/$\\{x\\}/$y\']\nReadWrite = ["HOME/write/**"]').replace("HOME", sg.home) + """
+[Networking]
+Flags = ["loopback"]
+Allow = ["tcp:*:9"]
+"""
+    target = os.path.join(sg.home, "ruleset.toml")
+    compiled(sg, profile, "--to", "landlock", "--approximate", "-q", "-o", target)
+    done = subprocess.run(sg.command(["/usr/bin/python3", "-c", RULESET, target, FILES, sg.home]), env=sg.environment(), capture_output=True,
+                          text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    said = answers(done.stdout)
+    abi = int(said.pop("abi"))
+    network = "EACCES" if abi >= 4 else "ECONNREFUSED"
+    assert said == {
+        "read given": "ok", "list given": "ok", "read other": "EACCES", "list other": "EACCES", "write read-only": "EACCES",
+        "make in read-only": "EACCES", "write given": "ok", "make given": "ok", "rename given": "ok", "remove given": "ok", "folder": "ok",
+        "symlink": "EACCES", "out": said["out"], "dollar": "ok", "null": "ok", "execute given": "ok", "execute in read-only": "EACCES",
+        "port": "ECONNREFUSED", "other port": network}
+    assert said["out"] in ("EACCES", "EXDEV")
+    with open(target, encoding="utf-8") as f:
+        assert "# enforced          ReadWrite" in f.read()
+
+
 def test_weaker_is_not_written_unasked(sg):
     target = os.path.join(sg.home, "out.json")
     profile = sg.profile(PROFILE)

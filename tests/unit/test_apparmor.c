@@ -10,47 +10,16 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "apparmor_parser.h"
 #include "export/exporters.h"
-#include "glob_generate.h"
 #include "glob_reference.h"
-#include "policy/compile.h"
 #include "policy/decide.h"
 #include "policy/names.h"
-
-static int no_profile(void *data, const char *name, const struct sg_source *from, struct sg_source **ret,
-		      struct sg_error *error)
-{
-	(void)data;
-	(void)from;
-	(void)ret;
-	return sg_error_set(error, -ENOENT, "%s", name);
-}
-
-/* NULL: it is no profile. */
-static struct sg_policy *compile(const char *text, size_t length, const char *cwd)
-{
-	const struct sg_variables variables = {
-		.cwd = cwd, .home = "/home/somebody", .user = "somebody", .uid = "1000", .runtime = "/run/user/1000"};
-	SG_AUTO_DIAGNOSTICS struct sg_diagnostics diagnostics = SG_DIAGNOSTICS_INIT;
-	struct sg_error error = SG_ERROR_INIT;
-	struct sg_source *source = NULL;
-	struct sg_policy *policy = NULL;
-	int status;
-
-	assert_int_equal(sg_source_new("test.toml", text, length, &source), 0);
-	status = sg_policy_compile(&source, 1, &variables, no_profile, NULL, &diagnostics, &policy, &error);
-	assert_true(status >= 0);
-	if (status == 0)
-		return policy;
-	sg_policy_free(policy);
-	return NULL;
-}
+#include "policy_of_text.h"
 
 /* Appends the profile without what stands before it. */
 static void append_profile(const struct sg_policy *policy, struct sg_buffer *out)
@@ -181,27 +150,6 @@ static bool may_move(const struct sg_policy *policy)
 	return found;
 }
 
-static void generate_policy(struct generator *generator, unsigned int number, struct sg_buffer *out)
-{
-	static const char *const keys[] = {"ReadOnly",  "ReadWrite", "Exec",      "Map",        "Deny", "DenyRead",
-					   "DenyWrite", "DenyExec",  "LogOnRead", "LogOnWrite", "Hide"};
-	char glob[128];
-
-	sg_buffer_printf(out, "Name = \"p%06u\"\n[Filesystem]\nFlags = [%s]\n", number,
-			 generate_below(generator, 2) == 0 ? "\"links\", \"locks\"" : "");
-	for (size_t i = 0; i < SG_ARRAY_SIZE(keys); i++) {
-		if (generate_below(generator, 2) == 0)
-			continue;
-		sg_buffer_printf(out, "%s = [", keys[i]);
-		for (uint32_t left = 1 + generate_below(generator, 2); left > 0; left--) {
-			glob[generate_glob(generator, glob)] = '\0';
-			sg_buffer_printf(out, "'%s',", glob);
-		}
-		sg_buffer_append_text(out, "]\n");
-	}
-	sg_buffer_append_byte(out, '\0');
-}
-
 enum { POLICIES = 60, NAMES = 300, ROUNDS = 4 };
 
 static void test_generated(void **state)
@@ -224,7 +172,7 @@ static void test_generated(void **state)
 		for (unsigned int i = 0; i < POLICIES;) {
 			sg_buffer_clear(&texts[i]);
 			generate_policy(&generator, i, &texts[i]);
-			policies[i] = compile(texts[i].data, texts[i].size - 1, "/srv/work");
+			policies[i] = policy_of_text(texts[i].data, texts[i].size - 1, "/srv/work");
 			if (policies[i] == NULL)
 				continue;
 			append_profile(policies[i], &profiles);
@@ -303,7 +251,7 @@ static void test_smuggling(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < SG_ARRAY_SIZE(names); i++) {
-		SG_AUTO_POLICY struct sg_policy *policy = compile(text, strlen(text), names[i]);
+		SG_AUTO_POLICY struct sg_policy *policy = policy_of_text(text, strlen(text), names[i]);
 		SG_AUTO_FREE char *data = NULL;
 		struct dfa dfa;
 
@@ -381,7 +329,7 @@ static void test_rows(void **state)
 		uint32_t given;
 
 		sg_buffer_printf(&text, "Name = \"p\"\n[Filesystem]\n%s\n", rows[i].text);
-		policy = compile(text.data, text.size, "/srv/work");
+		policy = policy_of_text(text.data, text.size, "/srv/work");
 		assert_non_null(policy);
 		one_dfa(policy, &dfa, &data);
 		given = dfa_permissions(&dfa, rows[i].name, strlen(rows[i].name));
@@ -406,7 +354,7 @@ static struct sg_hold judged(const char *filesystem, enum sg_rule_kind kind)
 	struct sg_hold hold;
 
 	sg_buffer_printf(&text, "[Filesystem]\n%s\n", filesystem);
-	policy = compile(text.data, text.size, "/srv/work");
+	policy = policy_of_text(text.data, text.size, "/srv/work");
 	assert_non_null(policy);
 	assert_int_equal(sg_export_prepare(policy, &sg_export_apparmor, &with), 0);
 	assert_true(policy->first[kind] < policy->first[kind + 1]);
@@ -467,7 +415,7 @@ static void test_too_many(void **state)
 		struct sg_export with;
 
 		sg_buffer_printf(&text, "[Filesystem]\n%s = ['%s']\n", refuse ? "Deny" : "ReadOnly", glob.data);
-		policy = compile(text.data, text.size, "/srv/work");
+		policy = policy_of_text(text.data, text.size, "/srv/work");
 		assert_non_null(policy);
 		assert_int_equal(sg_export_prepare(policy, &sg_export_apparmor, &with), 0);
 		assert_int_equal(sg_export_apparmor.write(&with, &out, &error), refuse ? -E2BIG : 0);
