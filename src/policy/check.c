@@ -13,19 +13,50 @@
 	sg_compile_complain(compiler, &(struct sg_statement){.source = (rule)->source, .span = (rule)->span}, hint,    \
 			    __VA_ARGS__)
 
-static void check_users(struct sg_compiler *compiler)
+/* What there can be one of: the user, the working directory. */
+static void check_single(struct sg_compiler *compiler, enum sg_rule_kind kind, const char *what)
 {
 	const struct sg_rule *first = NULL;
 
 	for (size_t i = 0; i < compiler->policy->rule_count; i++) {
 		const struct sg_rule *rule = &compiler->policy->rules[i];
 
-		if (rule->kind != SG_RULE_USER)
+		if (rule->kind != kind)
 			continue;
 		if (first != NULL && strcmp(first->text, rule->text) != 0)
-			complain_rule(compiler, rule, NULL, "two different users: \"%s\" is named elsewhere",
+			complain_rule(compiler, rule, NULL, "two different %s: \"%s\" is named elsewhere", what,
 				      first->text);
 		first = rule;
+	}
+}
+
+static int compare_rule_texts(const void *left, const void *right)
+{
+	return strcmp((*(const struct sg_rule *const *)left)->text, (*(const struct sg_rule *const *)right)->text);
+}
+
+/* Two values of one environment variable: which would hold? */
+static void check_values(struct sg_compiler *compiler)
+{
+	const struct sg_policy *policy = compiler->policy;
+	SG_AUTO_FREE const struct sg_rule **values = calloc(policy->rule_count + 1, sizeof(const struct sg_rule *));
+	size_t count = 0;
+
+	if (values == NULL) {
+		compiler->status = -ENOMEM;
+		return;
+	}
+	for (size_t i = 0; i < policy->rule_count; i++)
+		if (policy->rules[i].kind == SG_RULE_ENVIRONMENT && strchr(policy->rules[i].text, '=') != NULL)
+			values[count++] = &policy->rules[i];
+	qsort(values, count, sizeof(*values), compare_rule_texts);
+	for (size_t i = 1; i < count; i++) {
+		const size_t name = strcspn(values[i]->text, "=") + 1;
+
+		if (strncmp(values[i - 1]->text, values[i]->text, name) == 0 &&
+		    strcmp(values[i - 1]->text, values[i]->text) != 0)
+			complain_rule(compiler, values[i], NULL, "two different values: \"%s\" is named elsewhere",
+				      values[i - 1]->text);
 	}
 }
 
@@ -180,7 +211,9 @@ static void check_tables(struct sg_compiler *compiler)
 void sg_compile_check(struct sg_compiler *compiler)
 {
 	sg_compile_check_inside(compiler);
-	check_users(compiler);
+	check_single(compiler, SG_RULE_USER, "users");
+	check_single(compiler, SG_RULE_DIRECTORY, "working directories");
+	check_values(compiler);
 	check_walls(compiler);
 	check_private(compiler);
 	check_tables(compiler);

@@ -30,17 +30,50 @@ static struct sg_definition *find_definition(const struct sg_compiler *compiler,
 							 sizeof(key), compare_definitions);
 }
 
-static bool same_definition(const struct sg_definition *a, const struct sg_definition *b)
+static int compare_statements(const void *left, const void *right)
 {
-	if (a->count != b->count)
-		return false;
-	for (size_t i = 0; i < a->count; i++) {
-		const struct sg_statement *x = &a->profile->statements[a->first + i];
-		const struct sg_statement *y = &b->profile->statements[b->first + i];
+	const struct sg_statement *a = *(const struct sg_statement *const *)left;
+	const struct sg_statement *b = *(const struct sg_statement *const *)right;
 
-		if (x->kind != y->kind || strcmp(x->text, y->text) != 0)
-			return false;
+	if (a->kind != b->kind)
+		return a->kind < b->kind ? -1 : 1;
+	return strcmp(a->text, b->text);
+}
+
+/* What a definition states, in an order of its own, each once. NULL without memory; *ret_count of them. */
+static const struct sg_statement **sort_statements(const struct sg_definition *definition, size_t *ret_count)
+{
+	const struct sg_statement **sorted = calloc(definition->count + 1, sizeof(const struct sg_statement *));
+	size_t kept = 0;
+
+	if (sorted == NULL)
+		return NULL;
+	for (size_t i = 0; i < definition->count; i++)
+		sorted[i] = &definition->profile->statements[definition->first + i];
+	qsort(sorted, definition->count, sizeof(*sorted), compare_statements);
+	for (size_t i = 0; i < definition->count; i++)
+		if (kept == 0 || compare_statements(&sorted[kept - 1], &sorted[i]) != 0)
+			sorted[kept++] = sorted[i];
+	*ret_count = kept;
+	return sorted;
+}
+
+/* Whether two definitions say the same, in whatever order. False, and compiler->status set, without memory. */
+static bool same_definition(struct sg_compiler *compiler, const struct sg_definition *a, const struct sg_definition *b)
+{
+	size_t count, other;
+	SG_AUTO_FREE const struct sg_statement **first = sort_statements(a, &count);
+	SG_AUTO_FREE const struct sg_statement **second = sort_statements(b, &other);
+
+	if (first == NULL || second == NULL) {
+		compiler->status = -ENOMEM;
+		return false;
 	}
+	if (count != other)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (compare_statements(&first[i], &second[i]) != 0)
+			return false;
 	return true;
 }
 
@@ -77,7 +110,7 @@ static void merge_definitions(struct sg_compiler *compiler)
 		if (last->builtin)
 			sg_compile_complain(compiler, &place, "give it another name",
 					    "\"%s\" is a built-in flag and cannot be defined again", place.group);
-		else if (!same_definition(last, definition))
+		else if (!same_definition(compiler, last, definition))
 			sg_compile_complain(compiler, &place, "give one of them another name",
 					    "two different definitions of the flag \"%s\"", place.group);
 	}

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "glob_generate.h"
 #include "policy/builtin.h"
 #include "policy/compile.h"
 #include "policy/decide.h"
@@ -120,6 +121,87 @@ static void test_all_errors_at_once(void **state)
 	assert_non_null(strstr(out.data, "a.toml:4:13"));
 	assert_non_null(strstr(out.data, "b.toml:2:10"));
 	sg_policy_free(policy);
+}
+
+/* What there is one of is named once, or alike, wherever; a flag of one's own says the same in each file, in whatever order. */
+static void test_two_files(void **state)
+{
+	static const struct {
+		const char *a, *b, *expected; /* NULL: it is good */
+	} rows[] = {
+		{"[User]\nAs = \"u\"\n", "[User]\nAs = \"v\"\n",
+		 "error: two different users: \"u\" is named elsewhere"},
+		{"[User]\nAs = \"u\"\n", "[User]\nAs = \"u\"\n", NULL},
+		{"[Runtime]\nCwd = \"/a\"\n", "[Runtime]\nCwd = \"/b\"\n",
+		 "b.toml:2:7: error: two different working directories: \"/a\" is named elsewhere"},
+		{"[Runtime]\nCwd = \"/a\"\n", "[Runtime]\nCwd = \"/a\"\n", NULL},
+		{"[Runtime]\nEnv = [\"A=1\", \"B=2\"]\n", "[Runtime]\nEnv = [\"A-=3\", \"B\", \"A=2\"]\n",
+		 "b.toml:2:21: error: two different values: \"A=1\" is named elsewhere"},
+		{"[Runtime]\nEnv = [\"A=1\", \"AB=2\", \"A\"]\n", "[Runtime]\nEnv = [\"A=1\"]\n", NULL},
+		{"[Define.x]\nFlags = [\"dns\", \"start\"]\nReadOnly = [\"/a\"]\n",
+		 "[Define.x]\nReadOnly = [\"/a\", \"/a\"]\nFlags = [\"start\", \"dns\"]\n", NULL},
+		{"[Define.x]\nFlags = [\"dns\"]\n", "[Define.x]\nFlags = [\"dns\", \"start\"]\n",
+		 "error: two different definitions of the flag \"x\""},
+		{"[Define.x]\nReadOnly = [\"/a\"]\n", "[Define.x]\nReadWrite = [\"/a\"]\n",
+		 "error: two different definitions of the flag \"x\""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < SG_ARRAY_SIZE(rows); i++) {
+		SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
+		SG_AUTO_POLICY struct sg_policy *policy = NULL;
+		int status = compile(rows[i].a, rows[i].b, NULL, &policy, &out);
+
+		if (status != (rows[i].expected == NULL ? 0 : SG_POLICY_REFUSED) ||
+		    (rows[i].expected != NULL && strstr(out.data, rows[i].expected) == NULL))
+			fail_msg("row %zu: %d, %s", i, status, out.data == NULL ? "nothing" : out.data);
+	}
+}
+
+/* ReadOnly globs inside ReadWrite ones: those that holding each against each finds, and no others. */
+static void test_reads_inside_writes(void **state)
+{
+	enum { READS = 6, WRITES = 6 };
+	struct generator generator = {41};
+	size_t inside = 0, outside = 0;
+
+	(void)state;
+	for (int round = 0; round < 300; round++) {
+		SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT, out = SG_BUFFER_INIT;
+		SG_AUTO_POLICY struct sg_policy *policy = NULL;
+		struct sg_glob *globs[READS + WRITES] = {NULL};
+
+		sg_buffer_append_text(&text, "[Filesystem]\n");
+		for (size_t i = 0; i < READS + WRITES;) {
+			char glob[128];
+			const size_t length = generate_glob(&generator, glob);
+
+			if (sg_glob_parse(glob, length, NULL, &globs[i]) < 0)
+				continue;
+			sg_buffer_printf(&text, "%s'%.*s'%s\n",
+					 i == 0       ? "ReadOnly = ["
+					 : i == READS ? "ReadWrite = ["
+						      : "",
+					 (int)length, glob, i == READS - 1 || i == READS + WRITES - 1 ? "]" : ",");
+			i++;
+		}
+		(void)compile(text.data, NULL, NULL, &policy, &out);
+		for (size_t i = 0; i < READS; i++) {
+			bool held = false;
+			char place[32];
+
+			for (size_t j = READS; j < READS + WRITES; j++)
+				held |= sg_glob_covers(globs[j], globs[i]) == SG_GLOB_YES;
+			(void)snprintf(place, sizeof(place), "a.toml:%zu:", i + 2);
+			if (held != (out.data != NULL && strstr(out.data, place) != NULL))
+				fail_msg("line %zu of\n%s%s", i + 2, text.data, out.data != NULL ? out.data : "");
+			inside += held;
+			outside += !held;
+		}
+		for (size_t i = 0; i < READS + WRITES; i++)
+			sg_glob_free(globs[i]);
+	}
+	assert_true(inside > 100 && outside > 100);
 }
 
 /* A writable working directory is not /, the home, or above it, also where the home's name leads by a symbolic link. */
@@ -488,6 +570,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_all_errors_at_once),
+		cmocka_unit_test(test_two_files),
+		cmocka_unit_test(test_reads_inside_writes),
 		cmocka_unit_test(test_writable_cwd),
 		cmocka_unit_test(test_variables_are_literal),
 		cmocka_unit_test(test_order_and_repetition),
