@@ -40,15 +40,16 @@ void sg_complain(const char *format, ...) SG_PRINTF(1, 2);
 /* Writes a whole text to standard output or standard error. Returns 0 or a negative errno value. */
 int sg_print(int fd, const char *text, size_t size);
 
-/* --- profiles (profiles.c) --- */
+/* --- profiles (profiles.c, profile_files.c) --- */
 
 /* The values of the variables for the caller; filled once, borrowed for good. NULL when the working directory is gone. */
 const struct sg_variables *sg_variables_of_caller(void);
 
 /*
  * Opens a profile by path (it holds a slash) or by name: in the user's configuration folder, /etc/shellguard/profiles, the
- * installed ones, and those beside a program that was not installed. Returns 0 with *ret owned by the caller, or a negative
- * errno value with context. An sg_profile_opener: `data` is not used.
+ * installed ones, and those beside a program that was not installed. What a profile extends by path is beside or below it, or in one
+ * of those folders. Only regular files are read, of at most SG_TOML_TEXT_MAX bytes. Returns 0 with *ret owned by the caller, or a
+ * negative errno value with context (`error` is not NULL). An sg_profile_opener: `data` is not used.
  */
 int sg_profile_open(void *data, const char *name, const struct sg_source *from, struct sg_source **ret,
 		    struct sg_error *error);

@@ -1,20 +1,15 @@
-/* Finding, reading and compiling profiles, and saying what is wrong with them. */
+/* Compiling profiles, and saying what is wrong with them. */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fd.h"
 #include "base/memory.h"
 #include "base/users.h"
 #include "cli/help.h"
 #include "cli/options.h"
 #include "cli/pathwhy.h"
-
-enum { FOLDERS_MAX = 8 };
 
 /* A folder of the user's by the variable that names it, or below the home. What stands there is not a link that leads elsewhere. */
 static const char *folder_of_user(const char *variable, const char *home, const char *usual, char *text)
@@ -67,91 +62,6 @@ const struct sg_variables *sg_variables_of_caller(void)
 		.home_place = realpath(home, place),
 	};
 	return &variables;
-}
-
-const char *const *sg_profile_folders(void)
-{
-	static char user[PATH_MAX], beside[PATH_MAX + 64], installed[PATH_MAX + 64];
-	static const char *folders[FOLDERS_MAX];
-	const char *config = getenv("XDG_CONFIG_HOME");
-	char program[PATH_MAX];
-	size_t count = 0;
-	const struct sg_variables *caller = sg_variables_of_caller();
-	ssize_t length;
-	char *slash;
-
-	if (folders[0] != NULL)
-		return folders;
-	if (config != NULL && config[0] == '/')
-		(void)snprintf(user, sizeof(user), "%.4000s/shellguard/profiles", config);
-	else
-		(void)snprintf(user, sizeof(user), "%.4000s/.config/shellguard/profiles",
-			       caller != NULL ? caller->home : "");
-	folders[count++] = user;
-	folders[count++] = "/etc/shellguard/profiles";
-	length = readlink("/proc/self/exe", program, sizeof(program) - 1);
-	if (length > 0) {
-		program[length] = '\0';
-		slash = strrchr(program, '/');
-		if (slash != NULL)
-			*slash = '\0';
-		slash = strrchr(program, '/'); /* /usr/bin/shellguard: beside the folder that holds it */
-		if (slash != NULL)
-			*slash = '\0';
-		(void)snprintf(installed, sizeof(installed), "%s/share/shellguard/profiles", program);
-		(void)snprintf(beside, sizeof(beside), "%s/profiles", program);
-		folders[count++] = installed;
-		folders[count++] = beside;
-	}
-	folders[count] = NULL;
-	return folders;
-}
-
-static int read_profile(const char *path, const char *shown, struct sg_source **ret, struct sg_error *error)
-{
-	/* O_NONBLOCK: a FIFO must not make us wait; it is refused below. */
-	SG_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct stat status;
-
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &status) < 0)
-		return sg_error_set_errno(error, -errno, "cannot read the profile %s", shown);
-	if (!S_ISREG(status.st_mode))
-		return sg_error_set(error, -EINVAL, "the profile %s is not a regular file", shown);
-	return sg_source_read(fd, shown, SG_TOML_TEXT_MAX, error, ret);
-}
-
-int sg_profile_open(void *data, const char *name, const struct sg_source *from, struct sg_source **ret,
-		    struct sg_error *error)
-{
-	const char *const *folders = sg_profile_folders();
-	char path[2 * PATH_MAX];
-	int status;
-
-	(void)data;
-	if (strchr(name, '/') != NULL) {
-		const char *slash = from != NULL ? strrchr(from->name, '/') : NULL;
-
-		/* What a profile extends by a relative path lies beside it; named alike each time, so that a circle is seen. */
-		while (slash != NULL && name[0] == '.' && name[1] == '/')
-			name += 2;
-		if (name[0] != '/' && slash != NULL)
-			(void)snprintf(path, sizeof(path), "%.*s/%s", (int)(slash - from->name), from->name, name);
-		else
-			(void)snprintf(path, sizeof(path), "%s", name);
-		status = read_profile(path, path, ret, error);
-		return status < 0 ? sg_error_set_errno(error, status, "cannot open the profile %s", path) : 0;
-	}
-	for (size_t i = 0; folders[i] != NULL; i++) {
-		(void)snprintf(path, sizeof(path), "%s/%s.toml", folders[i], name);
-		status = read_profile(path, path, ret, error);
-		if (status != -ENOENT && status != -ENOTDIR && status != -EACCES)
-			return status < 0 ? sg_error_set_errno(error, status, "cannot open the profile %s", path) : 0;
-	}
-	return sg_error_set(error, -ENOENT,
-			    "there is no profile \"%s\" (\"shellguard profiles\" lists them; a path has a slash: ./%s)",
-			    name, name);
 }
 
 static void print_diagnostics(struct sg_diagnostics *diagnostics)

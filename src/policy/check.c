@@ -114,7 +114,7 @@ static void check_syscall(struct sg_compiler *compiler, const struct sg_rule *ru
 		const char *names[SG_SYSCALL_LIMIT];
 		size_t count = 0;
 
-		for (unsigned int i = 0; i < SG_SYSCALL_LIMIT; i++)
+		for (unsigned int i = 0; i < SG_SYSCALL_LIMIT && !sg_diagnostics_are_full(compiler->diagnostics); i++)
 			if (sg_syscall_by_number(i) != NULL)
 				names[count++] = sg_syscall_by_number(i)->name;
 		complain_rule(compiler, rule,
@@ -133,7 +133,7 @@ static void check_feature(struct sg_compiler *compiler, const struct sg_rule *ru
 	const char *names[SG_FEATURES_];
 	size_t count = 0;
 
-	for (int i = 1; i < SG_FEATURES_; i++)
+	for (int i = 1; i < SG_FEATURES_ && !sg_diagnostics_are_full(compiler->diagnostics); i++)
 		if (sg_feature_infos[i].effect != SG_EFFECT_NEEDED)
 			names[count++] = sg_feature_infos[i].name;
 	if (feature != SG_FEATURE_NONE && sg_feature_infos[feature].effect == SG_EFFECT_NEEDED) {
@@ -163,7 +163,8 @@ static void check_capability(struct sg_compiler *compiler, const struct sg_rule 
 
 	if (sg_capability_find(rule->text) < 0)
 		complain_rule(compiler, rule,
-			      sg_text_suggest(&hint, rule->text, sg_capability_names, sg_capability_count,
+			      sg_text_suggest(&hint, rule->text, sg_capability_names,
+					      sg_diagnostics_are_full(compiler->diagnostics) ? 0 : sg_capability_count,
 					      "capabilities(7) lists them"),
 			      "there is no capability \"%s\"", rule->text);
 }

@@ -34,8 +34,12 @@ struct sg_rule *sg_compile_add(struct sg_compiler *compiler, enum sg_rule_kind k
 		size_t capacity = compiler->capacity == 0 ? 512 : compiler->capacity * 2;
 		struct sg_rule *grown;
 
-		if (capacity > SG_POLICY_RULES_MAX)
+		if (capacity > SG_POLICY_RULES_MAX && compiler->status == 0) {
+			sg_compile_complain(compiler, statement,
+					    "write trees (/folder/**) and flags in place of many names",
+					    "more than %d rules in all", SG_POLICY_RULES_MAX);
 			compiler->status = -E2BIG;
+		}
 		grown = compiler->status < 0 ? NULL : reallocarray(policy->rules, capacity, sizeof(*grown));
 		if (grown == NULL) {
 			compiler->status = compiler->status < 0 ? compiler->status : -ENOMEM;
@@ -54,7 +58,7 @@ struct sg_rule *sg_compile_add(struct sg_compiler *compiler, enum sg_rule_kind k
 	return &policy->rules[policy->rule_count++];
 }
 
-static int add_profile(struct sg_compiler *compiler, struct sg_source *source, bool builtin)
+int sg_compile_add_profile(struct sg_compiler *compiler, struct sg_source *source, bool builtin)
 {
 	struct sg_policy *policy = compiler->policy;
 	struct sg_profile **grown = reallocarray(policy->profiles, policy->profile_count + 1, sizeof(*grown));
@@ -72,49 +76,6 @@ static int add_profile(struct sg_compiler *compiler, struct sg_source *source, b
 	policy->profiles[policy->profile_count++] = profile;
 	if (builtin && status != 0)
 		return -EINVAL; /* a built-in flag file that does not read: the diagnostics say where */
-	return 0;
-}
-
-/* Reads what the profiles extend, and what those do: each text once. The list grows while it is walked. */
-static int read_extended(struct sg_compiler *compiler, sg_profile_opener opener, void *data)
-{
-	const struct sg_policy *policy = compiler->policy;
-
-	for (size_t i = 0; i < policy->profile_count; i++) {
-		for (size_t j = 0; j < policy->profiles[i]->count; j++) {
-			const struct sg_statement statement = policy->profiles[i]->statements[j];
-			struct sg_error error = SG_ERROR_INIT;
-			struct sg_source *source = NULL;
-			bool known = false;
-			int status;
-
-			if (statement.kind != SG_RULE_EXTENDS)
-				continue;
-			if (policy->profile_count >= SG_POLICY_EXTENDS_MAX) {
-				sg_compile_complain(compiler, &statement, NULL,
-						    "more than %d profiles extend each other", SG_POLICY_EXTENDS_MAX);
-				return 0;
-			}
-			status = opener(data, statement.text, statement.source, &source, &error);
-			if (status < 0) {
-				sg_compile_complain(compiler, &statement, NULL, "%s", error.text);
-				continue;
-			}
-			for (size_t k = 0; k < policy->profile_count; k++)
-				known |= strcmp(policy->profiles[k]->source->name, source->name) == 0;
-			if (known) {
-				/* Itself, or one above it: a circle. Named by two others: read once. */
-				if (strcmp(policy->profiles[i]->source->name, source->name) == 0)
-					sg_compile_complain(compiler, &statement, NULL,
-							    "a profile cannot extend itself");
-				sg_source_free(source);
-				continue;
-			}
-			status = add_profile(compiler, source, false);
-			if (status < 0)
-				return status;
-		}
-	}
 	return 0;
 }
 
@@ -338,7 +299,7 @@ static int read_definition(struct sg_compiler *compiler, const struct sg_builtin
 	int status =
 		sg_source_part(file->name, file->text, definition->begin, definition->end, definition->line, &source);
 
-	return status < 0 ? status : add_profile(compiler, source, true);
+	return status < 0 ? status : sg_compile_add_profile(compiler, source, true);
 }
 
 /*
@@ -437,11 +398,11 @@ static int read_all(struct sg_compiler *compiler, struct sg_source **sources, si
 	size_t i = 0;
 
 	for (; status == 0 && i < count; i++)
-		status = add_profile(compiler, sources[i], false);
+		status = sg_compile_add_profile(compiler, sources[i], false);
 	for (; i < count; i++)
 		sg_source_free(sources[i]);
 	if (status == 0)
-		status = read_extended(compiler, opener, data);
+		status = sg_compile_read_extended(compiler, opener, data);
 	compiler->own_count = compiler->policy->profile_count;
 	if (status == 0)
 		status = name_policy(compiler->policy, count);

@@ -9,7 +9,7 @@ enum { SG_POLICY_REFUSED = 1 };
 /* About how many bytes of memory one of text can take, the automata of its globs included (base/memory.h). */
 enum { SG_POLICY_MEMORY_OF_TEXT = 128 };
 
-enum { SG_POLICY_EXTENDS_MAX = 64, SG_POLICY_RULES_MAX = 1 << 20 };
+enum { SG_POLICY_EXTENDS_MAX = 64, SG_POLICY_OPENED_MAX = 256, SG_POLICY_RULES_MAX = 1 << 16 };
 
 /*
  * Finds the text of a profile that Extends names. `from` is the source that names it. Returns 0 with *ret (owned by the

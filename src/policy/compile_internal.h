@@ -29,6 +29,15 @@ struct sg_compiler {
 void sg_compile_complain(struct sg_compiler *compiler, const struct sg_statement *statement, const char *hint,
 			 const char *format, ...) SG_PRINTF(4, 5);
 
+/*
+ * Reads a text (taken over) as a further profile of the policy; what is wrong with it is complained of. A built-in flag's must be
+ * right. Returns 0 or a negative errno value.
+ */
+int sg_compile_add_profile(struct sg_compiler *compiler, struct sg_source *source, bool builtin);
+
+/* Reads what the profiles extend, and what those do (sg_policy_compile). Returns 0 or a negative errno value. */
+int sg_compile_read_extended(struct sg_compiler *compiler, sg_profile_opener opener, void *data);
+
 /* Appends a rule of that kind for a statement. NULL: compiler->status is set. Valid until the next one. */
 struct sg_rule *sg_compile_add(struct sg_compiler *compiler, enum sg_rule_kind kind,
 			       const struct sg_statement *statement, const char *flag);

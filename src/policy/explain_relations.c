@@ -6,7 +6,12 @@
 #include "policy/words.h"
 #include "tables/values.h"
 
-enum { LINES_MAX = 200, FOLDERS_MAX = 64 };
+enum {
+	LINES_MAX = 200,
+	FOLDERS_MAX = 64,
+	PAIRS_MAX = 1 << 24,   /* of rules, looked at */
+	COMPARED_MAX = 1 << 13 /* of globs, whose sets of names are compared */
+};
 
 #define KIND(name) (UINT64_C(1) << SG_RULE_##name)
 
@@ -41,57 +46,88 @@ static const struct {
 	{KIND(READ), KIND(WRITE), "meets a rule that lets the same be written, and there it may be written:"},
 };
 
+/* What was done so far: a policy of very many rules is told in part, and says so. */
+struct telling {
+	size_t told, pairs, compared;
+};
+
+static bool is_over(const struct telling *telling)
+{
+	return telling->told >= LINES_MAX || telling->pairs >= PAIRS_MAX || telling->compared >= COMPARED_MAX;
+}
+
 /* Two rules of flags that meet are the business of those who wrote the flags. */
 static bool is_worth_telling(const struct sg_rule *a, const struct sg_rule *b)
 {
 	return a->glob != NULL && b->glob != NULL && (a->flag == NULL || b->flag == NULL);
 }
 
-static size_t append_meetings(const struct sg_policy *policy, size_t row, size_t told, struct sg_buffer *out)
+/* Whether the rules speak of a name in common. Most pairs have beginnings that differ, which costs next to nothing. */
+static bool do_meet(const struct sg_rule *a, const struct sg_rule *b, struct telling *telling)
 {
-	for (size_t i = 0; i < policy->rule_count; i++)
-		for (size_t j = 0; j < policy->rule_count && told < LINES_MAX; j++) {
-			const struct sg_rule *a = &policy->rules[i], *b = &policy->rules[j];
+	size_t first, second;
+	const char *one = sg_glob_prefix(a->glob, &first), *other = sg_glob_prefix(b->glob, &second);
 
-			if (!is_kind(a, meetings[row].left) || !is_kind(b, meetings[row].right) ||
-			    !is_worth_telling(a, b) || sg_glob_overlaps(a->glob, b->glob) != SG_GLOB_YES)
-				continue;
-			append_both(a, meetings[row].words, b, out);
-			told++;
-		}
-	return told;
+	telling->pairs++;
+	if (memcmp(one, other, first < second ? first : second) != 0)
+		return false;
+	telling->compared++;
+	return sg_glob_overlaps(a->glob, b->glob) == SG_GLOB_YES;
 }
 
-static size_t append_flag_meetings(const struct sg_policy *policy, size_t told, struct sg_buffer *out)
+/* One rule against those of a kind, which stand together. */
+static void append_met(const struct sg_policy *policy, const struct sg_rule *a, size_t kind, const char *words,
+		       struct telling *telling, struct sg_buffer *out)
+{
+	for (size_t j = policy->first[kind]; j < policy->first[kind + 1] && !is_over(telling); j++) {
+		const struct sg_rule *b = &policy->rules[j];
+
+		if (!is_worth_telling(a, b) || !do_meet(a, b, telling))
+			continue;
+		append_both(a, words, b, out);
+		telling->told++;
+	}
+}
+
+static void append_meetings(const struct sg_policy *policy, size_t row, struct telling *telling, struct sg_buffer *out)
+{
+	for (size_t i = 0; i < policy->rule_count && !is_over(telling); i++)
+		for (size_t kind = 0; kind < SG_RULE_KINDS && is_kind(&policy->rules[i], meetings[row].left); kind++)
+			if ((meetings[row].right >> kind & 1) != 0)
+				append_met(policy, &policy->rules[i], kind, meetings[row].words, telling, out);
+}
+
+static void append_flag_meetings(const struct sg_policy *policy, struct telling *telling, struct sg_buffer *out)
 {
 	size_t count;
 	const struct sg_rule *rules = sg_policy_rules(policy, SG_RULE_DENY_FLAG, &count);
 
-	for (size_t i = 0; i < count && told < LINES_MAX; i++) {
+	for (size_t i = 0; i < count && telling->told < LINES_MAX; i++) {
 		const struct sg_rule *granted = sg_policy_find(policy, SG_RULE_FLAG, rules[i].text);
 
 		if (granted == NULL)
 			continue;
 		append_both(&rules[i], "refuses what is granted by", granted, out);
-		told++;
+		telling->told++;
 	}
-	return told;
 }
 
 void sg_explain_overlaps(const struct sg_policy *policy, struct sg_buffer *out)
 {
 	SG_AUTO_BUFFER struct sg_buffer lines = SG_BUFFER_INIT;
-	size_t told = 0;
+	struct telling telling = {.told = 0};
+	bool over;
 
 	for (size_t row = 0; row < SG_ARRAY_SIZE(meetings); row++)
-		told = append_meetings(policy, row, told, &lines);
-	told = append_flag_meetings(policy, told, &lines);
-	if (told == 0)
+		append_meetings(policy, row, &telling, &lines);
+	over = is_over(&telling);
+	append_flag_meetings(policy, &telling, &lines);
+	if (telling.told == 0 && !over)
 		return;
 	sg_buffer_append_text(out, "\nWhere rules meet (what denies wins)\n");
 	sg_buffer_append(out, lines.data, lines.size);
-	if (told >= LINES_MAX)
-		sg_buffer_append_text(out, "  ... and more.\n");
+	if (over || telling.told >= LINES_MAX)
+		sg_buffer_append_text(out, "  ... and more: not every pair of so many rules was compared.\n");
 }
 
 /* --- folders --- */

@@ -168,9 +168,14 @@ int sg_compile_collect_flags(struct sg_compiler *compiler)
 static void complain_unknown(struct sg_compiler *compiler, const struct sg_statement *statement)
 {
 	const size_t all = compiler->definition_count + sg_builtin_definition_count;
-	SG_AUTO_FREE const char **names = calloc(all, sizeof(*names));
+	SG_AUTO_FREE const char **names = NULL;
 	SG_AUTO_BUFFER struct sg_buffer hint = SG_BUFFER_INIT;
 
+	if (sg_diagnostics_are_full(compiler->diagnostics)) { /* counted, and not told */
+		sg_compile_complain(compiler, statement, NULL, "unknown flag");
+		return;
+	}
+	names = calloc(all, sizeof(*names));
 	if (names == NULL) {
 		compiler->status = -ENOMEM;
 		return;

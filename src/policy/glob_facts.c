@@ -155,13 +155,46 @@ void sg_glob_names_done(struct sg_glob_names *names)
 }
 
 /* Adds a copy of `name` unless it is there already. */
+enum { EXPANSION_MAX = 256 * 1024 }; /* bytes of all names of one glob */
+
+/* In how many ways the alternatives can be chosen: exactly up to SG_GLOB_NAMES_MAX, any larger number beyond. */
+static size_t count_ways(const struct sg_glob *glob)
+{
+	struct {
+		size_t before, sum;
+	} group[SG_GLOB_DEPTH_MAX];
+	size_t depth = 0, ways = 1;
+
+	for (size_t i = 0; i < glob->count; i++) {
+		if (glob->tokens[i].kind == SG_GLOB_OPEN) {
+			group[depth].before = ways;
+			group[depth++].sum = 0;
+			ways = 1;
+		} else if (glob->tokens[i].kind == SG_GLOB_COMMA) {
+			group[depth - 1].sum += ways;
+			ways = 1;
+		} else if (glob->tokens[i].kind == SG_GLOB_CLOSE) {
+			depth--;
+			ways = group[depth].before * (group[depth].sum + ways);
+		}
+		ways = ways > SG_GLOB_NAMES_MAX ? SG_GLOB_NAMES_MAX + 1 : ways;
+	}
+	return ways;
+}
+
+/* Returns 0, SG_GLOB_TOO_MANY when all names together are too long, or -ENOMEM. */
 static int names_add(struct sg_glob_names *names, const char *name)
 {
 	char **grown, *copy;
+	size_t total = strlen(name);
 
-	for (size_t i = 0; i < names->count; i++)
+	for (size_t i = 0; i < names->count; i++) {
 		if (strcmp(names->names[i], name) == 0)
 			return 0;
+		total += strlen(names->names[i]);
+	}
+	if (names->count > 0 && total > EXPANSION_MAX)
+		return SG_GLOB_TOO_MANY;
 	grown = reallocarray(names->names, names->count + 1, sizeof(*grown));
 	if (grown == NULL)
 		return -ENOMEM;
@@ -205,6 +238,8 @@ int sg_glob_expand(const struct sg_glob *glob, size_t limit, struct sg_glob_name
 
 	if (has_wildcard(glob))
 		return SG_GLOB_NOT_LITERAL;
+	if (count_ways(glob) > limit)
+		return SG_GLOB_TOO_MANY;
 	r = name != NULL ? sg_glob_walk_init(&walk, glob) : -ENOMEM;
 	if (r < 0)
 		return r;
@@ -213,7 +248,7 @@ int sg_glob_expand(const struct sg_glob *glob, size_t limit, struct sg_glob_name
 			return SG_GLOB_TOO_MANY;
 		(void)spell(&walk, name);
 		r = names_add(&names, name);
-		if (r < 0)
+		if (r != 0)
 			return r;
 	}
 	*ret_names = names;
@@ -241,7 +276,7 @@ static int collect_folders(struct sg_glob_walk *walk, size_t limit, char *name, 
 		if (strstr(name, "/./") != NULL || strstr(name, "/../") != NULL) /* no name lies there */
 			continue;
 		r = names_add(names, name);
-		if (r < 0)
+		if (r != 0)
 			return r;
 	}
 	return 0;
@@ -258,7 +293,8 @@ int sg_glob_folders(const struct sg_glob *glob, size_t limit, struct sg_glob_nam
 	if (r < 0)
 		return r;
 	walk.to_wildcard = true;
-	outcome = collect_folders(&walk, limit, name, &names);
+	outcome = !has_wildcard(glob) && count_ways(glob) > limit ? SG_GLOB_TOO_MANY
+								  : collect_folders(&walk, limit, name, &names);
 	if (outcome == SG_GLOB_TOO_MANY) {
 		sg_glob_names_done(&names);
 		memcpy(name, glob->prefix, glob->prefix_length + 1);

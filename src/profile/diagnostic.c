@@ -286,6 +286,11 @@ void sg_diagnostic_add(struct sg_diagnostics *list, const struct sg_source *sour
 	va_end(arguments);
 }
 
+bool sg_diagnostics_are_full(const struct sg_diagnostics *list)
+{
+	return list->found[SG_SEVERITY_ERROR] >= SG_DIAGNOSTICS_MAX;
+}
+
 bool sg_diagnostics_has_errors(const struct sg_diagnostics *list)
 {
 	return list->found[SG_SEVERITY_ERROR] > 0;

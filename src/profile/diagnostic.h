@@ -123,6 +123,9 @@ void sg_diagnostic_add_list(struct sg_diagnostics *list, const struct sg_source 
 			    enum sg_severity severity, const char *hint, const char *format, va_list arguments)
 	SG_PRINTF(6, 0);
 
+/* True if no further error would be kept: what a hint costs can be spared then. */
+bool sg_diagnostics_are_full(const struct sg_diagnostics *list);
+
 /* True if a finding of severity error was added, kept or not. */
 bool sg_diagnostics_has_errors(const struct sg_diagnostics *list);
 

@@ -256,6 +256,10 @@ static void complain_unknown(struct reader *reader, const struct sg_toml_entry *
 	const char *names[128];
 	size_t count = 0;
 
+	if (sg_diagnostics_are_full(reader->diagnostics)) { /* counted, and not told */
+		complain(reader, entry->key_span, NULL, "unknown key");
+		return;
+	}
 	for (size_t i = 0; i < sg_key_count; i++) {
 		if ((sg_key_infos[i].sections >> reader->section & 1) != 0 && count < SG_ARRAY_SIZE(names))
 			names[count++] = sg_key_infos[i].name;

@@ -198,6 +198,23 @@ static const enum sg_placement default_placements[SG_RULE_KINDS] = {
 	[SG_RULE_PRIVATE] = SG_PLACED_MOUNT,
 };
 
+void sg_plan_refuse_rule(struct sg_planner *planner, const struct sg_rule *rule, const char *what)
+{
+	if (planner->status != 0)
+		return;
+	(void)sg_error_set(planner->error, -E2BIG, "%s:%zu: %s \"%.200s\" asks for %s: write a tree (/folder/**) instead",
+			   rule->source->name, sg_source_line(rule->source, rule->span.offset),
+			   sg_rule_infos[rule->kind].name, rule->written, what);
+	planner->status = SG_PLAN_REFUSED;
+}
+
+void sg_plan_count_expanded(struct sg_planner *planner, const struct sg_rule *rule, size_t count)
+{
+	planner->expanded += count;
+	if (planner->expanded > SG_PLAN_EXPANDED_MAX)
+		sg_plan_refuse_rule(planner, rule, "more names by alternatives than a world can have");
+}
+
 /* A label, a wall or a privileged action is never ignored: without the machinery for it, the profile does not run. */
 static int refuse_unheld(const struct sg_policy *policy, struct sg_error *error)
 {
@@ -406,6 +423,8 @@ int sg_plan_make(const struct sg_policy *policy, const struct sg_plan_options *o
 		sg_plan_make_mounts(planner);
 	decide_placements(plan);
 	sg_matcher_free(planner->matcher);
+	sg_matcher_free(planner->writable_matcher);
+	sg_globset_free(planner->writable);
 	for (size_t i = 0; i < planner->root_count; i++)
 		free(planner->roots[i].covers);
 	free(planner->roots);

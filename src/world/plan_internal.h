@@ -47,6 +47,9 @@ struct sg_planner {
 	size_t link_count, link_capacity;
 	size_t mount_capacity, string_capacity, led_capacity;
 	struct sg_matcher *matcher;
+	struct sg_globset *writable; /* links.c: what may be written by a pattern; made when first asked */
+	struct sg_matcher *writable_matcher;
+	size_t expanded;    /* names and folders that alternatives gave so far */
 	bool no_overlays;   /* this kernel makes none: nothing can be covered */
 	bool overlay_bound; /* the profile asks for overlays of what may only be read */
 	struct sg_error *error;
@@ -55,6 +58,17 @@ struct sg_planner {
 
 /* Keeps a copy of `length` bytes with the plan. NULL: planner->status is set. */
 const char *sg_plan_keep(struct sg_planner *planner, const char *text, size_t length);
+
+enum {
+	SG_PLAN_ROOTS_MAX = 8192,     /* folders and files of the host in one world */
+	SG_PLAN_EXPANDED_MAX = 131072, /* names that the alternatives of all globs give */
+};
+
+/* Refuses the profile, if nothing else did yet: a rule of it asks for more than `what`. */
+void sg_plan_refuse_rule(struct sg_planner *planner, const struct sg_rule *rule, const char *what);
+
+/* Counts what the alternatives of a rule's glob gave; too many in all are a refusal (planner->status). */
+void sg_plan_count_expanded(struct sg_planner *planner, const struct sg_rule *rule, size_t count);
 
 /* Makes room for one more element. Returns false and sets planner->status when there is none. */
 bool sg_plan_grow(struct sg_planner *planner, void *array_pointer, size_t count, size_t *capacity, size_t size);

@@ -21,21 +21,30 @@
  * same profile, would be given what the link leads to. A literal name is another matter: the user's own dot file may well
  * be a link, and no world may make one there (supervisor/change_names.c).
  */
-static bool is_writable_inside(const struct sg_policy *policy, const char *link)
+static int find_writable(struct sg_planner *planner)
 {
-	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
-	SG_AUTO_GLOB struct sg_glob *name = NULL;
 	size_t count;
-	const struct sg_rule *rules = sg_policy_rules(policy, SG_RULE_WRITE, &count);
+	const struct sg_rule *rules = sg_policy_rules(planner->plan->policy, SG_RULE_WRITE, &count);
+	int status = sg_globset_new(&planner->writable);
 
-	sg_glob_quote(&text, link, strlen(link));
-	if (sg_buffer_status(&text) < 0 || sg_glob_parse(text.data, text.size, NULL, &name) < 0)
-		return true;
-	for (size_t i = 0; i < count; i++)
-		if (rules[i].glob != NULL && !sg_glob_is_literal(rules[i].glob) &&
-		    sg_glob_covers(rules[i].glob, name) == SG_GLOB_YES)
-			return true;
-	return false;
+	for (size_t i = 0; i < count && status == 0; i++)
+		if (rules[i].glob != NULL && !sg_glob_is_literal(rules[i].glob))
+			status = sg_globset_add(planner->writable, rules[i].glob, (uint32_t)i, 1);
+	if (status == 0)
+		status = sg_globset_compile(planner->writable);
+	return status < 0 ? status
+			  : sg_matcher_new(planner->writable, SG_MATCHER_MEMORY_MIN, &planner->writable_matcher);
+}
+
+static bool is_writable_inside(struct sg_planner *planner, const char *link)
+{
+	struct sg_match match;
+
+	if (planner->writable == NULL && find_writable(planner) < 0)
+		planner->status = -ENOMEM;
+	/* Without an answer it is. */
+	return planner->writable_matcher == NULL ||
+	       sg_matcher_match(planner->writable_matcher, link, strlen(link), &match) < 0 || match.mask != 0;
 }
 
 /* Somebody else's link that leads to what is not theirs: they chose, and we would be lending them what we may do. */
@@ -54,7 +63,7 @@ void sg_plan_judge_link(struct sg_planner *planner, const char *name, const stru
 
 	if (planted->link != NULL)
 		return;
-	if (is_writable_inside(planner->plan->policy, name))
+	if (is_writable_inside(planner, name))
 		why = "which the profile itself lets a session put there";
 	else if (is_foreign(planner, name, found))
 		why = "which is another user's, and leads to what is not theirs";

@@ -38,6 +38,10 @@ static void add_root(struct sg_planner *planner, const struct sg_rule *rule, con
 	}
 	if (!private && stat(canonical, &status) < 0)
 		return;
+	if (planner->root_count >= SG_PLAN_ROOTS_MAX) {
+		sg_plan_refuse_rule(planner, rule, "more folders and files by name than a world can have mounts for");
+		return;
+	}
 	if (!sg_plan_grow(planner, &planner->roots, planner->root_count, &planner->root_capacity,
 			  sizeof(*planner->roots)))
 		return;
@@ -141,7 +145,9 @@ static bool add_rule(struct sg_planner *planner, const struct sg_rule *rule)
 		planner->status = status;
 		return false;
 	}
-	return add_names(planner, rule, &names);
+	if (names.count > 1)
+		sg_plan_count_expanded(planner, rule, names.count);
+	return planner->status == 0 && add_names(planner, rule, &names);
 }
 
 static void add_private(struct sg_planner *planner, const struct sg_rule *rule)

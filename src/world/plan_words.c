@@ -330,6 +330,8 @@ static void append_advice(const struct sg_plan *plan, const struct sg_rule *rule
 	}
 }
 
+enum { ADVICE_MAX = 100 }; /* rules: each is held against all others */
+
 void sg_plan_explain_cost(const struct sg_plan *plan, struct sg_buffer *out)
 {
 	size_t told = 0;
@@ -342,11 +344,13 @@ void sg_plan_explain_cost(const struct sg_plan *plan, struct sg_buffer *out)
 		return;
 	}
 	sg_buffer_append_text(out, "  Every opening is decided because of\n");
-	for (size_t i = 0; i < plan->policy->rule_count; i++)
+	for (size_t i = 0; i < plan->policy->rule_count && told < ADVICE_MAX; i++)
 		if (sg_plan_forces_reads(plan, &plan->policy->rules[i])) {
 			append_advice(plan, &plan->policy->rules[i], out);
 			told++;
 		}
+	if (told == ADVICE_MAX)
+		sg_buffer_append_text(out, "    ... and perhaps others.\n");
 	if (told == 0 && plan->overlays)
 		sg_buffer_append_text(out,
 				      "    Bounds = [\"overlay\"]: a tree that may be read cannot be an overlay\n");

@@ -1,0 +1,175 @@
+/*
+ * Finding and opening the files of profiles.
+ *
+ * A profile's file may be anything that whoever names it can point at: a FIFO that nobody writes to, a terminal, a device whose opening
+ * does something. So it is opened without access first, looked at, and only a regular file is opened for reading, by that descriptor:
+ * what was looked at is what is read. What a profile extends by a path is bounded too: it lies below the folder of the profile that
+ * names it, or below a folder of profiles, whatever symbolic links say, and again it is the opened object whose place is asked. So who
+ * may write a folder of profiles decides what is granted by them, and no file elsewhere that somebody else may write.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "cli/cli.h"
+
+enum { FOLDERS_MAX = 8 };
+
+const char *const *sg_profile_folders(void)
+{
+	static char user[PATH_MAX], beside[PATH_MAX + 64], installed[PATH_MAX + 64];
+	static const char *folders[FOLDERS_MAX];
+	const char *config = getenv("XDG_CONFIG_HOME");
+	char program[PATH_MAX];
+	size_t count = 0;
+	const struct sg_variables *caller = sg_variables_of_caller();
+	ssize_t length;
+	char *slash;
+
+	if (folders[0] != NULL)
+		return folders;
+	if (config != NULL && config[0] == '/')
+		(void)snprintf(user, sizeof(user), "%.4000s/shellguard/profiles", config);
+	else
+		(void)snprintf(user, sizeof(user), "%.4000s/.config/shellguard/profiles",
+			       caller != NULL ? caller->home : "");
+	folders[count++] = user;
+	folders[count++] = "/etc/shellguard/profiles";
+	length = readlink("/proc/self/exe", program, sizeof(program) - 1);
+	if (length > 0) {
+		program[length] = '\0';
+		slash = strrchr(program, '/');
+		if (slash != NULL)
+			*slash = '\0';
+		slash = strrchr(program, '/'); /* /usr/bin/shellguard: beside the folder that holds it */
+		if (slash != NULL)
+			*slash = '\0';
+		(void)snprintf(installed, sizeof(installed), "%s/share/shellguard/profiles", program);
+		(void)snprintf(beside, sizeof(beside), "%s/profiles", program);
+		folders[count++] = installed;
+		folders[count++] = beside;
+	}
+	folders[count] = NULL;
+	return folders;
+}
+
+/* Opens a regular file: *ret_fd is for reading. Returns 0 or a negative errno value, -EINVAL for anything else than a file. */
+static int open_regular(const char *path, int *ret_fd)
+{
+	SG_AUTO_FD int object = open(path, O_PATH | O_CLOEXEC);
+	char again[64];
+	struct stat status;
+	int fd;
+
+	if (object < 0 || fstat(object, &status) < 0)
+		return -errno;
+	if (!S_ISREG(status.st_mode))
+		return -EINVAL;
+	(void)snprintf(again, sizeof(again), "/proc/self/fd/%d", object);
+	/* O_NONBLOCK: what looks like a file in /proc or on a foreign file system may wait all the same. */
+	fd = open(again, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
+}
+
+/* Whether the file lies below the folder; both without links. */
+static bool is_below(const char *file, const char *folder)
+{
+	const size_t length = strlen(folder);
+
+	return strcmp(folder, "/") == 0 || (strncmp(file, folder, length) == 0 && file[length] == '/');
+}
+
+/* Whether the open file may be extended by `from`: see above. A profile that a person gave as text has no folder, and names any. */
+static bool may_extend(int fd, const struct sg_source *from)
+{
+	const char *const *folders = sg_profile_folders();
+	const char *slash = strrchr(from->name, '/');
+	char link[64], file[PATH_MAX], folder[PATH_MAX], named[PATH_MAX];
+	ssize_t length;
+
+	if (slash == NULL)
+		return true;
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	length = readlink(link, file, sizeof(file) - 1);
+	if (length <= 0 || (size_t)length == sizeof(file) - 1)
+		return false;
+	file[length] = '\0';
+	(void)snprintf(named, sizeof(named), "%.*s", slash == from->name ? 1 : (int)(slash - from->name), from->name);
+	if (realpath(named, folder) != NULL && is_below(file, folder))
+		return true;
+	for (size_t i = 0; folders[i] != NULL; i++)
+		if (realpath(folders[i], folder) != NULL && is_below(file, folder))
+			return true;
+	return false;
+}
+
+/* `from`: the profile that extends it by a path, or NULL. */
+static int read_profile(const char *path, const struct sg_source *from, struct sg_source **ret, struct sg_error *error)
+{
+	SG_AUTO_FD int fd = -1;
+	const int status = open_regular(path, &fd);
+
+	if (status == -EINVAL)
+		return sg_error_set(error, status, "the profile %s is not a regular file", path);
+	if (status < 0)
+		return sg_error_set_errno(error, status, "cannot open the profile %s", path);
+	if (from != NULL && !may_extend(fd, from))
+		return sg_error_set(error, -EPERM,
+				    "the profile %s lies neither below the folder of %s nor below a folder of profiles",
+				    path, from->name);
+	return sg_source_read(fd, path, SG_TOML_TEXT_MAX, error, ret);
+}
+
+/* By a path. What a profile extends by a relative one lies beside it; named alike each time, so that a circle is seen. */
+static int open_path(const char *name, const struct sg_source *from, struct sg_source **ret, struct sg_error *error)
+{
+	const char *slash = from != NULL ? strrchr(from->name, '/') : NULL;
+	char path[2 * PATH_MAX];
+	int length;
+
+	while (slash != NULL && name[0] == '.' && name[1] == '/')
+		name += 2;
+	if (name[0] != '/' && slash != NULL)
+		length = snprintf(path, sizeof(path), "%.*s/%s", (int)(slash - from->name), from->name, name);
+	else
+		length = snprintf(path, sizeof(path), "%s", name);
+	if (length < 0 || (size_t)length >= PATH_MAX)
+		return sg_error_set(error, -ENAMETOOLONG, "the path of a profile is longer than %d bytes",
+				    PATH_MAX - 1);
+	return read_profile(path, from, ret, error);
+}
+
+int sg_profile_open(void *data, const char *name, const struct sg_source *from, struct sg_source **ret,
+		    struct sg_error *error)
+{
+	const char *const *folders = sg_profile_folders();
+	char path[2 * PATH_MAX];
+	int status;
+
+	(void)data;
+	if (strchr(name, '/') != NULL)
+		return open_path(name, from, ret, error);
+	for (size_t i = 0; folders[i] != NULL && strlen(name) <= NAME_MAX; i++) {
+		struct sg_error found = SG_ERROR_INIT;
+
+		(void)snprintf(path, sizeof(path), "%s/%s.toml", folders[i], name);
+		status = read_profile(path, NULL, ret, &found);
+		if (status == -ENOENT || status == -ENOTDIR || status == -EACCES)
+			continue;
+		if (status < 0)
+			*error = found;
+		return status;
+	}
+	return sg_error_set(error, -ENOENT,
+			    "there is no profile \"%s\" (\"shellguard profiles\" lists them; a path has a slash: ./%s)",
+			    name, name);
+}
