@@ -69,7 +69,7 @@ _shellguard()
 		return
 		;;
 	--to)
-		COMPREPLY=($(compgen -W "seccomp seccomp-bpf capabilities oci apparmor landlock" -- "$cur"))
+		COMPREPLY=($(compgen -W "seccomp seccomp-bpf capabilities oci apparmor landlock systemd" -- "$cur"))
 		return
 		;;
 	-o | --output)

@@ -96,7 +96,7 @@ complete -c shellguard -n '__fish_seen_subcommand_from why' -l help -s h -d 'sho
 complete -c shellguard -n __fish_use_subcommand -a compile -d 'write profiles as artefacts for other programs'
 complete -c shellguard -n '__fish_seen_subcommand_from compile' -F -a '(__shellguard_profiles)'
 complete -c shellguard -n '__fish_seen_subcommand_from compile' -l quiet -s q -d 'no line at the terminal for what is refused (the record has it all the same); compile: no matrix'
-complete -c shellguard -n '__fish_seen_subcommand_from compile' -l to -x -a 'seccomp seccomp-bpf capabilities oci apparmor landlock' -d 'the back end, or several with commas between; may be given several times'
+complete -c shellguard -n '__fish_seen_subcommand_from compile' -l to -x -a 'seccomp seccomp-bpf capabilities oci apparmor landlock systemd' -d 'the back end, or several with commas between; may be given several times'
 complete -c shellguard -n '__fish_seen_subcommand_from compile' -l output -s o -F -d 'write here instead of to standard output (compile: a folder for several back ends; learn: a file that does not exist)'
 complete -c shellguard -n '__fish_seen_subcommand_from compile' -l approximate -d 'write it even where it is weaker than the profile'
 complete -c shellguard -n '__fish_seen_subcommand_from compile' -l help -s h -d 'show this help'

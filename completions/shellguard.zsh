@@ -9,7 +9,7 @@ _shellguard_actions() { compadd show list verify; _shellguard_sessions }
 _shellguard_flags() { compadd loopback dns ping outgoing incoming unix netlink raw read write tmp system home tty devices attributes locks links mknod start descriptors malloc jit threads fork exec signals timers ipc shared-memory aio debug scheduling watch identity create switch clock hostname sysinfo keyring perf reboot modules mount pledge-stdio pledge-rpath pledge-wpath pledge-cpath pledge-dpath pledge-tmppath pledge-inet pledge-mcast pledge-fattr pledge-chown pledge-flock pledge-unix pledge-dns pledge-getpw pledge-sendfd pledge-recvfd pledge-tape pledge-tty pledge-proc pledge-exec pledge-prot_exec pledge-settime pledge-ps pledge-vminfo pledge-id pledge-pf pledge-route pledge-wroute pledge-audio pledge-video pledge-bpf pledge-unveil pledge-error pledge-disklabel pledge-drm pledge-vmm }
 _shellguard_questions() { compadd read open write exec list see connect listen resolve syscall capability env flag; _shellguard_profiles; _files }
 _shellguard_limits() { compadd -S '' Processes= OpenFiles= FileSize= CpuTime= AddressSpace= Stack= CoreSize= LockedMemory= Memory= }
-_shellguard_back_ends() { compadd seccomp seccomp-bpf capabilities oci apparmor landlock }
+_shellguard_back_ends() { compadd seccomp seccomp-bpf capabilities oci apparmor landlock systemd }
 
 _shellguard()
 {

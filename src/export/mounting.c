@@ -1,9 +1,11 @@
 #include "export/mounting.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "policy/addresspattern.h"
 #include "world/grants.h"
 
 const char *const sg_mounting_devices[] = {"/dev/null",    "/dev/zero", "/dev/full", "/dev/random",
@@ -29,7 +31,7 @@ static bool starts_with(const char *text, const char *with)
 /* --- what gives --- */
 
 /* /proc and /dev of the program's own. */
-static struct sg_hold judge_own(const struct sg_export *with, const char *name)
+static struct sg_hold judge_own(const struct sg_mounting *mounting, const struct sg_export *with, const char *name)
 {
 	if (starts_with(name, "/proc/self/") || starts_with(name, "/proc/thread-self/"))
 		return holds;
@@ -42,7 +44,7 @@ static struct sg_hold judge_own(const struct sg_export *with, const char *name)
 			return holds;
 	if (sg_policy_has_flag(with->policy, "tty") &&
 	    (starts_with(name, "/dev/pts/") || strcmp(name, "/dev/ptmx") == 0))
-		return holds;
+		return mounting->terminals == NULL ? holds : stricter(mounting->terminals);
 	if (sg_policy_has_flag(with->policy, "shared-memory") && starts_with(name, "/dev/shm/"))
 		return holds;
 	return stricter("a device of the host is not given");
@@ -88,7 +90,7 @@ static struct sg_hold judge_giving(const struct sg_mounting *mounting, const str
 	if (rule->kind == SG_RULE_PRIVATE)
 		return holds;
 	if (sg_places_is_own(prefix))
-		return judge_own(with, prefix);
+		return judge_own(mounting, with, prefix);
 	if (find_names(rule->glob, &names) < 0)
 		return (struct sg_hold){SG_HOLDS_NOT, "it cannot be judged"};
 	if (names.count == 0)
@@ -273,4 +275,58 @@ int sg_mounting_covers(const struct sg_export *with, uint64_t kinds, int (*add)(
 		if (policy->rules[i].glob != NULL && (SG_NAME_BIT(policy->rules[i].kind) & kinds) != 0)
 			status = add_covers(with, &policy->rules[i], add, data);
 	return status;
+}
+
+/* --- addresses --- */
+
+bool sg_mounting_is_unix(const struct sg_rule *rule)
+{
+	return rule->address->kind == SG_HOST_UNIX_PATH || rule->address->kind == SG_HOST_UNIX_ABSTRACT;
+}
+
+bool sg_mounting_names_outside(const struct sg_policy *policy)
+{
+	static const enum sg_rule_kind kinds[] = {SG_RULE_ALLOW, SG_RULE_LISTEN};
+
+	for (size_t i = 0; i < SG_ARRAY_SIZE(kinds); i++) {
+		size_t count;
+		const struct sg_rule *rules = sg_policy_rules(policy, kinds[i], &count);
+
+		for (size_t j = 0; j < count; j++)
+			if (!sg_mounting_is_unix(&rules[j]))
+				return true;
+	}
+	return false;
+}
+
+/* The place in which the sockets lie that the rule names. */
+static const struct sg_place *place_of_sockets(const struct sg_export *with, const struct sg_rule *rule)
+{
+	SG_AUTO_FREE char *name = NULL;
+	char *slash;
+
+	if (rule->glob == NULL)
+		return NULL;
+	name = strdup(sg_glob_prefix(rule->glob, &(size_t){0}));
+	slash = name == NULL || sg_glob_is_literal(rule->glob) ? NULL : strrchr(name, '/');
+	if (slash != NULL)
+		*(slash == name ? slash + 1 : slash) = '\0';
+	return name == NULL ? NULL : sg_places_around(with->places, name);
+}
+
+struct sg_hold sg_mounting_judge_unix(const struct sg_mounting *mounting, const struct sg_export *with,
+				      const struct sg_rule *rule)
+{
+	const struct sg_place *place = place_of_sockets(with, rule);
+
+	if (rule->kind == SG_RULE_DENY_ADDRESS) {
+		const struct met met = rule->glob != NULL ? meet(with, rule) : (struct met){0};
+
+		return met.host || met.private
+			       ? (struct sg_hold){SG_HOLDS_NOT, "a socket that is there may be connected to"}
+			       : holds;
+	}
+	if (place == NULL || (place->optional && mounting->optional != NULL))
+		return stricter("the socket is left out, to be mounted by hand");
+	return holds;
 }

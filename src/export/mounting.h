@@ -17,6 +17,7 @@ struct sg_mounting {
 	const char *hidden;   /* Hide of a name */
 	const char *no_write; /* DenyWrite of a name in a folder that is writable */
 	const char *no_code;  /* DenyExec of a name in a folder with code; NULL: it is not held */
+	const char *terminals; /* why there are no terminals of its own; NULL: there are */
 };
 
 /* Judges a rule about files. `with` has places. */
@@ -38,3 +39,13 @@ extern const char *const sg_mounting_devices[];
 
 /* True if a place gives sockets or files of the host: all but private ones. */
 bool sg_mounting_has_host_folders(const struct sg_places *places);
+
+/* True for unix: addresses, paths and abstract names. */
+bool sg_mounting_is_unix(const struct sg_rule *rule);
+
+/* True if an Allow or a Listen names something outside of the program's own network. */
+bool sg_mounting_names_outside(const struct sg_policy *policy);
+
+/* Judges a rule about unix: addresses. */
+struct sg_hold sg_mounting_judge_unix(const struct sg_mounting *mounting, const struct sg_export *with,
+				      const struct sg_rule *rule);

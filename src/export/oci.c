@@ -24,7 +24,6 @@
 #include "export/mounting.h"
 #include "export/seccomp.h"
 #include "export/static_filter.h"
-#include "policy/addresspattern.h"
 
 /* --- what it holds --- */
 
@@ -35,55 +34,12 @@ static const struct sg_mounting mounting = {
 	.no_write = "what is there at the start is read-only; what is made there later is not",
 };
 
-static bool is_unix(const struct sg_rule *rule)
-{
-	return rule->address->kind == SG_HOST_UNIX_PATH || rule->address->kind == SG_HOST_UNIX_ABSTRACT;
-}
-
-/* True if something outside of the program's own network is named. */
-static bool names_outside(const struct sg_policy *policy)
-{
-	static const enum sg_rule_kind kinds[] = {SG_RULE_ALLOW, SG_RULE_LISTEN};
-
-	for (size_t i = 0; i < SG_ARRAY_SIZE(kinds); i++) {
-		size_t count;
-		const struct sg_rule *rules = sg_policy_rules(policy, kinds[i], &count);
-
-		for (size_t j = 0; j < count; j++)
-			if (!is_unix(&rules[j]))
-				return true;
-	}
-	return false;
-}
-
-static struct sg_hold judge_unix(const struct sg_export *with, const struct sg_rule *rule)
-{
-	const struct sg_place *place = NULL;
-
-	if (rule->glob != NULL) {
-		const char *prefix = sg_glob_prefix(rule->glob, &(size_t){0});
-		char *name = strdup(prefix);
-		char *slash = name == NULL || sg_glob_is_literal(rule->glob) ? NULL : strrchr(name, '/');
-
-		if (slash != NULL)
-			*(slash == name ? slash + 1 : slash) = '\0';
-		place = name == NULL ? NULL : sg_places_around(with->places, name);
-		free(name);
-	}
-	if (rule->kind == SG_RULE_DENY_ADDRESS)
-		return place == NULL ? (struct sg_hold){SG_HOLDS, NULL}
-				     : (struct sg_hold){SG_HOLDS_NOT, "a socket that is there may be connected to"};
-	if (place == NULL || place->optional)
-		return (struct sg_hold){SG_HOLDS_STRICTER, "the socket is left out, to be mounted by hand"};
-	return (struct sg_hold){SG_HOLDS, NULL};
-}
-
 static struct sg_hold judge_address(const struct sg_export *with, const struct sg_rule *rule)
 {
-	if (is_unix(rule))
-		return judge_unix(with, rule);
+	if (sg_mounting_is_unix(rule))
+		return sg_mounting_judge_unix(&mounting, with, rule);
 	if (rule->kind == SG_RULE_DENY_ADDRESS)
-		return names_outside(with->policy)
+		return sg_mounting_names_outside(with->policy)
 			       ? (struct sg_hold){SG_HOLDS_NOT, "one address is not told from another"}
 			       : (struct sg_hold){SG_HOLDS, NULL};
 	return (struct sg_hold){SG_HOLDS_STRICTER,
@@ -148,7 +104,7 @@ static struct sg_hold judge_rest(const struct sg_export *with, enum sg_export_re
 			"and FIFOs of the host lie in folders that are given"};
 	if (rest == SG_REST_FILES || rest == SG_REST_PROGRAMS)
 		return sg_mounting_judge_rest(with, rest);
-	if (rest == SG_REST_ADDRESSES && names_outside(with->policy))
+	if (rest == SG_REST_ADDRESSES && sg_mounting_names_outside(with->policy))
 		return (struct sg_hold){SG_HOLDS_PARTLY, "a network with a way out leads to every address"};
 	if (rest == SG_REST_ADDRESSES && sg_static_filter_has_sockets(with->policy) &&
 	    sg_mounting_has_host_folders(with->places))

@@ -21,6 +21,7 @@
 #include "export/export.h"
 #include "export/places.h"
 #include "export/static_filter.h"
+#include "export/unit_text.h"
 #include "policy/compile.h"
 
 static int open_profile(void *data, const char *name, const struct sg_source *from, struct sg_source **ret,
@@ -222,8 +223,15 @@ static void write_all(const struct sg_policy *policy, struct sg_buffer *out)
 		struct sg_export with;
 		struct sg_error error = SG_ERROR_INIT;
 
+		SG_AUTO_BUFFER struct sg_buffer artefact = SG_BUFFER_INIT;
+		int status;
+
 		assert_int_equal(sg_export_prepare(policy, sg_exporters[i], &with), 0);
-		if (sg_exporters[i]->write(&with, out, &error) != 0)
+		status = sg_exporters[i]->write(&with, &artefact, &error);
+		/* What the format cannot hold is refused: then nothing is written. */
+		if (status == 0)
+			sg_buffer_append(out, artefact.data, artefact.size);
+		else if (status != -EILSEQ)
 			fail_msg("%s: %s", sg_exporters[i]->name, error.text);
 		sg_export_done(&with);
 	}
@@ -458,6 +466,48 @@ static void test_names_that_are_no_text(void **state)
 	sg_export_done(&with);
 }
 
+/* Words of systemd's unit files. "": no unit can hold it. */
+static void test_unit_text(void **state)
+{
+	static const struct {
+		const char *given, *path, *path_with_options, *assignment, *plain;
+	} rows[] = {
+		{"/srv/a", "K=\"-/srv/a\"\n", "K=\"/srv/a:o\"\n", "Environment=\"/srv/a\"\n", "K=/srv/a\n"},
+		{"/a b", "K=\"-/a b\"\n", "K=\"/a b:o\"\n", "Environment=\"/a b\"\n", "K=/a b\n"},
+		{"/%n", "K=\"-/%%n\"\n", "K=\"/%%n:o\"\n", "Environment=\"/%%n\"\n", "K=/%%n\n"},
+		{"/\"x", "K=\"-/\\\"x\"\n", "K=\"/\\\"x:o\"\n", "Environment=\"/\\\"x\"\n", "K=/\"x\n"},
+		{"/a\\", "K=\"-/a\\\\\"\n", "K=\"/a\\\\\\\\:o\"\n", "Environment=\"/a\\\\\"\n", ""},
+		{"/a:b", "K=\"-/a:b\"\n", "K=\"/a\\\\:b:o\"\n", "Environment=\"/a:b\"\n", "K=/a:b\n"},
+		{"/a\nb", "", "", "Environment=\"/a\\nb\"\n", ""},
+		{"/a\x1b", "", "", "", ""},
+		{"/a\x7f", "", "", "", ""},
+		{"/a\xc2\x85", "", "", "", ""},
+		{"/a\xff", "", "", "", ""},
+		{"/a ", "K=\"-/a \"\n", "K=\"/a :o\"\n", "Environment=\"/a \"\n", ""},
+		{"-a", "", "", "Environment=\"-a\"\n", ""},
+		{"", "", "", "Environment=\"\"\n", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < SG_ARRAY_SIZE(rows); i++) {
+		struct sg_buffer out[4] = {SG_BUFFER_INIT, SG_BUFFER_INIT, SG_BUFFER_INIT, SG_BUFFER_INIT};
+		const char *wanted[] = {rows[i].path, rows[i].path_with_options, rows[i].assignment, rows[i].plain};
+		const int status[] = {
+			sg_unit_append_path(&out[0], "K", rows[i].given, SG_UNIT_PATH, NULL),
+			sg_unit_append_path(&out[1], "K", rows[i].given, SG_UNIT_PATH_WITH_OPTIONS, "o"),
+			sg_unit_append_assignment(&out[2], rows[i].given),
+			sg_unit_append_plain(&out[3], "K", rows[i].given),
+		};
+
+		for (size_t j = 0; j < SG_ARRAY_SIZE(status); j++) {
+			assert_int_equal(status[j], wanted[j][0] == '\0' ? -EILSEQ : 0);
+			assert_string_equal(out[j].data != NULL ? out[j].data : "", wanted[j]);
+		}
+		for (size_t j = 0; j < SG_ARRAY_SIZE(out); j++)
+			sg_buffer_done(&out[j]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -470,6 +520,7 @@ int main(void)
 		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_mounting),
 		cmocka_unit_test(test_names_that_are_no_text),
+		cmocka_unit_test(test_unit_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
