@@ -4,7 +4,7 @@ _shellguard()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		COMPREPLY=($(compgen -W "run check explain can test learn diff why compile audit syscalls doctor profiles ps enter stop --help --version" -- "$cur"))
+		COMPREPLY=($(compgen -W "run check explain can test learn diff why compile unload audit syscalls doctor profiles ps enter stop --help --version" -- "$cur"))
 		return
 	fi
 	case $prev in
@@ -136,9 +136,16 @@ _shellguard()
 		;;
 	compile)
 		if [[ $cur == -* ]]; then
-			COMPREPLY=($(compgen -W "--quiet --to --output --approximate --help " -- "$cur"))
+			COMPREPLY=($(compgen -W "--quiet --to --output --installed --load --approximate --help " -- "$cur"))
 		else
 			compopt -o filenames; COMPREPLY=($(compgen -W "$(shellguard profiles --json 2>/dev/null | sed -n 's/^{"name":"\([^"]*\)".*/\1/p')" -- "$cur") $(compgen -f -X '!*.toml' -- "$cur"))
+		fi
+		;;
+	unload)
+		if [[ $cur == -* ]]; then
+			COMPREPLY=($(compgen -W "--help " -- "$cur"))
+		else
+			COMPREPLY=()
 		fi
 		;;
 	audit)

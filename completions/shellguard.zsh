@@ -24,6 +24,7 @@ _shellguard()
 		'diff:say what authority a change of a profile gives or takes'
 		'why:explain a refusal, and what would allow it'
 		'compile:write profiles as artefacts for other programs'
+		'unload:take away what compile --load has loaded'
 		'audit:show, list and verify the records of sessions'
 		'syscalls:the system calls\: what each is for and how it is bound'
 		'doctor:say what this kernel, user and place can hold, and what helps'
@@ -141,9 +142,16 @@ _shellguard()
 			'*'{-q,--quiet}'[no line at the terminal for what is refused (the record has it all the same); compile\: no matrix]' \
 			'*--to[the back end, or several with commas between; may be given several times]:BACKEND:_shellguard_back_ends' \
 			'*'{-o,--output}'[write here instead of to standard output (compile\: a folder for several back ends; learn\: a file that does not exist)]:FILE:_files' \
-			'*--approximate[write it even where it is weaker than the profile]' \
+			'*--installed[every back end that something on this host takes; without -o and --load just the matrix of who holds what, on standard output]' \
+			'*--load[load what can be loaded for good, until "shellguard unload"]' \
+			'*--approximate[write or load it even where it is weaker than the profile]' \
 			'*'{-h,--help}'[show this help]' \
 			'*:argument:_shellguard_profiles'
+		;;
+	unload)
+		_arguments -S \
+			'*'{-h,--help}'[show this help]' \
+			'*:argument: '
 		;;
 	audit)
 		_arguments -S \

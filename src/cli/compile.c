@@ -81,6 +81,46 @@ static int prepare(struct compilation *compilation)
 	return 0;
 }
 
+/* True if what is not loaded would go nowhere. */
+static bool loads_only(const struct sg_options *options)
+{
+	return options->load && options->output == NULL;
+}
+
+/* Adds the back ends that something on this host takes; says of the others why not. */
+static int prepare_installed(struct compilation *compilation)
+{
+	SG_AUTO_BUFFER struct sg_buffer absent = SG_BUFFER_INIT;
+
+	for (size_t i = 0; i < sg_exporter_count; i++) {
+		SG_AUTO_BUFFER struct sg_buffer what = SG_BUFFER_INIT;
+		bool again = false;
+
+		for (size_t j = 0; j < compilation->count; j++)
+			again |= compilation->exports[j].exporter == sg_exporters[i];
+		if (again || compilation->count == BACK_ENDS_MAX ||
+		    (loads_only(compilation->options) && sg_exporters[i]->load == NULL))
+			continue;
+		if (sg_exporters[i]->probe != NULL && !sg_exporters[i]->probe(&what)) {
+			sg_buffer_printf(&absent, "%s is left out: ", sg_exporters[i]->name);
+			sg_buffer_append(&absent, what.data, what.size);
+			sg_buffer_append_byte(&absent, '\n');
+			continue;
+		}
+		if (sg_export_prepare(compilation->policy, sg_exporters[i],
+				      &compilation->exports[compilation->count++]) < 0)
+			return SG_EXIT_FAILED;
+	}
+	if (sg_buffer_status(&absent) < 0)
+		return SG_EXIT_FAILED;
+	if (absent.size > 0 && !compilation->options->quiet && sg_print(STDERR_FILENO, absent.data, absent.size) < 0)
+		return SG_EXIT_FAILED;
+	if (compilation->count > 0)
+		return 0;
+	sg_complain("nothing on this host %s an artefact", loads_only(compilation->options) ? "loads" : "takes");
+	return SG_EXIT_NO;
+}
+
 /* The matrix, on standard error; and whether what is weaker than the profile is wanted. */
 static int tell(const struct compilation *compilation)
 {
@@ -164,18 +204,100 @@ static int deliver(const struct compilation *compilation)
 	return sg_print(STDOUT_FILENO, first->data, first->size) == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
 }
 
+/* The matrix as the answer itself, where nothing is written. */
+static int show(const struct compilation *compilation)
+{
+	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
+
+	sg_export_matrix(compilation->exports, compilation->count, false, "", &text);
+	if (sg_buffer_status(&text) < 0 || sg_print(STDOUT_FILENO, text.data, text.size) < 0)
+		return SG_EXIT_FAILED;
+	return SG_EXIT_OK;
+}
+
+/* All are made before the first is written or loaded. */
+static int make_artefacts(struct compilation *compilation)
+{
+	struct sg_error error = SG_ERROR_INIT;
+
+	for (size_t i = 0; i < compilation->count; i++)
+		if (compilation->exports[i].exporter->write(&compilation->exports[i], &compilation->artefacts[i],
+							    &error) < 0) {
+			sg_complain("%s", error.text);
+			return SG_EXIT_FAILED;
+		}
+	return 0;
+}
+
+static int load(const struct compilation *compilation)
+{
+	struct sg_error error = SG_ERROR_INIT;
+
+	for (size_t i = 0; i < compilation->count; i++) {
+		const struct sg_export *with = &compilation->exports[i];
+
+		if (with->exporter->load == NULL)
+			continue;
+		if (with->exporter->load(with, &compilation->artefacts[i], &error) < 0) {
+			sg_complain("%s was not loaded: %s", with->exporter->name, error.text);
+			return SG_EXIT_FAILED;
+		}
+		if (!compilation->options->quiet)
+			(void)dprintf(STDERR_FILENO, "%s is loaded\n", with->exporter->name);
+	}
+	return SG_EXIT_OK;
+}
+
+/* What is named with --load and cannot be loaded is written, and wants a place. */
+static int check_loading(const struct compilation *compilation)
+{
+	for (size_t i = 0; i < compilation->count && loads_only(compilation->options); i++)
+		if (compilation->exports[i].exporter->load == NULL) {
+			sg_complain("an artefact for %s is not loaded but handed over: name a file for it with -o",
+				    compilation->exports[i].exporter->name);
+			return SG_EXIT_USAGE;
+		}
+	return 0;
+}
+
+/* Says what is wrong with the line. Returns 0 or an exit status. */
+static int check_line(const struct sg_options *options)
+{
+	if (options->command[0] == NULL || (options->to_count == 0 && !options->installed))
+		return sg_command_usage("compile");
+	return 0;
+}
+
+static int write_or_load(struct compilation *compilation)
+{
+	const struct sg_options *options = compilation->options;
+	int status;
+
+	if (compilation->count > 1 && !options->load && (options->output == NULL || !is_folder(options->output))) {
+		sg_complain("several back ends make several files: name a folder for them with -o");
+		return SG_EXIT_USAGE;
+	}
+	status = check_loading(compilation);
+	if (status == 0)
+		status = tell(compilation);
+	if (status == 0)
+		status = make_artefacts(compilation);
+	if (status == 0 && (options->output != NULL || !options->load))
+		status = deliver(compilation);
+	return status == 0 && options->load ? load(compilation) : status;
+}
+
 static int compile(struct compilation *compilation)
 {
 	const struct sg_options *options = compilation->options;
 	const struct sg_variables *variables = sg_variables_of_caller();
-	struct sg_error error = SG_ERROR_INIT;
 	size_t profiles = 0;
-	int status;
+	int status = check_line(options);
 
+	if (status != 0)
+		return status;
 	while (options->command[profiles] != NULL)
 		profiles++;
-	if (profiles == 0 || options->to_count == 0)
-		return sg_command_usage("compile");
 	if (variables == NULL) {
 		sg_complain("the working directory is gone");
 		return SG_EXIT_FAILED;
@@ -183,20 +305,11 @@ static int compile(struct compilation *compilation)
 	status = sg_load_policy((const char *const *)options->command, profiles, NULL, variables, &compilation->policy);
 	if (status == 0)
 		status = prepare(compilation);
-	if (status == 0 && compilation->count > 1 && (options->output == NULL || !is_folder(options->output))) {
-		sg_complain("several back ends make several files: name a folder for them with -o");
-		return SG_EXIT_USAGE;
-	}
-	if (status == 0)
-		status = tell(compilation);
-	/* All are made before the first is written. */
-	for (size_t i = 0; i < compilation->count && status == 0; i++)
-		if (compilation->exports[i].exporter->write(&compilation->exports[i], &compilation->artefacts[i],
-							    &error) < 0) {
-			sg_complain("%s", error.text);
-			status = SG_EXIT_FAILED;
-		}
-	return status == 0 ? deliver(compilation) : status;
+	if (status == 0 && options->installed)
+		status = prepare_installed(compilation);
+	if (status == 0 && options->installed && !options->load && options->output == NULL)
+		return show(compilation);
+	return status == 0 ? write_or_load(compilation) : status;
 }
 
 int sg_command_compile(int argc, char **argv)
@@ -214,6 +327,53 @@ int sg_command_compile(int argc, char **argv)
 			status = compile(&compilation);
 	}
 	compilation_done(&compilation);
+	sg_options_done(&options);
+	return status;
+}
+
+/* What every back end has of the profile of that name. */
+static int unload(const char *name)
+{
+	bool taken = false, possible = false;
+
+	for (size_t i = 0; i < sg_exporter_count; i++) {
+		struct sg_error error = SG_ERROR_INIT;
+		int status;
+
+		if (sg_exporters[i]->unload == NULL)
+			continue;
+		status = sg_exporters[i]->unload(name, &error);
+		possible |= status != -ENOSYS;
+		if (status == -ENOSYS) /* nothing can be loaded of it either */
+			continue;
+		if (status < 0) {
+			sg_complain("%s: %s", sg_exporters[i]->name, error.text);
+			return SG_EXIT_FAILED;
+		}
+		taken |= status == 0;
+	}
+	if (!possible)
+		sg_complain("nothing on this host loads an artefact");
+	else if (!taken)
+		sg_complain("nothing is loaded of a profile \"%s\"", name);
+	return taken ? SG_EXIT_OK : SG_EXIT_NO;
+}
+
+int sg_command_unload(int argc, char **argv)
+{
+	struct sg_options options = {0};
+	int status = SG_EXIT_USAGE;
+
+	if (sg_options_read(argc, argv, &options) == 0) {
+		if (options.help)
+			status = sg_command_help("unload", STDOUT_FILENO) == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
+		else if (options.command[0] == NULL)
+			status = sg_command_usage("unload");
+		else
+			status = SG_EXIT_OK;
+		for (char **name = options.command; status == SG_EXIT_OK && !options.help && *name != NULL; name++)
+			status = unload(*name);
+	}
 	sg_options_done(&options);
 	return status;
 }

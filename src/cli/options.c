@@ -223,7 +223,8 @@ static int apply(struct sg_options *options, const struct sg_option *option, con
 			{"json", &options->json},         {"follow", &options->follow},
 			{"network", &options->network},   {"approximate", &options->approximate},
 			{"simulate", &options->simulate}, {"replay", &options->replay},
-			{"secrets", &options->secrets}};
+			{"secrets", &options->secrets},   {"installed", &options->installed},
+			{"load", &options->load}};
 
 	if (strcmp(option->name, "profile") == 0)
 		return add(options->profiles, &options->profile_count, SG_PROFILES_MAX, "profiles", argument);

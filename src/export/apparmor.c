@@ -7,7 +7,6 @@
  *
  * No text of the policy stands outside of a comment line or a quoted path: no name can end a rule or begin one.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,12 +17,12 @@
 #include <sys/syscall.h>
 
 #include "export/apparmor_files.h"
+#include "export/apparmor_host.h"
 #include "export/exporters.h"
+#include "export/host.h"
 #include "tables/flags.h"
 #include "tables/values.h"
 #include "world/grants.h"
-
-enum { NAME_MAX_BYTES = 128 };
 
 /* --- sockets --- */
 
@@ -210,30 +209,6 @@ static struct sg_hold judge_rest(const struct sg_export *with, enum sg_export_re
 
 /* --- the profile --- */
 
-/*
- * "shellguard-" and the policy's name; bytes that mean something in names and patterns of AppArmor are written %hh, so that no two
- * policies come to one name. A long one ends in a part of the policy's hash.
- */
-static void name_profile(const struct sg_policy *policy, struct sg_buffer *out)
-{
-	char hash[2 * SG_POLICY_HASH_SIZE + 1];
-
-	sg_buffer_append_text(out, "shellguard-");
-	for (const char *at = policy->name; *at != '\0'; at++) {
-		const unsigned char byte = (unsigned char)*at;
-
-		if (out->size > NAME_MAX_BYTES) {
-			sg_policy_hash_text(policy, hash);
-			sg_buffer_printf(out, "%%%.32s", hash);
-			return;
-		}
-		if (isalnum(byte) || byte == '_' || byte == '-' || byte == '.')
-			sg_buffer_append_byte(out, *at);
-		else
-			sg_buffer_printf(out, "%%%02x", byte);
-	}
-}
-
 static void write_rules(const struct sg_export *with, const char *name, struct sg_buffer *out)
 {
 	struct sg_filter_grants grants;
@@ -271,7 +246,7 @@ static int write_apparmor(const struct sg_export *with, struct sg_buffer *out, s
 	if (files->unwritable != NULL)
 		return sg_error_set(error, -E2BIG, "%s \"%s\" has too many alternatives for AppArmor's language",
 				    sg_rule_infos[files->unwritable->kind].name, files->unwritable->written);
-	name_profile(with->policy, &name);
+	sg_apparmor_name(with->policy->name, &name);
 	sg_buffer_append_byte(&name, '\0');
 	if (sg_buffer_status(&name) < 0)
 		return -ENOMEM;
@@ -316,4 +291,7 @@ const struct sg_exporter sg_export_apparmor = {
 	.judge = judge,
 	.judge_rest = judge_rest,
 	.write = write_apparmor,
+	.probe = sg_host_has_apparmor,
+	.load = sg_apparmor_load,
+	.unload = sg_apparmor_unload,
 };

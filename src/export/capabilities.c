@@ -5,6 +5,7 @@
  * host, which no profile gives: all five sets are empty.
  */
 #include "export/exporters.h"
+#include "export/host.h"
 
 static struct sg_hold judge(const struct sg_export *with, const struct sg_rule *rule)
 {
@@ -54,4 +55,5 @@ const struct sg_exporter sg_export_capabilities = {
 	.judge = judge,
 	.judge_rest = judge_rest,
 	.write = write_capabilities,
+	.probe = sg_host_sets_capabilities,
 };

@@ -6,7 +6,8 @@
  * where one of them holds it. What is held by none makes the artefacts weaker than the profile: whoever writes them has to say
  * that this is meant (sg_export_is_weaker).
  *
- * Pure: the same policy gives the same bytes. This host's files and kernel are not looked at.
+ * Judging and writing are pure: the same policy gives the same bytes. This host's files and kernel are looked at only where an artefact is
+ * loaded (probe, load, unload).
  */
 #pragma once
 
@@ -63,6 +64,18 @@ struct sg_exporter {
 	struct sg_hold (*judge_rest)(const struct sg_export *with, enum sg_export_rest rest);
 	/* Appends the artefact, with the matrix in its header where the format has room for one. 0 or a negative errno value with context. */
 	int (*write)(const struct sg_export *with, struct sg_buffer *out, struct sg_error *error);
+	/* True if something on this host takes the artefact. Appends what does, or why nothing does (export/host.h). */
+	bool (*probe)(struct sg_buffer *out);
+	/*
+	 * Loads it for good: until unload(), over restarts of the host too. What is loaded by that name already is replaced. NULL where nothing
+	 * is loaded but handed over. 0, or a negative errno value with context: then all is as before.
+	 */
+	int (*load)(const struct sg_export *with, const struct sg_buffer *artefact, struct sg_error *error);
+	/*
+	 * Takes away what was loaded of the profile of that name. 0; 1: nothing was; or a negative errno value with context, -ENOSYS if
+	 * this host cannot load it.
+	 */
+	int (*unload)(const char *name, struct sg_error *error);
 };
 
 /* The back ends, in the order of exporters.def. */

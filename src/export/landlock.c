@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "export/exporters.h"
+#include "export/host.h"
 #include "export/landlock_rules.h"
 
 static const char *const right_names[SG_LANDLOCK_RIGHTS_] = {
@@ -184,4 +185,5 @@ const struct sg_exporter sg_export_landlock = {
 	.judge = judge,
 	.judge_rest = judge_rest,
 	.write = write_landlock,
+	.probe = sg_host_has_landlock,
 };

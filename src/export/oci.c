@@ -21,6 +21,7 @@
 #include <sys/resource.h>
 
 #include "export/exporters.h"
+#include "export/host.h"
 #include "export/mounting.h"
 #include "export/seccomp.h"
 #include "export/static_filter.h"
@@ -468,4 +469,5 @@ const struct sg_exporter sg_export_oci = {
 	.judge = judge,
 	.judge_rest = judge_rest,
 	.write = write_oci,
+	.probe = sg_host_runs_containers,
 };

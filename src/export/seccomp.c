@@ -15,6 +15,7 @@
 
 #include "export/cubes.h"
 #include "export/exporters.h"
+#include "export/host.h"
 #include "export/static_filter.h"
 
 /* --- what it holds --- */
@@ -269,6 +270,7 @@ const struct sg_exporter sg_export_seccomp = {
 	.judge = judge,
 	.judge_rest = judge_rest,
 	.write = write_json,
+	.probe = sg_host_runs_containers,
 };
 
 /* --- the program --- */
@@ -294,4 +296,5 @@ const struct sg_exporter sg_export_bpf = {
 	.judge = judge,
 	.judge_rest = judge_rest,
 	.write = write_program,
+	.probe = sg_host_filters_calls,
 };

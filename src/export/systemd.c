@@ -22,6 +22,7 @@
 #include <sys/syscall.h>
 
 #include "export/exporters.h"
+#include "export/host.h"
 #include "export/mounting.h"
 #include "export/static_filter.h"
 #include "export/systemd_network.h"
@@ -530,4 +531,5 @@ const struct sg_exporter sg_export_systemd = {
 	.judge = judge,
 	.judge_rest = judge_rest,
 	.write = write_systemd,
+	.probe = sg_host_runs_systemd,
 };

@@ -157,3 +157,22 @@ bool sg_names_is_own(const struct sg_policy *policy, const char *name, const str
 			return true;
 	return false;
 }
+
+size_t sg_names_folder(const struct sg_glob *glob, size_t *ret_folder)
+{
+	size_t prefix_length, text_length, slashes = 0, offset = 0;
+	const char *prefix = sg_glob_prefix(glob, &prefix_length), *text = sg_glob_text(glob, &text_length);
+
+	while (prefix_length > 0 && prefix[prefix_length - 1] != '/')
+		prefix_length--;
+	for (size_t i = 0; i < prefix_length; i++)
+		slashes += prefix[i] == '/';
+	*ret_folder = prefix_length;
+	/* A '/' cannot be escaped, and a run of them in the text is one in the prefix. */
+	for (size_t seen = 0; offset < text_length && seen < slashes; offset++)
+		if (text[offset] == '/' && (offset == 0 || text[offset - 1] != '/'))
+			seen++;
+	while (offset < text_length && text[offset] == '/')
+		offset++;
+	return offset;
+}

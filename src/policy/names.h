@@ -33,3 +33,9 @@ SG_MUST_USE int sg_names_add_policy(struct sg_globset *set, const struct sg_poli
  * terminals, shared memory. *ret_rule is the Private rule, or NULL.
  */
 bool sg_names_is_own(const struct sg_policy *policy, const char *name, const struct sg_rule **ret_rule);
+
+/*
+ * The folder part of a glob's literal prefix, up to and with its last '/': its length in the prefix (sg_glob_prefix) in *ret_folder.
+ * Returns where in the text of the glob (sg_glob_text) what follows it begins.
+ */
+size_t sg_names_folder(const struct sg_glob *glob, size_t *ret_folder);

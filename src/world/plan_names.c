@@ -7,26 +7,6 @@
 #include "policy/names.h"
 #include "world/plan_internal.h"
 
-/* The folder part of the literal prefix as text of the glob: up to and with its last '/'. 0: nothing to rename. */
-static size_t folder_in_text(const struct sg_glob *glob, size_t *ret_folder)
-{
-	size_t prefix_length, text_length, slashes = 0, offset = 0;
-	const char *prefix = sg_glob_prefix(glob, &prefix_length), *text = sg_glob_text(glob, &text_length);
-
-	while (prefix_length > 0 && prefix[prefix_length - 1] != '/')
-		prefix_length--;
-	for (size_t i = 0; i < prefix_length; i++)
-		slashes += prefix[i] == '/';
-	*ret_folder = prefix_length;
-	/* A '/' cannot be escaped, and a run of them in the text is one in the prefix. */
-	for (size_t seen = 0; offset < text_length && seen < slashes; offset++)
-		if (text[offset] == '/' && (offset == 0 || text[offset - 1] != '/'))
-			seen++;
-	while (offset < text_length && text[offset] == '/')
-		offset++;
-	return offset;
-}
-
 static void add_text(struct sg_planner *planner, const char *text, size_t length, size_t rule, uint64_t mask)
 {
 	SG_AUTO_GLOB struct sg_glob *glob = NULL;
@@ -49,7 +29,7 @@ static void add_alias(struct sg_planner *planner, const struct sg_rule *rule, si
 {
 	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
 	SG_AUTO_GLOB struct sg_glob *glob = NULL;
-	size_t folder, offset = folder_in_text(rule->glob, &folder), length;
+	size_t folder, offset = sg_names_folder(rule->glob, &folder), length;
 	const char *whole = sg_glob_text(rule->glob, &length), *canonical, *kept;
 	int status;
 

@@ -10,11 +10,15 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "apparmor_parser.h"
+#include "export/apparmor_host.h"
 #include "export/exporters.h"
 #include "glob_reference.h"
 #include "policy/decide.h"
@@ -345,6 +349,16 @@ static void test_rows(void **state)
 	}
 }
 
+/* A text in which %s stands for the folder. */
+static void append_with(struct sg_buffer *out, const char *text, const char *folder)
+{
+	const char *mark = strstr(text, "%s");
+
+	sg_buffer_append(out, text, (size_t)(mark - text));
+	sg_buffer_append_text(out, folder);
+	sg_buffer_append_text(out, mark + 2);
+}
+
 /* The judgement of the first rule of a kind. */
 static struct sg_hold judged(const char *filesystem, enum sg_rule_kind kind)
 {
@@ -425,11 +439,97 @@ static void test_too_many(void **state)
 	}
 }
 
+/* AppArmor decides on where links lead: what is refused by a name that goes through one is refused there too. */
+static void test_host_names(void **state)
+{
+	static const struct {
+		const char *rule, *line; /* %s: the folder */
+	} rows[] = {
+		{"Deny = ['%s/link/a']", "  audit deny %s/real/a mrwklx,\n"},
+		{"Deny = ['%s/link/*.c']", "  audit deny %s/real/*.c mrwklx,\n"},
+		{"DenyWrite = ['%s/link/**']", "  audit deny %s/real/** wl,\n"},
+		{"Hide = ['%s/link/']", "  audit deny %s/real/ mrwklx,\n"},
+		{"Deny = ['%s/name']", "  audit deny %s/real/file mrwklx,\n"},
+		{"Deny = ['%s/link/missing/a']", "  audit deny %s/real/missing/a mrwklx,\n"},
+		{"Deny = ['%s/real/a']", NULL},
+		{"ReadOnly = ['%s/link/a']", NULL},
+	};
+	char folder[] = "/tmp/sg-apparmor-XXXXXX", path[128];
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	(void)snprintf(path, sizeof(path), "%s/real", folder);
+	assert_int_equal(mkdir(path, 0700), 0);
+	(void)snprintf(path, sizeof(path), "%s/link", folder);
+	assert_int_equal(symlink("real", path), 0);
+	(void)snprintf(path, sizeof(path), "%s/name", folder);
+	assert_int_equal(symlink("link/file", path), 0);
+	(void)snprintf(path, sizeof(path), "%s/real/file", folder);
+	assert_int_equal(close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600)), 0);
+	for (size_t i = 0; i < SG_ARRAY_SIZE(rows); i++) {
+		SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT, out = SG_BUFFER_INIT, wanted = SG_BUFFER_INIT;
+		SG_AUTO_POLICY struct sg_policy *policy = NULL;
+		struct sg_export with;
+
+		sg_buffer_append_text(&text, "[Filesystem]\n");
+		append_with(&text, rows[i].rule, folder);
+		sg_buffer_append_byte(&text, '\n');
+		policy = policy_of_text(text.data, text.size, "/srv/work");
+		assert_non_null(policy);
+		assert_int_equal(sg_export_prepare(policy, &sg_export_apparmor, &with), 0);
+		assert_int_equal(sg_apparmor_add_host_names(&with, &out), 0);
+		sg_buffer_append_byte(&out, '\0');
+		if (rows[i].line != NULL)
+			append_with(&wanted, rows[i].line, folder);
+		sg_buffer_append_byte(&wanted, '\0');
+		assert_string_equal(out.data, wanted.data);
+		sg_export_done(&with);
+	}
+	(void)unlink(path);
+	for (size_t i = 0; i < 2; i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", folder, i == 0 ? "link" : "name");
+		(void)unlink(path);
+	}
+	(void)snprintf(path, sizeof(path), "%s/real", folder);
+	(void)rmdir(path);
+	(void)rmdir(folder);
+}
+
+/* Different names stay different, whatever they are, and none of them means anything to AppArmor. */
+static void test_profile_names(void **state)
+{
+	static const char *const names[] = {"web", "web/tier", "web-tier", "web%2ftier", "a//b",     "a:b", "a&b",
+					    "a*",  "a{b,c}",   "\"",       "a b",        "\xc3\xa9", "",    "."};
+	char *made[SG_ARRAY_SIZE(names) + 2];
+	char longs[2][300];
+
+	(void)state;
+	for (size_t i = 0; i < SG_ARRAY_SIZE(made); i++) {
+		struct sg_buffer out = SG_BUFFER_INIT;
+
+		if (i >= SG_ARRAY_SIZE(names)) {
+			memset(longs[i % 2], 'a', sizeof(longs[0]));
+			longs[i % 2][298] = i % 2 == 0 ? 'b' : 'c';
+			longs[i % 2][299] = '\0';
+		}
+		sg_apparmor_name(i < SG_ARRAY_SIZE(names) ? names[i] : longs[i % 2], &out);
+		made[i] = sg_buffer_take(&out);
+		assert_true(strlen(made[i]) < 255 &&
+			    strspn(made[i], "abcdefghijklmnopqrstuvwxyz0123456789-%.") == strlen(made[i]));
+		for (size_t j = 0; j < i; j++)
+			assert_string_not_equal(made[i], made[j]);
+	}
+	for (size_t i = 0; i < SG_ARRAY_SIZE(made); i++)
+		free(made[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rows),      cmocka_unit_test(test_judgement), cmocka_unit_test(test_too_many),
-		cmocka_unit_test(test_smuggling), cmocka_unit_test(test_generated),
+		cmocka_unit_test(test_rows),          cmocka_unit_test(test_judgement),
+		cmocka_unit_test(test_too_many),      cmocka_unit_test(test_host_names),
+		cmocka_unit_test(test_profile_names), cmocka_unit_test(test_smuggling),
+		cmocka_unit_test(test_generated),
 	};
 	const int missing = find_parser();
 
