@@ -27,7 +27,7 @@ enum { REPLAYS_MAX = 6 };
 struct learn {
 	struct sg_options options;
 	const struct sg_variables *variables;
-	struct sg_policy *denies;  /* of the named profiles, or NULL */
+	struct sg_policy *kept;    /* of the named profiles and the options; NULL: none was given */
 	struct sg_policy *watched; /* what the watched run was given */
 	struct sg_learn_bounds *bounds;
 	struct sg_observed observed;
@@ -189,7 +189,7 @@ static int propose(struct learn *learn)
 	const struct sg_learn_context context = {.name = name_of(learn),
 						 .command = learn->options.command,
 						 .variables = learn->variables,
-						 .denies = learn->denies,
+						 .kept = learn->kept,
 						 .watched = learn->watched,
 						 .looks = learn->looks,
 						 .secrets = learn->options.secrets};
@@ -297,14 +297,24 @@ static int check_arguments(const struct learn *learn)
 	return 0;
 }
 
+static int load_kept(struct learn *learn)
+{
+	const struct sg_options *options = &learn->options;
+
+	if (options->profile_count == 0 && options->lines.size == 0)
+		return 0;
+	return sg_load_policy(options->profiles, options->profile_count,
+			      options->lines.size > 0 ? options->lines.data : NULL, learn->variables, &learn->kept) == 0
+		       ? 0
+		       : SG_EXIT_FAILED;
+}
+
 static int learn_all(struct learn *learn)
 {
 	int status = check_arguments(learn), replayed = 0;
 
-	if (status == 0 && learn->options.profile_count > 0 &&
-	    sg_load_policy(learn->options.profiles, learn->options.profile_count, NULL, learn->variables,
-			   &learn->denies) != 0)
-		status = SG_EXIT_FAILED;
+	if (status == 0)
+		status = load_kept(learn);
 	if (status == 0)
 		status = watch(learn);
 	if (status == 0)
@@ -329,7 +339,7 @@ int sg_command_learn(int argc, char **argv)
 	}
 	sg_observed_done(&learn.observed);
 	sg_buffer_done(&learn.proposal);
-	sg_policy_free(learn.denies);
+	sg_policy_free(learn.kept);
 	sg_learn_bounds_free(learn.bounds);
 	sg_policy_free(learn.watched);
 	sg_options_done(&learn.options);

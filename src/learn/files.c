@@ -10,6 +10,7 @@
  *   a folder made by the run              it and everything below
  *   many files of one folder              the files of that folder
  *   many below one folder, in several     everything below that folder
+ *   of the folders in it
  *
  * No star stands for whole names of a broad folder (names.h), so nothing here ever comes to the root, the home or a folder like /etc.
  */
@@ -276,7 +277,7 @@ static void add_made_folders(struct state *state)
 	}
 }
 
-/* How many entries of the kind lie below the folder, and in how many different folders. */
+/* How many entries of the kind lie below the folder, and in how many of the folders in it. */
 static size_t count_below(const struct state *state, const char *folder, size_t length, bool write, size_t *ret_folders)
 {
 	const char *last = NULL;
@@ -285,15 +286,18 @@ static size_t count_below(const struct state *state, const char *folder, size_t 
 	*ret_folders = 0;
 	for (size_t i = 0; i < state->count; i++) {
 		const char *name = state->entries[i].used->name;
-		const size_t parent = parent_of(name);
+		size_t child;
 
 		if (state->entries[i].done || state->entries[i].write != write || strncmp(name, folder, length) != 0)
 			continue;
 		count++;
-		if (last == NULL || parent != last_length || strncmp(name, last, parent) != 0)
-			++*ret_folders;
+		child = strcspn(name + length, "/");
+		if (name[length + child] != '/' ||
+		    (child == last_length && last != NULL && strncmp(name, last, length + child) == 0))
+			continue;
+		++*ret_folders;
 		last = name;
-		last_length = parent;
+		last_length = child;
 	}
 	return count;
 }

@@ -193,7 +193,61 @@ static void write_flags(const struct sg_learn_flags *flags, const char *section,
 		sg_buffer_append_text(out, "]\n");
 }
 
-static void write_tables(const struct sg_learn_flags *flags, const struct sg_learn_lines *lines, struct sg_buffer *out)
+/* --- settings --- */
+
+static void write_texts(const struct sg_policy *policy, enum sg_rule_kind kind, const char *name, struct sg_buffer *out)
+{
+	size_t count;
+	const struct sg_rule *rules = sg_policy_rules(policy, kind, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		sg_buffer_printf(out, "%s%s", i > 0 ? ", " : name, i > 0 ? "" : " = [");
+		sg_toml_quote(out, rules[i].written);
+	}
+	if (count > 0)
+		sg_buffer_append_text(out, "]\n");
+}
+
+static void write_text(const struct sg_policy *policy, enum sg_rule_kind kind, const char *name, struct sg_buffer *out)
+{
+	size_t count;
+	const struct sg_rule *rules = sg_policy_rules(policy, kind, &count);
+
+	if (count == 0)
+		return;
+	sg_buffer_printf(out, "%s = ", name);
+	sg_toml_quote(out, rules[0].written);
+	sg_buffer_append_byte(out, '\n');
+}
+
+static void write_limits(const struct sg_policy *policy, struct sg_buffer *out)
+{
+	size_t count;
+	const struct sg_rule *rules = sg_policy_rules(policy, SG_RULE_LIMIT, &count);
+
+	for (size_t i = 0; i < count; i++)
+		sg_buffer_printf(out, "%s%s = %llu", i > 0 ? ", " : "Limits = { ", rules[i].text,
+				 (unsigned long long)rules[i].number);
+	if (count > 0)
+		sg_buffer_append_text(out, " }\n");
+}
+
+/* What no run shows, and the person said when it was started. */
+static void write_settings(const struct sg_policy *policy, const char *section, struct sg_buffer *out)
+{
+	if (policy == NULL)
+		return;
+	if (strcmp(section, "User") == 0)
+		write_text(policy, SG_RULE_USER, "As", out);
+	if (strcmp(section, "Runtime") != 0)
+		return;
+	write_texts(policy, SG_RULE_ENVIRONMENT, "Env", out);
+	write_text(policy, SG_RULE_DIRECTORY, "Cwd", out);
+	write_limits(policy, out);
+}
+
+static void write_tables(const struct sg_learn_flags *flags, const struct sg_learn_lines *lines,
+			 const struct sg_policy *kept, struct sg_buffer *out)
 {
 	for (size_t i = 0; i < SG_ARRAY_SIZE(keys); i++) {
 		SG_AUTO_BUFFER struct sg_buffer table = SG_BUFFER_INIT;
@@ -208,6 +262,7 @@ static void write_tables(const struct sg_learn_flags *flags, const struct sg_lea
 				write_long(lines, keys[i].key, keys[i].name, &table);
 		}
 		i--;
+		write_settings(kept, section, &table);
 		if (table.size > 0)
 			sg_buffer_printf(out, "\n[%s]\n%s", section, table.data);
 		out->failed |= table.failed;
@@ -301,13 +356,13 @@ int sg_learn_propose(const struct sg_observed *observed, const struct sg_learn_c
 	if (status < 0)
 		return sg_error_set_errno(error, status, "cannot make a proposal of what was used");
 	add_refused(observed, context, &lines);
-	add_denials(context->denies, &lines);
+	add_denials(context->kept, &lines);
 	if (context->watched != NULL)
 		sg_learn_bounds_keep(context->watched, context->variables, &lines);
 	if (sg_learn_lines_settle(&lines) < 0)
 		return sg_error_set_errno(error, -ENOMEM, "cannot make a proposal of what was used");
 	write_head(observed, context, out);
-	write_tables(&flags, &lines, out);
+	write_tables(&flags, &lines, context->kept, out);
 	write_looked(observed, &given, out);
 	write_refused_calls(observed, out);
 	return sg_buffer_status(out) < 0 ? sg_error_set_errno(error, -ENOMEM, "cannot write the proposal") : 0;

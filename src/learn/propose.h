@@ -12,7 +12,8 @@ struct sg_learn_context {
 	const char *name;     /* of the profile */
 	char *const *command; /* NULL-terminated */
 	const struct sg_variables *variables;
-	const struct sg_policy *denies;  /* the policy of the profiles whose denies the proposal keeps, or NULL */
+	/* What the run was started with: its refusals and settings are the proposal's too; or NULL. */
+	const struct sg_policy *kept;
 	const struct sg_policy *watched; /* of the watched run: what it refuses the proposal does not give; or NULL */
 	bool looks;                      /* propose for reading what was merely looked at */
 	bool secrets;                    /* the run was given the secrets of the built-in list */

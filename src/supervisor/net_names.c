@@ -5,6 +5,7 @@
  * host's. What is asked there is a name that the policy allows, and its type: no other byte of the world's.
  * Every question is on the record; one that cannot be recorded is not asked.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
@@ -18,12 +19,34 @@ static void append_name(struct sg_buffer *text, const struct sg_resolver_event *
 		sg_buffer_append_text(text, "what is no host name");
 }
 
+enum { ANSWERS_MAX = 64 };
+
+/* The addresses that the world is shown. */
+static void list_answers(const struct sg_resolver_event *event, char texts[ANSWERS_MAX][INET6_ADDRSTRLEN],
+			 struct sg_record_text items[ANSWERS_MAX], struct sg_record_list *ret)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < event->address_count && count < ANSWERS_MAX; i++) {
+		const struct sg_address *address = &event->addresses[i];
+
+		if (address->family != AF_UNIX &&
+		    inet_ntop(address->family, address->bytes, texts[count], INET6_ADDRSTRLEN) != NULL) {
+			items[count] = sg_record_text(texts[count]);
+			count++;
+		}
+	}
+	*ret = (struct sg_record_list){items, count};
+}
+
 static int record(void *data, const struct sg_resolver_event *event)
 {
 	const struct sg_network *network = data;
 	const struct sg_supervisor *supervisor = network->supervisor;
 	const bool granted = event->outcome == SG_RESOLVER_ANSWERED || event->outcome == SG_RESOLVER_LOCAL;
 	SG_AUTO_BUFFER struct sg_buffer name = SG_BUFFER_INIT;
+	char texts[ANSWERS_MAX][INET6_ADDRSTRLEN];
+	struct sg_record_text answers[ANSWERS_MAX];
 	struct sg_record entry = {.kind = granted ? SG_RECORD_GRANT : SG_RECORD_REFUSAL,
 				  .world = 1,
 				  .audience = sg_record_text("owner"),
@@ -40,6 +63,8 @@ static int record(void *data, const struct sg_resolver_event *event)
 	};
 	const char *reason = reasons[event->outcome];
 
+	if (granted)
+		list_answers(event, texts, answers, &entry.answers);
 	append_name(&name, event);
 	if (event->question != NULL && event->rule < supervisor->policy->rule_count) {
 		const struct sg_rule *rule = &supervisor->policy->rules[event->rule];
