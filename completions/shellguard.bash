@@ -4,7 +4,7 @@ _shellguard()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		COMPREPLY=($(compgen -W "run check explain can test learn diff why compile unload audit syscalls doctor profiles ps enter stop --help --version" -- "$cur"))
+		COMPREPLY=($(compgen -W "run check explain can test learn fmt diff why compile unload audit syscalls doctor profiles ps enter stop --help --version" -- "$cur"))
 		return
 	fi
 	case $prev in
@@ -118,6 +118,13 @@ _shellguard()
 			COMPREPLY=($(compgen -W "--profile --ro --rw --exec --deny --allow --listen --no-net --env --cwd --limit --name --flag --quiet --replay --secrets --output --help " -- "$cur"))
 		else
 			COMPREPLY=()
+		fi
+		;;
+	fmt)
+		if [[ $cur == -* ]]; then
+			COMPREPLY=($(compgen -W "--check --help " -- "$cur"))
+		else
+			compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur"))
 		fi
 		;;
 	diff)

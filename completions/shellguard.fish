@@ -83,6 +83,10 @@ complete -c shellguard -n '__fish_seen_subcommand_from learn' -l replay -d 'run 
 complete -c shellguard -n '__fish_seen_subcommand_from learn' -l secrets -d 'do not refuse the secrets of the built-in list in the run'
 complete -c shellguard -n '__fish_seen_subcommand_from learn' -l output -s o -F -d 'write here instead of to standard output (compile: a folder for several back ends; learn: a file that does not exist)'
 complete -c shellguard -n '__fish_seen_subcommand_from learn' -l help -s h -d 'show this help'
+complete -c shellguard -n __fish_use_subcommand -a fmt -d 'bring profiles into one layout'
+complete -c shellguard -n '__fish_seen_subcommand_from fmt' -F
+complete -c shellguard -n '__fish_seen_subcommand_from fmt' -l check -d 'write nothing: exit status 1 if something would change'
+complete -c shellguard -n '__fish_seen_subcommand_from fmt' -l help -s h -d 'show this help'
 complete -c shellguard -n __fish_use_subcommand -a diff -d 'say what authority a change of a profile gives or takes'
 complete -c shellguard -n '__fish_seen_subcommand_from diff' -F -a '(__shellguard_profiles)'
 complete -c shellguard -n '__fish_seen_subcommand_from diff' -l json -d 'as JSON, for programs'

@@ -21,6 +21,7 @@ _shellguard()
 		'can:say whether profiles ever allow an action, and by which rule'
 		'test:check the assertions of a profile (\[\[Test\]\])'
 		'learn:watch a run and propose a profile for it'
+		'fmt:bring profiles into one layout'
 		'diff:say what authority a change of a profile gives or takes'
 		'why:explain a refusal, and what would allow it'
 		'compile:write profiles as artefacts for other programs'
@@ -122,6 +123,12 @@ _shellguard()
 			'*'{-o,--output}'[write here instead of to standard output (compile\: a folder for several back ends; learn\: a file that does not exist)]:FILE:_files' \
 			'*'{-h,--help}'[show this help]' \
 			'*:argument: '
+		;;
+	fmt)
+		_arguments -S \
+			'*--check[write nothing\: exit status 1 if something would change]' \
+			'*'{-h,--help}'[show this help]' \
+			'*:argument:_files'
 		;;
 	diff)
 		_arguments -S \

@@ -48,8 +48,9 @@ static enum words words_of_command(const char *name)
 		enum words words;
 	} table[] = {{"run", WORDS_FILES},        {"check", WORDS_PROFILES}, {"compile", WORDS_PROFILES},
 		     {"explain", WORDS_PROFILES}, {"can", WORDS_QUESTIONS},  {"diff", WORDS_PROFILES},
-		     {"test", WORDS_PROFILES},    {"why", WORDS_FILES},      {"audit", WORDS_ACTIONS},
-		     {"syscalls", WORDS_CALLS},   {"stop", WORDS_RUNNING},   {"enter", WORDS_RUNNING}};
+		     {"fmt", WORDS_FILES},        {"test", WORDS_PROFILES},  {"why", WORDS_FILES},
+		     {"audit", WORDS_ACTIONS},    {"syscalls", WORDS_CALLS}, {"stop", WORDS_RUNNING},
+		     {"enter", WORDS_RUNNING}};
 
 	for (size_t i = 0; i < SG_ARRAY_SIZE(table); i++)
 		if (strcmp(table[i].name, name) == 0)

@@ -217,7 +217,7 @@ static int apply(struct sg_options *options, const struct sg_option *option, con
 	const struct {
 		const char *name;
 		bool *value;
-	} switches[] = {{"dry-run", &options->dry_run},   {"quiet", &options->quiet},
+	} switches[] = {{"check", &options->check}, {"dry-run", &options->dry_run},   {"quiet", &options->quiet},
 			{"help", &options->help},         {"cost", &options->cost},
 			{"toml", &options->toml},         {"last", &options->last},
 			{"json", &options->json},         {"follow", &options->follow},
