@@ -46,8 +46,8 @@ int sg_print(int fd, const char *text, size_t size);
 const struct sg_variables *sg_variables_of_caller(void);
 
 /*
- * Opens a profile by path (it holds a slash) or by name: in the user's configuration folder, /etc/shellguard/profiles, the
- * installed ones, and those beside a program that was not installed. What a profile extends by path is beside or below it, or in one
+ * Opens a profile by path (it holds a slash, or ends in ".toml") or by name: in the user's configuration folder,
+ * /etc/shellguard/profiles, the installed ones, and those beside a program that was not installed. What a profile extends by path is beside or below it, or in one
  * of those folders. Only regular files are read, of at most SG_TOML_TEXT_MAX bytes. Returns 0 with *ret owned by the caller, or a
  * negative errno value with context (`error` is not NULL). An sg_profile_opener: `data` is not used.
  */

@@ -148,6 +148,14 @@ static int open_path(const char *name, const struct sg_source *from, struct sg_s
 	return read_profile(path, from, ret, error);
 }
 
+/* What has a slash, and a file by its whole name: no name of a profile ends in ".toml". */
+static bool is_path(const char *name)
+{
+	const size_t length = strlen(name);
+
+	return strchr(name, '/') != NULL || (length > 5 && strcmp(name + length - 5, ".toml") == 0);
+}
+
 int sg_profile_open(void *data, const char *name, const struct sg_source *from, struct sg_source **ret,
 		    struct sg_error *error)
 {
@@ -156,7 +164,7 @@ int sg_profile_open(void *data, const char *name, const struct sg_source *from, 
 	int status;
 
 	(void)data;
-	if (strchr(name, '/') != NULL)
+	if (is_path(name))
 		return open_path(name, from, ret, error);
 	for (size_t i = 0; folders[i] != NULL && strlen(name) <= NAME_MAX; i++) {
 		struct sg_error found = SG_ERROR_INIT;
@@ -170,6 +178,7 @@ int sg_profile_open(void *data, const char *name, const struct sg_source *from, 
 		return status;
 	}
 	return sg_error_set(error, -ENOENT,
-			    "there is no profile \"%s\" (\"shellguard profiles\" lists them; a path has a slash: ./%s)",
-			    name, name);
+			    "there is no profile \"%s\" (\"shellguard profiles\" lists them; a path has a slash, or ends "
+			    "in .toml)",
+			    name);
 }

@@ -154,7 +154,8 @@ int sg_change_pin_place(struct sg_change *change, bool second)
 		return -errno;
 	if (name->at.unnamed) /* a folder that was removed: nothing can be made in it */
 		return -ENOENT;
-	name->own = sg_is_own(request->supervisor, &folder);
+	name->skeleton = sg_is_skeleton(request->supervisor, &folder);
+	name->own = !name->skeleton && sg_is_own(request->supervisor, &folder);
 	if (name->at.last[0] != '\0')
 		sg_change_form(name, false);
 	return 0;
@@ -216,6 +217,8 @@ bool sg_change_ask(struct sg_change *change, struct sg_change_name *name, unsign
 		 * otherwise. */
 		if (decision.verdict == SG_VERDICT_HIDE)
 			decision.error = making ? EACCES : ENOENT;
+		else if (name->skeleton && decision.rule == NULL)
+			decision.error = EROFS;
 		name->decision = decision;
 		return false;
 	}
@@ -341,6 +344,22 @@ void sg_change_pin_name(const struct sg_change *change, const struct sg_change_n
 	(void)snprintf(out, SG_CHANGE_LINK_MAX, "%d/fd/%d", (int)change->request->supervisor->view.self, name->at.fd);
 }
 
+/* Names of a call that changes them, and that the walk did not find. */
+static void record_absent(struct sg_change *change)
+{
+	const struct sg_change_row *row = change->row;
+	const struct sg_syscall *call = sg_syscall_by_number((unsigned int)change->request->notification.data.nr);
+
+	if (call == NULL || call->class != SG_CLASS_FILE_CHANGE)
+		return;
+	if (row->path != 0 && change->first.at.fd < 0)
+		sg_record_absent(change->request, directory_of(change, row->dirfd), change->first.named,
+				 SG_ACCESS_CHANGE);
+	if (row->path2 != 0 && change->second.at.fd < 0)
+		sg_record_absent(change->request, directory_of(change, row->dirfd2), change->second.named,
+				 SG_ACCESS_CHANGE);
+}
+
 static void handle(struct sg_request *request)
 {
 	const struct sg_change_row *row = sg_change_row((unsigned int)request->notification.data.nr);
@@ -361,6 +380,8 @@ static void handle(struct sg_request *request)
 	change.flags |= row->implied;
 	if (result == 0)
 		result = row->act(&change);
+	if (result == -ENOENT)
+		record_absent(&change);
 	sg_resolved_done(&change.first.at);
 	sg_resolved_done(&change.second.at);
 	if (result < 0)

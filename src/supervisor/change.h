@@ -41,7 +41,8 @@ struct sg_change_row {
 struct sg_change_name {
 	char named[PATH_MAX]; /* the caller's text */
 	struct sg_resolved at;
-	bool own; /* it lies on a file system of the world's own */
+	bool own;      /* it lies on a file system of the world's own that is no skeleton */
+	bool skeleton; /* it lies in the skeleton, which is read-only */
 	struct sg_decision decision;
 };
 

@@ -532,7 +532,10 @@ static int open_new(struct sg_request *request, struct opening *opening, const s
 		decide_hidden(supervisor, place, EACCES, &decision);
 	else
 		sg_decide(supervisor->policy, supervisor->names, place->name, place->length,
-			  access_of(opening->flags) | SG_ACCESS_CHANGE, sg_is_own(supervisor, &folder), &decision);
+			  access_of(opening->flags) | SG_ACCESS_CHANGE,
+			  sg_is_own(supervisor, &folder) && !sg_is_skeleton(supervisor, &folder), &decision);
+	if (decision.verdict == SG_VERDICT_DENY && decision.rule == NULL && sg_is_skeleton(supervisor, &folder))
+		decision.error = EROFS;
 	if (!sg_caller_valid(&request->caller))
 		return 0;
 	if (decision.verdict != SG_VERDICT_ALLOW) {
@@ -653,6 +656,8 @@ void sg_handle_open(struct sg_request *request)
 			else if (status == 0 && open_new(request, &opening, &object) == 1)
 				continue;
 		}
+		if (status == -ENOENT && (opening.flags & O_PATH) == 0)
+			sg_record_absent(request, opening.dirfd, opening.named, access_of(opening.flags));
 		if (status < 0)
 			error = -status;
 		else if (error == 0)

@@ -25,7 +25,7 @@ struct job {
 	void (*handler)(struct sg_request *); /* NULL: the name is walked and the request goes back */
 	int control;                          /* owned: where the caller's person is told of refusals */
 	int listener;                         /* the main thread's number of the listener */
-	dev_t own_devices[SG_OWN_DEVICES_MAX];
+	dev_t own_devices[SG_OWN_DEVICES_MAX], skeleton;
 	size_t own_device_count;
 };
 
@@ -176,6 +176,7 @@ static void work(struct worker *worker, struct job *job)
 
 	own->control = job->control;
 	memcpy(own->own_devices, job->own_devices, sizeof(own->own_devices));
+	own->skeleton = job->skeleton;
 	own->own_device_count = job->own_device_count;
 	job->request.supervisor = own;
 	if (job->handler == NULL)
@@ -293,6 +294,7 @@ static int give(struct sg_request *request, void (*handler)(struct sg_request *)
 			    .control = fcntl(control, F_DUPFD_CLOEXEC, 3),
 			    .own_device_count = supervisor->own_device_count};
 	memcpy(job->own_devices, supervisor->own_devices, sizeof(job->own_devices));
+	job->skeleton = supervisor->skeleton;
 	job->request.caller.listener = fcntl(request->caller.listener, F_DUPFD_CLOEXEC, 3);
 	(void)pthread_mutex_lock(&pool->lock);
 	alone = pool->idle <= pool->waiting && pool->threads < SG_POOL_MAX;

@@ -203,6 +203,11 @@ int sg_replace_descriptor(struct sg_request *request, int number, int fd, bool c
 	return ioctl(request->caller.listener, SECCOMP_IOCTL_NOTIF_ADDFD, &give) < 0 ? -errno : 0;
 }
 
+bool sg_is_skeleton(const struct sg_supervisor *supervisor, const struct stat *status)
+{
+	return supervisor->skeleton != 0 && status->st_dev == supervisor->skeleton;
+}
+
 bool sg_is_own(const struct sg_supervisor *supervisor, const struct stat *status)
 {
 	for (size_t i = 0; i < supervisor->own_device_count; i++)

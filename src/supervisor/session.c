@@ -184,6 +184,7 @@ static int enter_world(struct sg_supervisor *supervisor, struct sg_error *error)
 	if (stat("/proc", &proc) == 0)
 		supervisor->view.proc_device = proc.st_dev;
 	add_own(supervisor, "/", TMPFS_MAGIC);
+	supervisor->skeleton = supervisor->own_device_count > 0 ? supervisor->own_devices[0] : 0;
 	for (size_t i = 0; i < supervisor->plan->mount_count; i++)
 		for (size_t j = 0; j < SG_ARRAY_SIZE(own); j++)
 			if (supervisor->plan->mounts[i].kind == own[j].kind)

@@ -77,6 +77,7 @@ struct sg_supervisor {
 	size_t ids_length;                     /* 0: not read yet */
 	dev_t own_devices[SG_OWN_DEVICES_MAX]; /* file systems of the world's own */
 	size_t own_device_count;
+	dev_t skeleton; /* the device of the world's root, if that is a skeleton of its own; 0: not known */
 	struct sg_traced traced[SG_TRACED_MAX];
 	size_t traced_count;
 	size_t traced_limit;         /* those from here on are free */
@@ -229,6 +230,20 @@ void sg_receive_call(struct sg_supervisor *supervisor, int listener);
 
 /* True if the object of that status lies on a file system of the world's own. */
 bool sg_is_own(const struct sg_supervisor *supervisor, const struct stat *status);
+
+/*
+ * True in the skeleton: the folders above what was granted, which are the world's own and that nobody writes. What has no rule there is
+ * refused as on any read-only file system.
+ */
+bool sg_is_skeleton(const struct sg_supervisor *supervisor, const struct stat *status);
+
+/* --- names that are not there (absent.c) --- */
+
+/*
+ * After a call that names what is not in the world, and is answered with that: records the attempt if a LogOnRead or LogOnWrite rule
+ * names it and nothing allows it. `dirfd` and `named` are the call's, `access` what it would have been. Decides nothing.
+ */
+void sg_record_absent(struct sg_request *request, int dirfd, const char *named, unsigned int access);
 
 /* Delivers a signal from outside to a command, or where it is one of the keyboard, to its process group. */
 void sg_deliver(pid_t command, int pidfd, int number);

@@ -261,3 +261,47 @@ def test_an_error_of_the_disk(sg):
     out, err = end(process, begin, 15)
     assert out == REFUSED and process.returncode == 125, (out, err)
     assert "is not complete: Input/output error" in err
+
+
+def test_attempts_on_names_that_are_not_there(sg):
+    """LogOnRead and LogOnWrite record attempts, also where nothing grants the name and so nothing is there; what is merely missing is not one."""
+    elsewhere = os.path.join(sg.work, "elsewhere")
+    os.mkdir(elsewhere)
+    text = BASE.replace('["tmp"]', '["tmp", "links"]').replace("[Runtime]", 'ReadWrite = ["%s/**"]\nLogOnRead = ["%s/**", "/opt/**", "/usr/lib/**"]\nLogOnWrite = ["%s/**", "/opt/**", "/srv/**"]\n[Runtime]'
+                        % (sg.cwd, elsewhere, elsewhere))
+    script = """
+import os
+def attempt(call, *arguments):
+    try: call(*arguments); print("done")
+    except OSError as e: print(e.strerror)
+work, gone = os.getcwd(), %r
+for name in ("read", "a/../b"): attempt(open, gone + "/" + name)
+attempt(open, "/usr/lib/no-such-file")
+attempt(open, gone + "/written", "w")
+attempt(open, "../elsewhere/by-relative-name", "w")
+attempt(os.open, "elsewhere/by-folder", os.O_WRONLY | os.O_CREAT, 0o644)
+attempt(os.mkdir, "/srv/folder/below")
+attempt(os.rename, work + "/x", "/srv/y/z")
+attempt(os.unlink, "/opt/x")
+attempt(os.symlink, "x", "/opt/some/link")
+attempt(open, "/opt/x\\n\\x1b[31m", "w")
+attempt(open, work + "/missing")
+""" % elsewhere
+    done = sg.run(text, "/usr/bin/python3", "-c", script)
+    assert done.status == 0 and "done" not in done.stdout, (done.stdout, done.stderr)
+    seen = {(r["object"], r["operation"]) for r in done.refusals()}
+    for object_, operation in ((elsewhere + "/read", "open"), (elsewhere + "/written", "open"), (elsewhere + "/by-relative-name", "open"),
+                               ("/srv/folder/below", "make"), ("/srv/y/z", "rename"), ("/opt/x", "remove"), ("/opt/some/link", "link")):
+        assert object_ in {o for o, _ in seen}, (object_, operation, seen)
+    objects = {o for o, _ in seen}
+    assert "/opt/x\n\x1b[31m" in objects
+    assert not objects & {"/usr/lib/no-such-file", sg.cwd + "/missing", sg.cwd + "/elsewhere/by-folder", elsewhere + "/b"}, objects
+    assert all(r["error"] in ("ENOENT", "EROFS") for r in done.refusals()), done.refusals()
+
+
+def test_what_the_skeleton_refuses_is_told(sg):
+    """The folders above what was granted are read-only: making something there is refused with a reason, not granted and then failed."""
+    text = BASE.replace("[Runtime]", 'LogOnWrite = ["/srv/**"]\n[Runtime]')
+    done = sg.run(text, "/usr/bin/python3", "-c", "open('/made', 'w')")
+    assert "Read-only file system" in done.stderr
+    assert [r["reason"] for r in done.refusals("/made")] and not [r for r in done.of("grant") if r.get("object") == "/made"], done.records
