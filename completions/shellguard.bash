@@ -164,7 +164,7 @@ _shellguard()
 		;;
 	syscalls)
 		if [[ $cur == -* ]]; then
-			COMPREPLY=($(compgen -W "--json --help " -- "$cur"))
+			COMPREPLY=($(compgen -W "--simulate --json --help " -- "$cur"))
 		else
 			COMPREPLY=($(compgen -W "$(shellguard syscalls --json 2>/dev/null | sed -n 's/^{[^,]*,"name":"\([^"]*\)".*/\1/p')" -- "$cur"))
 		fi

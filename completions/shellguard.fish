@@ -115,6 +115,7 @@ complete -c shellguard -n '__fish_seen_subcommand_from audit' -l follow -s f -d 
 complete -c shellguard -n '__fish_seen_subcommand_from audit' -l help -s h -d 'show this help'
 complete -c shellguard -n __fish_use_subcommand -a syscalls -d 'the system calls: what each is for and how it is bound'
 complete -c shellguard -n '__fish_seen_subcommand_from syscalls' -x -a '(__shellguard_calls)'
+complete -c shellguard -n '__fish_seen_subcommand_from syscalls' -l simulate -d 'what the filters answer to a call with these arguments: PROFILE... CALL [ARGUMENT...]'
 complete -c shellguard -n '__fish_seen_subcommand_from syscalls' -l json -d 'as JSON, for programs'
 complete -c shellguard -n '__fish_seen_subcommand_from syscalls' -l help -s h -d 'show this help'
 complete -c shellguard -n __fish_use_subcommand -a doctor -d 'say what this kernel, user and place can hold, and what helps'

@@ -169,6 +169,7 @@ _shellguard()
 		;;
 	syscalls)
 		_arguments -S \
+			'*--simulate[what the filters answer to a call with these arguments\: PROFILE... CALL \[ARGUMENT...\]]' \
 			'*--json[as JSON, for programs]' \
 			'*'{-h,--help}'[show this help]' \
 			'*:argument:_shellguard_calls'

@@ -9,6 +9,7 @@
 #include "cli/help.h"
 #include "cli/layout.h"
 #include "cli/options.h"
+#include "cli/simulate.h"
 #include "policy/needs.h"
 #include "tables/syscalls.h"
 #include "tables/values.h"
@@ -274,6 +275,8 @@ static int answer(const struct sg_options *options)
 {
 	SG_AUTO_POLICY struct sg_policy *policy = NULL;
 
+	if (options->simulate)
+		return sg_simulate(options);
 	if (options->command[0] != NULL && options->command[1] != NULL)
 		return sg_command_usage("syscalls");
 	policy = sg_load_flags();
