@@ -117,8 +117,10 @@ struct met {
 	bool private, private_code;
 };
 
-static void note(struct met *met, const struct sg_place *place)
+static void note(void *data, const struct sg_place *place)
 {
+	struct met *met = data;
+
 	if (place->private) {
 		met->private = true;
 		met->private_code |= place->execute;
@@ -152,12 +154,12 @@ static struct met meet(const struct sg_export *with, const struct sg_rule *rule)
 		find_twin(rule->glob, &twin) < 0 || (!sg_glob_is_literal(rule->glob) && sg_places_above_twins(prefix));
 	struct met met = {0};
 
-	for (size_t i = 0; i < with->places->count; i++) {
-		const struct sg_place *place = &with->places->places[i];
-
-		if (wide || sg_places_meets(place, rule->glob) || (twin != NULL && sg_places_meets(place, twin)))
-			note(&met, place);
-	}
+	for (size_t i = 0; i < with->places->count && wide; i++)
+		note(&met, &with->places->places[i]);
+	if (!wide)
+		sg_places_meet(with->places, rule->glob, note, &met);
+	if (!wide && twin != NULL)
+		sg_places_meet(with->places, twin, note, &met);
 	if (sg_places_is_own(prefix))
 		met.host = met.writable = true;
 	return met;

@@ -350,30 +350,88 @@ void sg_places_done(struct sg_places *places)
 	*places = (struct sg_places){0};
 }
 
-const struct sg_place *sg_places_around(const struct sg_places *places, const char *path)
+/* The first place that is not before `path`, in the order of compare_paths(). */
+static size_t lower_bound(const struct sg_places *places, const char *path)
 {
-	const struct sg_place *found = NULL;
+	size_t low = 0, high = places->count;
 
-	/* What is further inside stands later. */
-	for (size_t i = 0; i < places->count; i++)
-		if (strcmp(places->places[i].path, path) == 0 ||
-		    (places->places[i].folder && is_in(path, places->places[i].path)))
-			found = &places->places[i];
-	return found;
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+
+		if (compare_paths(places->places[middle].path, path) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
 }
 
-bool sg_places_meets(const struct sg_place *place, const struct sg_glob *glob)
+static const struct sg_place *find_exactly(const struct sg_places *places, const char *path)
 {
-	const size_t length = strlen(place->path);
-	size_t prefix_length;
-	const char *prefix = sg_glob_prefix(glob, &prefix_length);
+	const size_t index = lower_bound(places, path);
 
-	/* Most rules and places have nothing to do with each other: their first bytes say so. */
-	if (strncmp(prefix, place->path, prefix_length < length ? prefix_length : length) != 0)
+	return index < places->count && strcmp(places->places[index].path, path) == 0 ? &places->places[index] : NULL;
+}
+
+/* Cuts the last component off. Returns false at the root. */
+static bool cut(char *path)
+{
+	char *slash = strrchr(path, '/');
+
+	if (slash == NULL || path[1] == '\0')
 		return false;
+	slash[slash == path ? 1 : 0] = '\0';
+	return true;
+}
+
+const struct sg_place *sg_places_around(const struct sg_places *places, const char *path)
+{
+	char name[SG_GLOB_LENGTH_MAX + 1];
+	const struct sg_place *found;
+
+	if (strlen(path) >= sizeof(name))
+		return NULL;
+	memcpy(name, path, strlen(path) + 1);
+	found = find_exactly(places, name);
+	while ((found == NULL || (!found->folder && strcmp(found->path, path) != 0)) && cut(name))
+		found = find_exactly(places, name);
+	return found != NULL && (found->folder || strcmp(found->path, path) == 0) ? found : NULL;
+}
+
+/* True if the glob could speak of the place, or of a name in it: never false where it does. */
+static bool meets(const struct sg_place *place, const struct sg_glob *glob)
+{
+	const char *prefix = sg_glob_prefix(glob, &(size_t){0});
+
 	if (sg_glob_is_literal(glob))
 		return place->folder ? is_in(prefix, place->path) : strcmp(prefix, place->path) == 0;
 	return !place->folder || sg_glob_overlaps(glob, place->below) != SG_GLOB_NO;
+}
+
+/* Above the glob's prefix a place is one of the folders on the way to it; the others begin with it, and stand together. */
+void sg_places_meet(const struct sg_places *places, const struct sg_glob *glob,
+		    void (*note)(void *data, const struct sg_place *place), void *data)
+{
+	char name[SG_GLOB_LENGTH_MAX + 1];
+	size_t length;
+	const char *prefix = sg_glob_prefix(glob, &length);
+
+	while (length > 1 && prefix[length - 1] == '/')
+		length--;
+	if (length >= sizeof(name))
+		return;
+	memcpy(name, prefix, length);
+	name[length] = '\0';
+	for (size_t i = lower_bound(places, name);
+	     i < places->count && strncmp(places->places[i].path, name, length) == 0; i++)
+		if (meets(&places->places[i], glob))
+			note(data, &places->places[i]);
+	while (cut(name)) {
+		const struct sg_place *place = find_exactly(places, name);
+
+		if (place != NULL && place->folder && meets(place, glob))
+			note(data, place);
+	}
 }
 
 /* Folders that most systems have twice, one as a link to the other. */

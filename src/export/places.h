@@ -39,8 +39,9 @@ bool sg_places_is_own(const char *path);
 /* The innermost place that is `path`, or a folder that holds it; NULL: none. */
 const struct sg_place *sg_places_around(const struct sg_places *places, const char *path);
 
-/* True if the glob could speak of the place, or of a name in it: never false where it does. */
-bool sg_places_meets(const struct sg_place *place, const struct sg_glob *glob);
+/* Calls `note` for each place of which, or of a name in which, the glob could speak: none of those is left out. */
+void sg_places_meet(const struct sg_places *places, const struct sg_glob *glob,
+		    void (*note)(void *data, const struct sg_place *place), void *data);
 
 /*
  * On most hosts /bin is a link to /usr/bin, and where both are mounted a file stands under two names. Appends the other name of
