@@ -290,6 +290,9 @@ bool sg_mounting_names_outside(const struct sg_policy *policy)
 {
 	static const enum sg_rule_kind kinds[] = {SG_RULE_ALLOW, SG_RULE_LISTEN};
 
+	/* Ports of the host, without a rule that names them. */
+	if (sg_policy_has_flag(policy, "incoming"))
+		return true;
 	for (size_t i = 0; i < SG_ARRAY_SIZE(kinds); i++) {
 		size_t count;
 		const struct sg_rule *rules = sg_policy_rules(policy, kinds[i], &count);

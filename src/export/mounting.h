@@ -43,7 +43,7 @@ bool sg_mounting_has_host_folders(const struct sg_places *places);
 /* True for unix: addresses, paths and abstract names. */
 bool sg_mounting_is_unix(const struct sg_rule *rule);
 
-/* True if an Allow or a Listen names something outside of the program's own network. */
+/* True if an Allow, a Listen or the flag `incoming` gives something outside of the program's own network. */
 bool sg_mounting_names_outside(const struct sg_policy *policy);
 
 /* Judges a rule about unix: addresses. */

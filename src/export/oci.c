@@ -67,6 +67,14 @@ static struct sg_hold judge_user(const struct sg_rule *rule)
 	return (struct sg_hold){SG_HOLDS_NOT, "a container knows users by number: set process.user"};
 }
 
+static struct sg_hold judge_limit(const struct sg_rule *rule)
+{
+	if (strcmp(rule->text, "Processes") == 0 || strcmp(rule->text, "Memory") == 0)
+		return (struct sg_hold){SG_HOLDS_PARTLY,
+					"a runtime that is not started by root may go without control groups"};
+	return (struct sg_hold){SG_HOLDS, NULL};
+}
+
 static struct sg_hold judge(const struct sg_export *with, const struct sg_rule *rule)
 {
 	switch (rule->kind) {
@@ -75,9 +83,10 @@ static struct sg_hold judge(const struct sg_export *with, const struct sg_rule *
 	case SG_RULE_SYSCALL:
 	case SG_RULE_DENY_SYSCALL:
 	case SG_RULE_DENY_CAPABILITY:
-	case SG_RULE_LIMIT:
 	case SG_RULE_DIRECTORY:
 		return (struct sg_hold){SG_HOLDS, NULL};
+	case SG_RULE_LIMIT:
+		return judge_limit(rule);
 	case SG_RULE_CAPABILITY:
 		return (struct sg_hold){SG_HOLDS_STRICTER,
 					"it counts in a user namespace of the program's own only; none is given here"};
@@ -445,7 +454,9 @@ static int add_linux(const struct sg_export *with, json_t *config)
 
 static int write_oci(const struct sg_export *with, struct sg_buffer *out, struct sg_error *error)
 {
-	json_t *config = json_pack("{s:{s:b}}", "root", "readonly", 1);
+	json_t *config =
+		json_pack("{s:{s:b}, s:s}", "root", "readonly", 1, "x-shellguard-needs",
+			  "a bundle whose root folder is empty: what lies in it is shown, whatever the profile says");
 	int status = config == NULL ? -ENOMEM : add_process(with->policy, config);
 
 	if (status == 0)

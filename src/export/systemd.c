@@ -58,6 +58,9 @@ static struct sg_hold judge(const struct sg_export *with, const struct sg_rule *
 	case SG_RULE_USER:
 		return (struct sg_hold){SG_HOLDS, NULL};
 	case SG_RULE_FLAG:
+		if (strcmp(rule->text, "dns") == 0 && sg_mounting_names_outside(with->policy))
+			return (struct sg_hold){SG_HOLDS_PARTLY, "the host's resolver answers for every name"};
+		return (struct sg_hold){SG_HOLDS_STRICTER, "calls that are younger than Linux 5.17 are left out"};
 	case SG_RULE_SYSCALL:
 		return (struct sg_hold){SG_HOLDS_STRICTER, "calls that are younger than Linux 5.17 are left out"};
 	case SG_RULE_DENY_FLAG:

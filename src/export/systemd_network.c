@@ -73,6 +73,9 @@ static void append_allowed(const struct sg_policy *policy, struct sg_buffer *out
 		else if (rules[i].address->kind == SG_HOST_LOOPBACK)
 			sg_buffer_append_text(out, "IPAddressAllow=localhost\n");
 	}
+	/* Where systemd-resolved listens, to which resolv.conf of most hosts points. */
+	if (sg_policy_has_flag(policy, "dns"))
+		sg_buffer_append_text(out, "IPAddressAllow=127.0.0.53 127.0.0.54\n");
 	/* Not of the internet, and so named or refused (PROFILE: `outgoing`): the host itself, the link, metadata services. */
 	if (any)
 		return;

@@ -244,5 +244,9 @@ Listen = ["tcp:127.0.0.1:8000-8999"]
         assert line in lines, line
     assert "example.org" not in "\n".join(line for line in lines if not line.startswith("#"))
     assert verify(sg, drop_in) == (0, [])
+    names = drop_in_of(sg, "developer").splitlines()
+    assert "IPAddressAllow=127.0.0.53 127.0.0.54" in names and "IPAddressAllow=127.0.0.53 127.0.0.54" not in lines
+    incoming = drop_in_of(sg, sg.profile(BASE + '[Networking]\nFlags = ["incoming"]\n')).splitlines()
+    assert "PrivateNetwork=no" in incoming and "IPAddressDeny=any" in incoming and "SocketBindAllow=1024-65535" in incoming
     closed = drop_in_of(sg, sg.profile(BASE + '[Networking]\nFlags = ["loopback"]\nAllow = ["tcp:192.0.2.1:443"]\n')).splitlines()
     assert "IPAddressDeny=any" in closed and "IPAddressAllow=192.0.2.1/32" in closed
