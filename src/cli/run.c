@@ -25,6 +25,7 @@
 #include "cli/written.h"
 #include "supervisor/door.h"
 #include "supervisor/session.h"
+#include "world/confine.h"
 #include "world/environment.h"
 #include "world/filter_learn.h"
 #include "world/grants.h"
@@ -429,6 +430,16 @@ static int check_descriptors(void)
 	return 0;
 }
 
+static int check_cores(void)
+{
+	struct sg_error error = SG_ERROR_INIT;
+
+	if (sg_confine_check_cores(&error) == 0)
+		return 0;
+	sg_complain("%s", error.text);
+	return SG_EXIT_FAILED;
+}
+
 static int load(struct run *run, const struct sg_variables *variables)
 {
 	static const char *const fallback[] = {"developer"};
@@ -456,7 +467,7 @@ static int run_all(struct run *run)
 	const char *shell = getenv("SHELL");
 	int status;
 
-	if (check_descriptors() != 0 || sg_missing_inside(".") != 0)
+	if (check_descriptors() != 0 || check_cores() != 0 || sg_missing_inside(".") != 0)
 		return SG_EXIT_FAILED;
 	if (variables == NULL) {
 		sg_complain("the working directory is gone, or lies outside of what we see");

@@ -212,7 +212,11 @@ bool sg_learn_handle(struct sg_request *request)
 		if (status == 0 && is_look(call))
 			status = note_name(request, call, "look");
 	} else {
-		sg_answer_error(request, action == SECCOMP_RET_ERRNO ? (int)(answer & SECCOMP_RET_DATA) : EPERM);
+		if (answer == SECCOMP_RET_ERRNO) /* done, it says */
+			sg_answer_value(request, 0);
+		else
+			sg_answer_error(request,
+					action == SECCOMP_RET_ERRNO ? (int)(answer & SECCOMP_RET_DATA) : EPERM);
 		return true;
 	}
 	/* Without a record nothing is given. */

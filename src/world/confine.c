@@ -27,6 +27,31 @@ struct ruleset {
 
 enum { CAPABILITIES_MAX = 64 };
 
+bool sg_confine_cores_hold(rlim_t hard, const char *pattern)
+{
+	/* From 1 on the soft limit can be the 1 that stops all; at 0 it cannot be raised, and stops those to files alone. */
+	return hard >= 1 || (pattern != NULL && pattern[0] != '|' && pattern[0] != '@');
+}
+
+int sg_confine_check_cores(struct sg_error *error)
+{
+	const struct rlimit raised = {0, 1};
+	SG_AUTO_FD int fd = -1;
+	struct rlimit limit;
+	char pattern[2] = "";
+
+	if (getrlimit(RLIMIT_CORE, &limit) == 0 && (limit.rlim_max >= 1 || setrlimit(RLIMIT_CORE, &raised) == 0))
+		return 0;
+	fd = open("/proc/sys/kernel/core_pattern", O_RDONLY | O_CLOEXEC);
+	if (sg_confine_cores_hold(0, fd >= 0 && sg_fd_read_full(fd, pattern, 1) >= 0 ? pattern : NULL))
+		return 0;
+	return sg_error_set(
+		error, -EPERM,
+		"the hard limit of core dumps is 0 here, which does not keep the kernel from giving them to the "
+		"program of the host's that kernel.core_pattern names; raise it to at least 1 (limits.conf: core, in "
+		"units of 1 KiB), or let core_pattern name a file");
+}
+
 static int drop_bounding(uint64_t kept, struct sg_error *error)
 {
 	for (unsigned long i = 0; i < CAPABILITIES_MAX; i++) {

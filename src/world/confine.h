@@ -2,7 +2,9 @@
 #pragma once
 
 #include <linux/filter.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
 #include "base/error.h"
 #include "world/mount.h"
@@ -41,6 +43,18 @@ int sg_confine_files(const struct sg_mount *mounts, size_t count, struct sg_erro
 
 /* The ABI version of Landlock, or 0 where there is none. */
 int sg_confine_landlock_version(void);
+
+/*
+ * Whether a world started with this hard limit of core dumps gives none to a program of the host's: with `pattern` as core_pattern
+ * (core(5)). NULL: it cannot be read. Pure.
+ */
+bool sg_confine_cores_hold(rlim_t hard, const char *pattern);
+
+/*
+ * That of this process and this host; raises the hard limit from 0 to 1 where the caller may. Returns 0, or -EPERM with what to do
+ * about it: then no world may be started.
+ */
+int sg_confine_check_cores(struct sg_error *error);
 
 /*
  * Installs a filter with a listener (WAIT_KILLABLE_RECV, Linux 5.19). The listener becomes the lowest free descriptor,

@@ -63,6 +63,7 @@ struct sg_filter_plan {
 	enum sg_filter_mode accepts;    /* accept, accept4; NATIVE only where no outside socket can listen */
 	bool notify_refusals;           /* ask the supervisor (which must refuse) instead of EPERM, to have it recorded
 			       */
+	bool cores_off;  /* the limit of core dumps stays at the 1 byte that stops every one of them (checks.def) */
 	bool first_exec; /* execve and execveat are notified though not given, for the world's first program
 			  */
 };

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -27,6 +28,8 @@ enum verdict {
 	VERDICT_MESSAGE,       /* as the plan says for sendmsg */
 	VERDICT_LISTEN,        /* as the plan says for listen */
 	VERDICT_ACCEPT,        /* as the plan says for accept */
+	VERDICT_CORE,          /* answered as done where the limit of core dumps stays, and not done */
+	VERDICT_CORE_OLD,      /* it asks for the former limit too: refused there */
 };
 
 #ifndef RENAME_WHITEOUT
@@ -125,6 +128,10 @@ static uint32_t action_of_verdict(enum verdict verdict, const struct sg_filter_p
 		return action_of_mode(plan->listens);
 	case VERDICT_ACCEPT:
 		return action_of_mode(plan->accepts);
+	case VERDICT_CORE:
+		return plan->cores_off ? action_errno(0) : SECCOMP_RET_ALLOW;
+	case VERDICT_CORE_OLD:
+		return plan->cores_off ? action_refuse(plan) : SECCOMP_RET_ALLOW;
 	case VERDICT_REFUSE:
 		break;
 	}

@@ -55,6 +55,14 @@ static struct outside find_outside(const struct sg_policy *policy)
 	return outside;
 }
 
+/* 1 byte is none (world/init.c). */
+static bool gives_cores(const struct sg_policy *policy)
+{
+	const struct sg_rule *limit = sg_policy_find(policy, SG_RULE_LIMIT, "CoreSize");
+
+	return limit != NULL && limit->number > 1;
+}
+
 void sg_grants_plan(const struct sg_plan *plan, struct sg_filter_plan *ret)
 {
 	const struct outside outside = find_outside(plan->policy);
@@ -69,6 +77,7 @@ void sg_grants_plan(const struct sg_plan *plan, struct sg_filter_plan *ret)
 		.listens = outside.any ? SG_FILTER_NOTIFIED : SG_FILTER_NATIVE,
 		.accepts = outside.listeners ? SG_FILTER_NOTIFIED : SG_FILTER_NATIVE,
 		.notify_refusals = true,
+		.cores_off = !gives_cores(plan->policy),
 		.first_exec = true,
 	};
 }

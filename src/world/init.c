@@ -130,7 +130,7 @@ static int place_streams(const struct sg_world_spec *spec, int slave, struct sg_
 
 /*
  * A core dump is written by the kernel, past every decision on its name, or given to a program of the host's that runs as
- * root (core(5)). 1 stops both; 0 would leave the second.
+ * root (core(5)). 1 stops both; 0 would leave the second. The world cannot change it (tables/checks.def).
  */
 static const struct rlimit no_core = {1, 1};
 

@@ -251,6 +251,55 @@ static int crash(int argc, char **argv)
 	return 0;
 }
 
+static bool is_off(pid_t pid)
+{
+	struct rlimit limit;
+
+	return prlimit(pid, RLIMIT_CORE, NULL, &limit) == 0 && limit.rlim_cur == 1 && limit.rlim_max == 1;
+}
+
+static void kept(const char *what, pid_t pid)
+{
+	if (is_off(pid))
+		refused(what, 0);
+	else
+		escaped(what);
+}
+
+/* A soft limit of 0 would hand cores to what core_pattern names. Programs are told that theirs is off, as it is. */
+static int cores(int argc, char **argv)
+{
+	const struct rlimit none = {0, 1}, hard = {0, 0}, more = {RLIM_INFINITY, RLIM_INFINITY};
+	struct rlimit files, old;
+	pid_t child = fork();
+
+	(void)argc;
+	(void)argv;
+	if (child == 0) {
+		(void)pause();
+		_exit(0);
+	}
+	must_work("set-core-0", syscall(SYS_setrlimit, RLIMIT_CORE, &none));
+	kept("core-0", 0);
+	must_work("set-core-0-upper-half", syscall(SYS_setrlimit, 0xabcd00000000UL | RLIMIT_CORE, &none));
+	kept("core-0-upper-half", 0);
+	must_work("set-core-0-for-good", prlimit(0, RLIMIT_CORE, &hard, NULL));
+	kept("core-0-for-good", 0);
+	must_work("set-core-of-another", prlimit(child, RLIMIT_CORE, &none, NULL));
+	kept("core-of-another", child);
+	must_fail("core-and-old", prlimit(0, RLIMIT_CORE, &none, &old));
+	kept("core-and-old-kept", 0);
+	(void)setrlimit(RLIMIT_CORE, &more);
+	kept("more-core", 0);
+	must_work("other-limit", getrlimit(RLIMIT_NOFILE, &files));
+	files.rlim_cur = 64;
+	must_work("set-other-limit", setrlimit(RLIMIT_NOFILE, &files));
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur != 64)
+		must_work("other-limit-is-set", -1);
+	(void)kill(child, SIGKILL);
+	return 0;
+}
+
 const struct probe probes[] = {
 	{"targets", targets},
 	{"kill-all", kill_all},
@@ -261,5 +310,6 @@ const struct probe probes[] = {
 	{"opener", opener},
 	{"keys", keys},
 	{"crash", crash},
+	{"cores", cores},
 	{NULL, NULL},
 };

@@ -577,6 +577,12 @@ def test_a_crash_writes_nothing_past_the_rules(tree, kind):
     assert [n for n in os.listdir(tree.rw) if n.startswith("core")] == []
 
 
+@pytest.mark.parametrize("limit", ("", "[Runtime.Limits]\nCoreSize = 1\n"), ids=("default", "none"))
+def test_the_limit_of_cores_stays(tree, limit):
+    """Where core_pattern names a program, it runs as root of the host, and what it gets is the world's to choose."""
+    held(tree.run(tree.profile(extra=limit), "processes", "cores"), refused=7, works=6)
+
+
 # --- programs ---
 
 @pytest.fixture

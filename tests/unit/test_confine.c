@@ -215,9 +215,34 @@ static void fifo(void **state)
 	assert_int_equal(mounts[0].tree, -1);
 }
 
+/* Only a limit of 1 stops cores that a program of the host's gets (core(5)): at a hard limit of 0 it cannot be had. */
+static void cores(void **state)
+{
+	static const struct {
+		rlim_t hard;
+		const char *pattern;
+		bool hold;
+	} rows[] = {
+		{RLIM_INFINITY, "|/usr/lib/systemd/systemd-coredump %P", true},
+		{1, "|/usr/lib/systemd/systemd-coredump %P", true},
+		{0, "core", true},
+		{0, "/var/crash/%e.core", true},
+		{0, "", true},
+		{0, "|/usr/lib/systemd/systemd-coredump %P", false},
+		{0, "@/run/coredump.socket", false},
+		{0, "@@/run/coredump.socket", false},
+		{0, NULL, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < SG_ARRAY_SIZE(rows); i++)
+		if (sg_confine_cores_hold(rows[i].hard, rows[i].pattern) != rows[i].hold)
+			fail_msg("row %zu", i);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(files), cmocka_unit_test(fifo)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(files), cmocka_unit_test(fifo), cmocka_unit_test(cores)};
 
 	return cmocka_run_group_tests(tests, make_tree, remove_tree);
 }
