@@ -289,30 +289,46 @@ static unsigned int table_classes(int family, sg_u128 number)
 	return classes;
 }
 
-bool sg_address_embedded(const struct sg_address *address, struct sg_address *ret)
-{
-	static const uint8_t nat64[12] = {0x00, 0x64, 0xff, 0x9b}, sixtofour[2] = {0x20, 0x02};
-	struct sg_address inner = {.family = AF_INET, .protocol = address->protocol, .port = address->port};
+static const struct {
+	uint8_t prefix[12];
+	uint8_t size;  /* of the prefix, in bytes */
+	uint8_t at[4]; /* where the bytes of the IPv4 address lie */
+	bool certain;  /* there and nowhere else */
+} embeddings[] = {
+	{{0x00, 0x64, 0xff, 0x9b}, 12, {12, 13, 14, 15}, true},
+	{{0x20, 0x02}, 2, {2, 3, 4, 5}, true},
+	{{[8] = 0xff, [9] = 0xff}, 12, {12, 13, 14, 15}, true},
+	{{0x00, 0x64, 0xff, 0x9b, 0x00, 0x01}, 6, {12, 13, 14, 15}, false},
+	{{0x00, 0x64, 0xff, 0x9b, 0x00, 0x01}, 6, {6, 7, 9, 10}, false},
+	{{0x00, 0x64, 0xff, 0x9b, 0x00, 0x01}, 6, {7, 9, 10, 11}, false},
+	{{0x00, 0x64, 0xff, 0x9b, 0x00, 0x01}, 6, {9, 10, 11, 12}, false},
+};
 
-	if (address->family != AF_INET6) {
-		return false;
+size_t sg_address_embedded(const struct sg_address *address, struct sg_address ret[SG_ADDRESS_EMBEDDED_MAX])
+{
+	size_t count = 0;
+
+	if (address->family != AF_INET6)
+		return 0;
+	for (size_t i = 0; i < SG_ARRAY_SIZE(embeddings) && count < SG_ADDRESS_EMBEDDED_MAX; i++) {
+		struct sg_address inner = {.family = AF_INET, .protocol = address->protocol, .port = address->port};
+
+		if (memcmp(address->bytes, embeddings[i].prefix, embeddings[i].size) != 0)
+			continue;
+		for (size_t j = 0; j < 4; j++)
+			inner.bytes[j] = address->bytes[embeddings[i].at[j]];
+		if (embeddings[i].certain || inner.bytes[0] != 0)
+			ret[count++] = inner;
 	}
-	if (memcmp(address->bytes, nat64, sizeof(nat64)) == 0) {
-		memcpy(inner.bytes, address->bytes + 12, 4);
-	} else if (memcmp(address->bytes, sixtofour, sizeof(sixtofour)) == 0) {
-		memcpy(inner.bytes, address->bytes + 2, 4);
-	} else {
-		return false;
-	}
-	*ret = inner;
-	return true;
+	return count;
 }
 
 unsigned int sg_address_classes(const struct sg_address *address, const struct sg_address_environment *environment)
 {
-	struct sg_address inner;
+	struct sg_address inner[SG_ADDRESS_EMBEDDED_MAX];
 	unsigned int classes;
 	sg_u128 number;
+	size_t count;
 
 	if (address->family != AF_INET && address->family != AF_INET6) {
 		return 0;
@@ -327,8 +343,9 @@ unsigned int sg_address_classes(const struct sg_address *address, const struct s
 		classes |= SG_CLASS_BROADCAST;
 	}
 	/* A translator, if there is one, carries it to the embedded address: no weaker than that address. */
-	if (classes & SG_CLASS_TRANSLATED && sg_address_embedded(address, &inner)) {
-		classes |= sg_address_classes(&inner, environment) & ~(unsigned int)SG_CLASS_INTERNET;
+	count = classes & SG_CLASS_TRANSLATED ? sg_address_embedded(address, inner) : 0;
+	for (size_t i = 0; i < count; i++) {
+		classes |= sg_address_classes(&inner[i], environment) & ~(unsigned int)SG_CLASS_INTERNET;
 	}
 	if (environment && environment->own &&
 	    (classes & ~(unsigned int)(SG_CLASS_PRIVATE | SG_CLASS_TRANSLATED)) == 0) {

@@ -134,8 +134,8 @@ enum {
 	SG_CLASS_MULTICAST = 1 << 5,  /* 224.0.0.0/4, ff00::/8 */
 	SG_CLASS_BROADCAST = 1 << 6,  /* 255.255.255.255, environment->broadcast */
 	SG_CLASS_NOWHERE = 1 << 7,    /* 0.0.0.0/8, :: */
-	SG_CLASS_TRANSLATED = 1 << 8, /* embeds an IPv4 address (NAT64 64:ff9b::/96, 6to4 2002::/16), whose
-					 classes it has too */
+	SG_CLASS_TRANSLATED = 1 << 8, /* embeds an IPv4 address (NAT64 64:ff9b::/96 and 64:ff9b:1::/48, SIIT
+					 ::ffff:0:0:0/96, 6to4 2002::/16), whose classes it has too */
 	SG_CLASS_INTERNET = 1 << 9,   /* none of the classes above but PRIVATE and TRANSLATED */
 	SG_CLASSES_INWARD = SG_CLASS_LOOPBACK | SG_CLASS_OWN | SG_CLASS_LINK_LOCAL | SG_CLASS_METADATA |
 			    SG_CLASS_MULTICAST | SG_CLASS_BROADCAST |
@@ -148,5 +148,10 @@ enum {
  */
 unsigned int sg_address_classes(const struct sg_address *address, const struct sg_address_environment *environment);
 
-/* Sets *ret to the IPv4 address that a TRANSLATED one embeds and returns true; else returns false. */
-bool sg_address_embedded(const struct sg_address *address, struct sg_address *ret);
+enum { SG_ADDRESS_EMBEDDED_MAX = 4 };
+
+/*
+ * The IPv4 addresses that a TRANSLATED one may embed. Where they lie in 64:ff9b:1::/48 is its network's choice (RFC 6052, 2.2, a prefix
+ * of 48, 56, 64 or 96 bits): all that may be meant, less those in 0.0.0.0/8. Returns how many there are.
+ */
+size_t sg_address_embedded(const struct sg_address *address, struct sg_address ret[SG_ADDRESS_EMBEDDED_MAX]);

@@ -180,7 +180,8 @@ void sg_addressset_match(const struct sg_addressset *set, const struct sg_addres
 			 size_t name_count, const struct sg_address_environment *environment,
 			 struct sg_address_match *ret)
 {
-	struct sg_address inner;
+	struct sg_address inner[SG_ADDRESS_EMBEDDED_MAX];
+	size_t embedded;
 
 	ret->classes = 0;
 	if (address->family == AF_UNIX) {
@@ -200,8 +201,9 @@ void sg_addressset_match(const struct sg_addressset *set, const struct sg_addres
 	if (address->wildcard && set->refusing != 0) {
 		match_wildcard(set, address, environment, ret);
 	}
-	if (address->family == AF_INET6 && set->refusing != 0 && sg_address_embedded(address, &inner)) {
-		match_prefixes(set, &inner, set->refusing, ret);
+	embedded = set->refusing != 0 ? sg_address_embedded(address, inner) : 0;
+	for (size_t i = 0; i < embedded; i++) {
+		match_prefixes(set, &inner[i], set->refusing, ret);
 	}
 }
 

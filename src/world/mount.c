@@ -405,11 +405,15 @@ static int build_private(int root, struct sg_mount *mount, struct sg_error *erro
 	return attach_made(root, make_filesystem("tmpfs", options, 1, attributes(mount), error), mount, error);
 }
 
+/*
+ * The kernel has one number of terminals for all instances but the host's (kernel.pty.max less kernel.pty.reserve, 3072): a world that
+ * took them all would leave none to other worlds and containers.
+ */
 static int make_pts(struct sg_error *error)
 {
-	static const struct option options[] = {{"mode", "0620"}, {"ptmxmode", "0666"}};
+	static const struct option options[] = {{"mode", "0620"}, {"ptmxmode", "0666"}, {"max", "256"}};
 
-	return make_filesystem("devpts", options, 2, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, error);
+	return make_filesystem("devpts", options, SG_ARRAY_SIZE(options), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, error);
 }
 
 static int build_pts(int root, struct sg_mount *mount, struct sg_error *error)

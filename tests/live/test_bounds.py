@@ -535,3 +535,22 @@ def test_cores_are_not_held_beside_decided_names(sg):
         done = sg.run(text + limit, "/usr/bin/python3", "-c", CORES % folder)
         assert done.status == 0 and done.stdout.startswith("%d 11 " % (64 << 20)), done.stdout + done.stderr
     assert sg.cli("check", sg.profile(whole + limit)).stdout.count("\n") == 1
+
+
+TERMINALS = """
+import errno, os
+held = []
+try:
+    while len(held) < 5000:
+        held.append(os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY))
+except OSError as e:
+    print(len(held), errno.errorcode[e.errno])
+"""
+
+
+def test_a_world_leaves_terminals_to_others(sg):
+    """The kernel has one number of them for all worlds and containers together."""
+    profile = conftest.BASE.replace('Flags = ["tmp"]', 'Flags = ["tmp", "tty"]')
+    count, error = sg.run(profile, "/usr/bin/python3", "-c", TERMINALS).stdout.split()
+    shared = [int(open("/proc/sys/kernel/pty/" + name, encoding="ascii").read()) for name in ("max", "reserve")]
+    assert error == "ENOSPC" and 0 < int(count) <= 256 < (shared[0] - shared[1]) / 2

@@ -503,6 +503,15 @@ static void test_classes(void **state)
 		{"64:ff9b::169.254.169.254", SG_CLASS_TRANSLATED | SG_CLASS_LINK_LOCAL | SG_CLASS_METADATA},
 		{"64:ff9b::192.0.2.10", SG_CLASS_TRANSLATED | SG_CLASS_OWN},
 		{"2002:7f00:1::1", SG_CLASS_TRANSLATED | SG_CLASS_LOOPBACK},
+		{"::ffff:0:127.0.0.1", SG_CLASS_TRANSLATED | SG_CLASS_LOOPBACK},
+		{"::ffff:0:8.8.8.8", SG_CLASS_TRANSLATED | SG_CLASS_INTERNET},
+		{"64:ff9b:1::8.8.8.8", SG_CLASS_TRANSLATED | SG_CLASS_INTERNET},
+		{"64:ff9b:1::10.2.3.4", SG_CLASS_TRANSLATED | SG_CLASS_PRIVATE | SG_CLASS_INTERNET},
+		{"64:ff9b:1::169.254.169.254", SG_CLASS_TRANSLATED | SG_CLASS_LINK_LOCAL | SG_CLASS_METADATA},
+		{"64:ff9b:1:7f00:0:100::", SG_CLASS_TRANSLATED | SG_CLASS_LOOPBACK},
+		{"64:ff9b:1:7f:0:1::", SG_CLASS_TRANSLATED | SG_CLASS_LOOPBACK},
+		{"64:ff9b:1:2:7f:0:100:0", SG_CLASS_TRANSLATED | SG_CLASS_LOOPBACK},
+		{"64:ff9b:2::127.0.0.1", SG_CLASS_INTERNET},
 		{"2606:4700::1111", SG_CLASS_INTERNET},
 	};
 	struct sg_addressranges *own = ranges_of(own_hosts, SG_ARRAY_SIZE(own_hosts));
@@ -647,6 +656,8 @@ static void test_match(void **state)
 		{"169.254.169.253", SG_PROTOCOL_TCP, 443, false, 0, -1, -1},
 		{"64:ff9b::169.254.169.254", SG_PROTOCOL_TCP, 443, false, DENY, -1, 3},
 		{"2002:a9fe:a9fe::1", SG_PROTOCOL_TCP, 443, false, DENY, -1, 3},
+		{"64:ff9b:1::169.254.169.254", SG_PROTOCOL_TCP, 443, false, DENY, -1, 3},
+		{"64:ff9b:1:a9fe:a9:fe00::", SG_PROTOCOL_TCP, 443, false, DENY, -1, 3},
 		{"64:ff9b::10.2.3.4", SG_PROTOCOL_TCP, 5432, false, 0, -1, -1}, /* an Allow is not stretched */
 		{"8.8.8.8", SG_PROTOCOL_TCP, 443, false, ALLOW, 4, -1},
 		{"8.8.8.8", SG_PROTOCOL_TCP, 443, true, 0, -1, -1},
