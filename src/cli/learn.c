@@ -4,6 +4,7 @@
  *
  * Each run is a process of its own, a session like any other: started here, waited for here, and known by the path of its record.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -32,6 +33,7 @@ struct learn {
 	struct sg_learn_bounds *bounds;
 	struct sg_observed observed;
 	struct sg_buffer proposal;
+	char name[128];
 	int status; /* exit status of the watched run */
 	bool looks; /* what was merely looked at is in the proposal */
 };
@@ -179,9 +181,18 @@ static int watch(struct learn *learn)
 
 /* --- the proposal --- */
 
-static const char *name_of(const struct learn *learn)
+/* --name, or that of the command with nothing odd in it. */
+static const char *name_of(struct learn *learn)
 {
-	return learn->options.name != NULL ? learn->options.name : sg_words_base(learn->options.command[0]);
+	const char *base = sg_words_base(learn->options.command[0]);
+	size_t i = 0;
+
+	if (learn->options.name != NULL)
+		return learn->options.name;
+	for (; base[i] != '\0' && i + 1 < sizeof(learn->name); i++)
+		learn->name[i] = isalnum((unsigned char)base[i]) || strchr("._+-", base[i]) != NULL ? base[i] : '-';
+	learn->name[i] = '\0';
+	return i > 0 ? learn->name : "learned";
 }
 
 static int propose(struct learn *learn)

@@ -92,7 +92,8 @@ static bool may_give(const struct sg_learn_line *line, const struct sg_variables
 	SG_AUTO_FREE char *filled = NULL;
 	const char *text;
 
-	if (line->off || (line->key != SG_LEARN_READ && line->key != SG_LEARN_WRITE && line->key != SG_LEARN_EXECUTE))
+	if (line->off || (line->key != SG_LEARN_READ && line->key != SG_LEARN_WRITE && line->key != SG_LEARN_EXECUTE &&
+			  line->key != SG_LEARN_MAP))
 		return false;
 	if (sg_variables_expand(variables, line->value, true, &filled) != 0)
 		return true;

@@ -3,6 +3,7 @@
  *
  * What was used is proposed by its own name, and wider where a name by itself would not serve the next run:
  *
+ *   libraries, by their names             under Map
  *   below a folder of conventions.def     that folder, for reading
  *   made, renamed or removed by the run   the name with its random part as a star, or with a star behind it: a file that does not
  *                                         exist yet has no place in the mount tree, and one that is mounted by itself cannot be
@@ -171,6 +172,62 @@ static void add_programs(const struct state *state)
 	}
 }
 
+/* --- libraries --- */
+
+/*
+ * A library elsewhere than where "start" gives them, by its name: libx.so, x.so.1.2, x.node. That it is mapped as code no record says,
+ * and a mount that no rule reaches for it is noexec.
+ */
+static bool is_library(const char *name)
+{
+	const char *last = strrchr(name, '/'), *so = last;
+	const size_t length = strlen(name);
+
+	if (length > 5 && strcmp(name + length - 5, ".node") == 0)
+		return true;
+	while (so != NULL && (so = strstr(so, ".so")) != NULL) {
+		so += 3;
+		if (strspn(so, ".0123456789") == strlen(so))
+			return true;
+	}
+	return false;
+}
+
+/* The folder of one entry, with all the libraries in it. */
+static void add_libraries_of(struct state *state, const char *name)
+{
+	const size_t length = parent_of(name);
+	SG_AUTO_BUFFER struct sg_buffer value = SG_BUFFER_INIT;
+	size_t count = 0;
+
+	for (size_t i = 0; i < state->count; i++) {
+		struct entry *entry = &state->entries[i];
+
+		if (entry->write || !is_library(entry->used->name) || parent_of(entry->used->name) != length ||
+		    strncmp(entry->used->name, name, length) != 0)
+			continue;
+		entry->done = true;
+		count++;
+	}
+	sg_learn_append_name(name, count > 1 ? length : strlen(name), state->files->variables, &value);
+	if (count > 1)
+		sg_buffer_append_text(&value, "*.{so,so.*,node}");
+	if (sg_buffer_status(&value) < 0)
+		state->lines->failed = true;
+	else if (count > 1)
+		sg_learn_add(state->lines, SG_LEARN_MAP, false, value.data, "a guess by their names: %zu libraries",
+			     count);
+	else
+		sg_learn_add(state->lines, SG_LEARN_MAP, false, value.data, "a guess by its name: a library");
+}
+
+static void add_libraries(struct state *state)
+{
+	for (size_t i = 0; i < state->count; i++)
+		if (!state->entries[i].done && !state->entries[i].write && is_library(state->entries[i].used->name))
+			add_libraries_of(state, state->entries[i].used->name);
+}
+
 /* --- wider lines --- */
 
 /* One line for all entries below `folder` that it gives. `tail` is a glob's text. */
@@ -256,7 +313,7 @@ static void add_made_folder(struct state *state, const char *name, size_t length
 	start = parent_of(folder);
 	random = sg_learn_random_part(name + start, length - 1 - start, &before, &behind);
 	append_random(&tail, random ? before : length, length - 1 - start - before - behind);
-	sg_glob_quote(&tail, name + length - 1 - behind, behind);
+	sg_learn_append_text(name + length - 1 - behind, behind, &tail);
 	sg_buffer_append_text(&tail, "/{,**}");
 	if (sg_buffer_status(&tail) < 0)
 		state->lines->failed = true;
@@ -377,7 +434,7 @@ static bool add_coming(struct state *state, const struct entry *entry)
 		return true;
 	}
 	append_random(&tail, before, length - start - before - behind);
-	sg_glob_quote(&tail, name + length - behind, behind);
+	sg_learn_append_text(name + length - behind, behind, &tail);
 	if (sg_buffer_status(&tail) < 0)
 		state->lines->failed = true;
 	else
@@ -400,7 +457,7 @@ static bool add_version(struct state *state, const struct entry *entry)
 			const char *rest = name + start + length - behind;
 
 			sg_buffer_append_byte(&tail, '*');
-			sg_glob_quote(&tail, rest, strlen(rest));
+			sg_learn_append_text(rest, strlen(rest), &tail);
 			if (sg_buffer_status(&tail) < 0)
 				state->lines->failed = true;
 			else
@@ -427,7 +484,7 @@ static bool add_process(struct state *state, const struct entry *entry)
 	if (name[6 + digits + 1] == '\0')
 		return true; /* the folder itself: looked at by whoever lists /proc */
 	sg_buffer_append_text(&tail, "[0-9]*");
-	sg_glob_quote(&tail, name + 6 + digits, strlen(name + 6 + digits));
+	sg_learn_append_text(name + 6 + digits, strlen(name + 6 + digits), &tail);
 	if (sg_buffer_status(&tail) < 0)
 		state->lines->failed = true;
 	else
@@ -455,6 +512,7 @@ int sg_learn_files_find(const struct sg_learn_files *files, struct sg_learn_line
 
 	if (status == 0) {
 		add_programs(&state);
+		add_libraries(&state);
 		add_conventions(&state);
 		add_made_folders(&state);
 		add_crowds(&state, true);

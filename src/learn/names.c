@@ -227,6 +227,23 @@ enum sg_learn_temporary sg_learn_is_temporary(const struct sg_observed *observed
 
 /* --- variables --- */
 
+/* A profile is UTF-8; of a name that is not, each odd byte is a ?, which means any one byte. */
+void sg_learn_append_text(const char *text, size_t length, struct sg_buffer *out)
+{
+	for (size_t done = 0, end = 0; done < length; done = end) {
+		unsigned int rune;
+
+		for (size_t size; end < length && (size = sg_text_decode(text + end, length - end, &rune)) > 0;
+		     end += size)
+			continue;
+		sg_glob_quote(out, text + done, end - done);
+		if (end < length) {
+			sg_buffer_append_byte(out, '?');
+			end++;
+		}
+	}
+}
+
 static bool is_below(const char *name, size_t length, const char *folder)
 {
 	const size_t size = folder != NULL ? strlen(folder) : 0;
@@ -251,17 +268,5 @@ void sg_learn_append_name(const char *name, size_t length, const struct sg_varia
 		}
 	if (best < SG_ARRAY_SIZE(places))
 		sg_buffer_append_text(out, places[best].text);
-	/* A profile is UTF-8; of a name that is not, each odd byte is a ?, which means any one byte. */
-	while (done < length) {
-		size_t end = done;
-		unsigned int rune;
-
-		for (size_t size; end < length && (size = sg_text_decode(name + end, length - end, &rune)) > 0;
-		     end += size)
-			continue;
-		sg_glob_quote(out, name + done, end - done);
-		if (end < length)
-			sg_buffer_append_byte(out, '?');
-		done = end + (end < length);
-	}
+	sg_learn_append_text(name + done, length - done, out);
 }

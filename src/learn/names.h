@@ -37,6 +37,9 @@ bool sg_learn_is_broad(const char *folder, size_t length, const struct sg_variab
  */
 size_t sg_learn_folder_of(const char *name);
 
+/* Appends a part of a name as a glob's text that means it and nothing else, as far as it is UTF-8. */
+void sg_learn_append_text(const char *text, size_t length, struct sg_buffer *out);
+
 /*
  * Appends a name as a glob that means it and nothing else, with ${CWD}, ~ and ${RUNTIME} for the folders of the run where it lies
  * below them. `name` need not be whole: what is appended behind it is a glob's text.

@@ -95,6 +95,15 @@ static void add_path(const struct sg_observed *observed, const char *path, const
 		lines->failed = true;
 }
 
+/* "unix:@name": of the host, or it would be the world's own. What is no plain text is in no profile. */
+static void add_abstract(const char *name, struct sg_learn_lines *lines)
+{
+	for (const char *at = name; *at != '\0'; at++)
+		if (*at <= ' ' || *at >= 0x7f || strchr("*?[]{}\\\"", *at) != NULL)
+			return;
+	sg_learn_add(lines, SG_LEARN_ALLOW, false, name, "%s", "");
+}
+
 static void add_connects(const struct sg_observed *observed, const struct sg_variables *variables,
 			 struct sg_learn_lines *lines)
 {
@@ -109,7 +118,7 @@ static void add_connects(const struct sg_observed *observed, const struct sg_var
 			continue;
 		}
 		if (strncmp(used->name, "unix:", 5) == 0 || !split(used->name, &to)) {
-			sg_learn_add(lines, SG_LEARN_ALLOW, false, used->name, "%s", "");
+			add_abstract(used->name, lines);
 			continue;
 		}
 		if (to.port == 0 && strcmp(to.protocol, "icmp") != 0)

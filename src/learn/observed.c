@@ -267,6 +267,23 @@ static unsigned int refusal_of(const struct line *line)
 											      : SG_USED_MISSED;
 }
 
+/* A refusal that says nothing of what was asked of a file (it is about another process, say) was an opening. */
+static int add_refused(struct sg_observed *observed, const struct line *line, const struct sg_used_list *network,
+		       unsigned int refused)
+{
+	unsigned int access = read_access(line->access.data);
+
+	if (network == NULL && access == 0)
+		access = SG_ACCESS_READ;
+	if (network == &observed->listens)
+		refused |= SG_USED_LISTENED;
+	if (network == &observed->lookups)
+		refused |= SG_USED_ASKED;
+	return network == NULL && line->object.data[0] != '/'
+		       ? 0
+		       : add(&observed->refused, line->object.data, NULL, access, refused);
+}
+
 static int add_line(struct sg_observed *observed, const struct line *line, const json_t *json)
 {
 	const unsigned int refused = refusal_of(line);
@@ -276,10 +293,7 @@ static int add_line(struct sg_observed *observed, const struct line *line, const
 	if (strcmp(line->operation.data, "call") == 0)
 		return refused != 0 ? add_refused_call(observed, line) : add_call(observed, line);
 	if (refused != 0)
-		return add(&observed->refused, line->object.data, NULL, read_access(line->access.data),
-			   refused | (network == &observed->listens   ? SG_USED_LISTENED
-				      : network == &observed->lookups ? SG_USED_ASKED
-								      : 0U));
+		return add_refused(observed, line, network, refused);
 	if (network == NULL)
 		return add_file(observed, line);
 	status = add(network, line->object.data, NULL, 0, 0);

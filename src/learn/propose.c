@@ -29,6 +29,7 @@ static const struct {
 	{"Filesystem", "ReadOnly", SG_LEARN_READ},
 	{"Filesystem", "ReadWrite", SG_LEARN_WRITE},
 	{"Filesystem", "Exec", SG_LEARN_EXECUTE},
+	{"Filesystem", "Map", SG_LEARN_MAP},
 	{"Filesystem", "Deny", SG_LEARN_DENY},
 	{"Filesystem", "DenyRead", SG_LEARN_DENY_READ},
 	{"Filesystem", "DenyWrite", SG_LEARN_DENY_WRITE},

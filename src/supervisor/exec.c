@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "supervisor/guard.h"
+#include "supervisor/learn.h"
 #include "supervisor/loader.h"
 #include "supervisor/process.h"
 #include "supervisor/supervisor.h"
@@ -154,13 +155,13 @@ static bool runs_anything(const struct sg_supervisor *supervisor, const struct s
  * Decides about the program and the chain of its interpreters. On success *program is what will really be running. Returns
  * 0 when allowed, 1 when decided otherwise (*decision), or a negative errno value that the call would give.
  */
-static int decide_chain(struct sg_request *request, struct sg_resolved *program, struct sg_decision *decision,
-			char *object)
+static int decide_chain(struct sg_request *request, const char *named, struct sg_resolved *program,
+			struct sg_decision *decision, char *object)
 {
 	struct sg_supervisor *supervisor = request->supervisor;
+	char interpreter[LINE_MAX_BYTES + 1];
 
 	for (int depth = 0; depth < CHAIN_MAX; depth++) {
-		char interpreter[LINE_MAX_BYTES + 1];
 		struct sg_resolved next;
 		int status;
 
@@ -191,6 +192,8 @@ static int decide_chain(struct sg_request *request, struct sg_resolved *program,
 		status = sg_loader_fails_by_itself(supervisor, program);
 		if (status < 0)
 			return status;
+		if (supervisor->learning != NULL)
+			sg_learn_note_program(request, depth == 0 ? named : interpreter, program);
 		if (is_plain(&program->status))
 			return 0;
 		status = read_interpreter(&supervisor->view, program->fd, interpreter, sizeof(interpreter));
@@ -372,7 +375,7 @@ void sg_handle_exec(struct sg_request *request)
 	status = read_path(request, &program, named);
 	first = program.status.st_ino;
 	if (status == 0)
-		status = decide_chain(request, &program, &decision, object);
+		status = decide_chain(request, named, &program, &decision, object);
 	if (status == 0)
 		status = sg_loader_decide(request, &program, &decision, loader);
 	if (status == 0)

@@ -137,14 +137,24 @@ static int find_role(const struct sg_syscall *call, enum sg_arg_role role)
 	return -1;
 }
 
-/* A name that is there, and what is done with it. What cannot be read or found is not noted: nothing stands on it. */
-static int note_name(struct sg_request *request, const struct sg_syscall *call, const char *operation)
+/* An object that was found by a name, and what is done with it. Returns 0, or the error of the record. */
+static int note_object(struct sg_request *request, const char *operation, const char *named,
+		       const struct sg_resolved *object)
+{
+	if (object->unnamed || object->magic ||
+	    !remember(request, hash_text(hash_text(hash_text(0, operation), named), object->name)))
+		return 0;
+	request->operation = operation;
+	return sg_report(request, &seen, object->name, named);
+}
+
+/* A name that is there and is looked at. What cannot be read or found is not noted: nothing stands on it. */
+static int note_look(struct sg_request *request, const struct sg_syscall *call)
 {
 	const struct seccomp_data *data = &request->notification.data;
 	const int path = find_role(call, SG_ARG_PATH), folder = find_role(call, SG_ARG_DIRFD);
 	const unsigned int flags = looks_at_link(data) ? SG_RESOLVE_NO_FOLLOW : 0U;
 	SG_CLEANUP(sg_resolved_done) struct sg_resolved object;
-	const uint64_t sum = hash_text(flags, operation);
 	char named[PATH_MAX];
 
 	/* Where walking a name may wait for a server, nobody walks one for a comment. */
@@ -153,20 +163,18 @@ static int note_name(struct sg_request *request, const struct sg_syscall *call, 
 	sg_resolved_init(&object);
 	if (sg_caller_read_string(&request->caller, data->args[path], named, sizeof(named)) <= 0 ||
 	    sg_resolve(&request->supervisor->view, &request->caller, folder < 0 ? AT_FDCWD : (int)data->args[folder],
-		       named, flags, &object) < 0 ||
-	    object.unnamed || object.magic || !remember(request, hash_text(hash_text(sum, named), object.name)))
+		       named, flags, &object) < 0)
 		return 0;
-	request->operation = operation;
-	return sg_report(request, &seen, object.name, named);
+	return note_object(request, "look", named, &object);
 }
 
-void sg_learn_note_program(struct sg_request *request)
+void sg_learn_note_program(struct sg_request *request, const char *named, const struct sg_resolved *program)
 {
-	const struct sg_syscall *call = sg_syscall_by_number((unsigned int)request->notification.data.nr);
+	const char *operation = request->operation;
 
 	/* The execution itself is recorded too, and refused where that fails. */
-	if (call != NULL && note_name(request, call, "run") < 0)
-		request->operation = "exec";
+	(void)note_object(request, "run", named, program);
+	request->operation = operation;
 }
 
 static bool is_look(const struct sg_syscall *call)
@@ -202,15 +210,13 @@ bool sg_learn_handle(struct sg_request *request)
 	if (action == SECCOMP_RET_USER_NOTIF) {
 		if (call != NULL && is_mediated(request, call))
 			status = note_call(request, call);
-		if (call != NULL && call->class == SG_CLASS_EXEC)
-			sg_learn_note_program(request);
 		request->operation = "call";
 		if (status == 0)
 			return false;
 	} else if (action == SECCOMP_RET_ALLOW && call != NULL) {
 		status = note_call(request, call);
 		if (status == 0 && is_look(call))
-			status = note_name(request, call, "look");
+			status = note_look(request, call);
 	} else {
 		if (answer == SECCOMP_RET_ERRNO) /* done, it says */
 			sg_answer_value(request, 0);

@@ -52,5 +52,8 @@ void sg_learning_free(struct sg_learning *learning);
  */
 bool sg_learn_handle(struct sg_request *request);
 
-/* Puts the name of a program that is to be executed on the record: operation "run". What cannot be found is not noted. */
-void sg_learn_note_program(struct sg_request *request);
+/*
+ * Puts a program that may be executed on the record, by the name that it was found by: operation "run". For the command's own
+ * execution, and the interpreters of scripts, no other record has that name. Nothing stands on it: without room it is not noted.
+ */
+void sg_learn_note_program(struct sg_request *request, const char *named, const struct sg_resolved *program);

@@ -88,9 +88,7 @@ static void handle(struct sg_request *request)
 	const bool first = (!supervisor->command_started && tid == supervisor->world.command) ||
 			   sg_entry_is_starting(supervisor, tid);
 
-	if (supervisor->learning != NULL && first)
-		sg_learn_note_program(request);
-	else if (supervisor->learning != NULL && sg_learn_handle(request))
+	if (supervisor->learning != NULL && !first && sg_learn_handle(request))
 		return;
 	if (call == NULL || (!sg_call_is_given(supervisor, call) && !(call->class == SG_CLASS_EXEC && first))) {
 		refuse_call(request, call);

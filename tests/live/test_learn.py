@@ -1,9 +1,12 @@
 """learn: what a run used becomes a profile that the command works under, and nothing else does."""
+import json
 import os
 import re
 import shutil
+import subprocess
 import tempfile
 import textwrap
+import time
 
 import pytest
 
@@ -99,6 +102,80 @@ def test_secrets_stay_refused_unless_asked_for(sg):
     assert "Secrets of the built-in list" in refused
     asked = learn(sg, "--secrets", "--", PYTHON, "-c", script).stdout
     assert '"/etc/shadow"' not in asked and "Secrets of the built-in list" not in asked
+
+
+def test_scripts_and_their_interpreters(sg):
+    """A script of a script: each interpreter is proposed by the name that the script has for it, which may be a link."""
+    sg.write("inner", "#!/usr/bin/env python3\nprint('inner')\n", mode=0o755)
+    sg.write("outer", "#! /bin/sh -e\nexec ./inner\n", mode=0o755)
+    path, text = learned(sg, "./outer", options=["--replay"])
+    assert {"${CWD}/outer", "${CWD}/inner", "/bin/sh", "/usr/bin/env"} <= set(values(text, "Exec")), text
+    assert sg.run(path, "./outer").stdout == "inner\n"
+    sg.write("other", "#!/bin/sh\necho other\n", mode=0o755)
+    assert sg.run(path, "./other").status in (126, 127)
+
+
+def test_what_a_profile_denies_to_execute_is_not_proposed(sg):
+    sg.write("tool", "#!/bin/sh\necho ran\n", mode=0o755)
+    text = learn(sg, "-p", sg.profile('[Filesystem]\nDenyExec = ["${CWD}/tool"]\n'), "--", "/bin/sh", "-c", "./tool; true").stdout
+    assert "${CWD}/tool" not in values(text, "Exec") and values(text, "DenyExec") == ["${CWD}/tool"], text
+    assert re.search(r'^ +# "\$\{CWD\}/tool", +# refused in the run', text, re.M), text
+
+
+def test_a_library_of_ones_own(sg):
+    """It is read by name and mapped as code, which only a rule for it allows."""
+    if shutil.which("cc") is None:
+        conftest.cannot("cc is not installed")
+    source = sg.write("x.c", "int seven(void) { return 7; }\n")
+    subprocess.run(["cc", "-shared", "-o", os.path.join(sg.cwd, "x.so"), source], check=True)
+    command = [PYTHON, "-c", "import ctypes; print(ctypes.CDLL('./x.so').seven())"]
+    path, text = learned(sg, *command, options=["--replay"])
+    assert values(text, "Map") == ["${CWD}/x.so"], text
+    assert sg.run(path, *command).stdout == "7\n"
+    assert sg.run(path, PYTHON, "-c", "open('x.so', 'r+b')").status == 1
+
+
+def test_at_a_terminal(sg):
+    """A shell that a person uses: keys, a signal from the keyboard, its end; then the proposal."""
+    with conftest.terminal.Terminal(sg.command([sg.program, "learn", "-o", "shell.toml", "--", "/bin/sh"]),
+                                    sg.environment({"TERM": "vt100", "PS1": "ready> "}), sg.cwd) as t:
+        t.expect(r"[$#>] $")
+        t.line("stty -a | grep -c rows; tty")
+        t.expect(r"/dev/pts/")
+        t.line("sleep 100")
+        t.expect(r"sleep 100\r?\n")
+        t.send("\x03")
+        t.line("echo done $((40 + 2))")
+        t.expect(r"done 42")
+        t.line("exit 3")
+        assert t.wait(30) == 0
+    with open(os.path.join(sg.cwd, "shell.toml"), encoding="utf-8") as f:
+        text = f.read()
+    assert {"/usr/bin/stty", "/usr/bin/sleep", "/usr/bin/tty"} <= set(values(text, "Exec")), text
+    assert re.search(r'^Flags = \[.*"tty"', text, re.M), text
+
+
+def test_who_enters_is_watched_too(sg):
+    """Another command in the same world: what it uses is in the proposal."""
+    srv = folder(sg, "a.txt")
+    sg.write("wait.py", "import os, time\nopen('ready', 'w').close()\nend = time.time() + 50\n"
+             "while not os.path.exists('end') and time.time() < end: time.sleep(0.02)\n")
+    process = subprocess.Popen(sg.command([sg.program, "learn", "--", PYTHON, "wait.py"]), cwd=sg.cwd, env=sg.environment(),
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 30
+    while not os.path.exists(os.path.join(sg.cwd, "ready")):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    session = []
+    while not session:
+        assert time.monotonic() < end
+        session = [line["session"] for line in map(json.loads, sg.cli("ps", "--json").stdout.splitlines()) if "wait.py" in line["command"]]
+    done = sg.cli("enter", session[0], "--", "/bin/cat", srv + "/a.txt")
+    assert done.stdout == "contents of a.txt\n", done.stderr
+    sg.write("end", "")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert srv + "/a.txt" in values(out, "ReadOnly") and "/usr/bin/cat" in " ".join(values(out, "Exec")), out
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ static struct sg_policy *compile(const char *text)
 	status = sg_policy_compile(&source, 1, &variables, NULL, NULL, &diagnostics, &policy, &error);
 	sg_diagnostics_render(&diagnostics, &said);
 	if (status != 0)
-		fail_msg("%s\n%s", text, said.data);
+		fail_msg("%.900s\n%s", said.data, text);
 	return policy;
 }
 
@@ -496,6 +496,143 @@ static void test_a_proposal(void **state)
 	assert_non_null(policy);
 }
 
+/* --- properties --- */
+
+static uint64_t random_state;
+
+static uint64_t next_random(void)
+{
+	random_state = random_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return random_state >> 33;
+}
+
+/* A name of odd bytes below one of some folders. */
+static void random_name(char *out, size_t size)
+{
+	static const char *const roots[] = {"/home/u/work/", "/home/u/",        "/srv/app/", "/etc/",
+					    "/etc/app/",     "/usr/share/pkg/", "/tmp/",     "/var/tmp/",
+					    "/var/lib/x/",   "/opt/tool/",      "/run/",     "/"};
+	static const char bytes[] = "abcXYZ0189._-*?[]{}\\,#@ \"'$~\xc3\xa4\xff\x01";
+	size_t length = (size_t)snprintf(out, size, "%s", roots[next_random() % SG_ARRAY_SIZE(roots)]);
+
+	for (size_t parts = 1 + next_random() % 3; parts > 0; parts--) {
+		for (size_t left = 1 + next_random() % 12; left > 0 && length + 3 < size; left--)
+			out[length++] = bytes[next_random() % (sizeof(bytes) - 1)];
+		out[length++] = 'e'; /* never "." or ".." */
+		out[length++] = parts > 1 ? '/' : '\0';
+	}
+}
+
+static void append_file(struct sg_buffer *lines, const char *operation, const char *name, const char *access)
+{
+	sg_buffer_printf(lines, "{\"kind\":\"grant\",\"operation\":\"%s\",\"access\":\"%s\",\"object\":", operation,
+			 access);
+	sg_buffer_append_json(lines, name, strlen(name));
+	sg_buffer_append_text(lines, ",\"named\":");
+	sg_buffer_append_json(lines, name, strlen(name));
+	sg_buffer_append_text(lines, "}\n");
+}
+
+enum { FILES = 40 };
+
+struct used_file {
+	char name[160];
+	unsigned int access;
+	bool made;
+};
+
+static void random_session(struct used_file files[FILES], struct sg_buffer *lines)
+{
+	for (size_t i = 0; i < FILES; i++) {
+		const uint64_t kind = next_random() % 4;
+
+		random_name(files[i].name, sizeof(files[i].name));
+		files[i].made = kind == 3;
+		files[i].access = kind == 0 || kind == 1 ? SG_ACCESS_READ
+				  : kind == 2            ? SG_ACCESS_READ | SG_ACCESS_WRITE
+							 : SG_ACCESS_WRITE | SG_ACCESS_CHANGE;
+		append_file(lines, "open", files[i].name,
+			    kind <= 1   ? "read"
+			    : kind == 2 ? "read+write"
+					: "write+change");
+	}
+}
+
+static void propose_text(const char *text, size_t size, struct sg_buffer *out)
+{
+	SG_CLEANUP(sg_observed_done) struct sg_observed observed = {0};
+	const struct sg_learn_context context = {.name = "tool", .command = command, .variables = &variables};
+	const int fd = memfd_create("record", MFD_CLOEXEC);
+	struct sg_error error = SG_ERROR_INIT;
+
+	assert_true(fd >= 0 && write(fd, text, size) == (ssize_t)size && lseek(fd, 0, SEEK_SET) == 0);
+	if (sg_observed_read(&observed, fd, &error) < 0)
+		fail_msg("%s", error.text);
+	(void)close(fd);
+	sg_observed_settle(&observed);
+	if (sg_learn_propose(&observed, &context, out, &error) < 0)
+		fail_msg("%s", error.text);
+}
+
+/*
+ * Whatever the names: the proposal is a profile, each name that was used is given, and what was not used and lies beside is not: files of
+ * the root, of the home, of /etc and of a folder that nobody used.
+ */
+static void test_proposals_give_what_was_used_and_no_canary(void **state)
+{
+	static const char *const canaries[] = {
+		"/etc/canary",           "/canary",     "/home/u/.canary", "/home/u/canary/x",
+		"/usr/share/other/file", "/var/canary", "/run/canary",     "/srv/canary",
+		"/home/other/file",      "/root/file",  "/opt/other/file", "/var/lib/canary/x"};
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 60; seed++) {
+		static struct used_file files[FILES];
+		SG_AUTO_BUFFER struct sg_buffer lines = SG_BUFFER_INIT, out = SG_BUFFER_INIT;
+		SG_AUTO_LEARN_MATCHER struct sg_learn_matcher matcher = {0};
+		SG_AUTO_POLICY struct sg_policy *policy = NULL;
+
+		random_state = seed;
+		random_session(files, &lines);
+		propose_text(lines.data, lines.size, &out);
+		policy = compile(out.data);
+		assert_int_equal(sg_learn_matcher_init(&matcher, policy), 0);
+		for (size_t i = 0; i < FILES; i++) {
+			const bool temporary =
+				strncmp(files[i].name, "/tmp/", 5) == 0 || strncmp(files[i].name, "/var/tmp/", 9) == 0;
+
+			if (!(files[i].made && temporary) &&
+			    !sg_learn_matcher_gives(&matcher, files[i].name, files[i].access))
+				fail_msg("seed %d: %s is not given:\n%s", (int)seed, files[i].name, out.data);
+		}
+		for (size_t i = 0; i < SG_ARRAY_SIZE(canaries); i++)
+			if (sg_learn_matcher_gives(&matcher, canaries[i], SG_ACCESS_READ))
+				fail_msg("seed %d: %s is given:\n%s", (int)seed, canaries[i], out.data);
+	}
+}
+
+/* What is none of a record is an error, and gives nothing. */
+static void test_bad_records(void **state)
+{
+	static const char *const bad[] = {"{", "[]", "{\"kind\":\"grant\",\"operation\":\"open\",\"object\":\"\xff\"}x",
+					  "nonsense"};
+
+	(void)state;
+	for (size_t i = 0; i < SG_ARRAY_SIZE(bad); i++) {
+		SG_CLEANUP(sg_observed_done) struct sg_observed observed = {0};
+		const int fd = memfd_create("record", MFD_CLOEXEC);
+		struct sg_error error = SG_ERROR_INIT;
+		int status;
+
+		assert_true(dprintf(fd, "%s\n", bad[i]) > 0 && lseek(fd, 0, SEEK_SET) == 0);
+		status = sg_observed_read(&observed, fd, &error);
+		if (i != 1) /* JSON, of another shape: nothing is in it */
+			assert_int_equal(status, -EBADMSG);
+		assert_int_equal(observed.files.count, 0);
+		(void)close(fd);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -507,6 +644,8 @@ int main(void)
 		cmocka_unit_test(test_folders),
 		cmocka_unit_test(test_variables),
 		cmocka_unit_test(test_a_proposal),
+		cmocka_unit_test(test_proposals_give_what_was_used_and_no_canary),
+		cmocka_unit_test(test_bad_records),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
