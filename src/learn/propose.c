@@ -12,9 +12,10 @@
 #include "learn/names.h"
 #include "learn/net.h"
 #include "policy/needs.h"
+#include "profile/format.h"
 #include "profile/quote.h"
 
-enum { COMMENT_COLUMN = 44, SHORT_LINE = 100, LOOKED_MAX = 20 };
+enum { SHORT_LINE = 100, LOOKED_MAX = 20 };
 
 /* The sections with the keys that lines stand under, in the order in which both are written. */
 static const struct {
@@ -162,7 +163,6 @@ static void write_long(const struct sg_learn_lines *lines, int key, const char *
 	sg_buffer_printf(out, "%s = [\n", name);
 	for (size_t i = 0; i < lines->count; i++) {
 		const struct sg_learn_line *line = &lines->items[i];
-		const size_t begin = out->size;
 
 		if (!is_of(line, key))
 			continue;
@@ -170,9 +170,7 @@ static void write_long(const struct sg_learn_lines *lines, int key, const char *
 		sg_toml_quote(out, line->value);
 		sg_buffer_append_byte(out, ',');
 		if (line->comment[0] != '\0') {
-			for (size_t column = out->size - begin; column < COMMENT_COLUMN; column++)
-				sg_buffer_append_byte(out, ' ');
-			sg_buffer_append_text(out, " # ");
+			sg_buffer_append_text(out, "  # ");
 			append_comment(out, line->comment);
 		}
 		sg_buffer_append_byte(out, '\n');
@@ -330,9 +328,27 @@ static void write_refused_calls(const struct sg_observed *observed, struct sg_bu
 	}
 }
 
+/* In the layout of all profiles. */
+static int lay_out(const struct sg_buffer *text, struct sg_buffer *out, struct sg_error *error)
+{
+	SG_AUTO_DIAGNOSTICS struct sg_diagnostics diagnostics = SG_DIAGNOSTICS_INIT;
+	struct sg_source *source = NULL;
+	int status = sg_buffer_status(text);
+
+	if (status == 0)
+		status = sg_source_new("the proposal", text->data, text->size, &source);
+	if (status == 0)
+		status = sg_format(source, &diagnostics, out);
+	sg_source_free(source);
+	if (status != 0)
+		return sg_error_set_errno(error, status < 0 ? status : -EBADMSG, "cannot write the proposal");
+	return 0;
+}
+
 int sg_learn_propose(const struct sg_observed *observed, const struct sg_learn_context *context, struct sg_buffer *out,
 		     struct sg_error *error)
 {
+	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
 	SG_AUTO_LEARN_LINES struct sg_learn_lines lines = {0};
 	SG_AUTO_LEARN_MATCHER struct sg_learn_matcher given = {0};
 	SG_AUTO_POLICY struct sg_policy *policy = NULL;
@@ -362,9 +378,9 @@ int sg_learn_propose(const struct sg_observed *observed, const struct sg_learn_c
 		sg_learn_bounds_keep(context->watched, context->variables, &lines);
 	if (sg_learn_lines_settle(&lines) < 0)
 		return sg_error_set_errno(error, -ENOMEM, "cannot make a proposal of what was used");
-	write_head(observed, context, out);
-	write_tables(&flags, &lines, context->kept, out);
-	write_looked(observed, &given, out);
-	write_refused_calls(observed, out);
-	return sg_buffer_status(out) < 0 ? sg_error_set_errno(error, -ENOMEM, "cannot write the proposal") : 0;
+	write_head(observed, context, &text);
+	write_tables(&flags, &lines, context->kept, &text);
+	write_looked(observed, &given, &text);
+	write_refused_calls(observed, &text);
+	return lay_out(&text, out, error);
 }

@@ -21,7 +21,7 @@ def test_by_name(day, town):
     town.web()
     script = "curl -sS http://web.test/plain"
     text = learn(day, script)
-    assert '"tcp:web.test:80",' in text and re.search(r'Flags = \[[^]]*"dns"', text), text
+    assert '"tcp:web.test:80",' in text and re.search(r'Flags *= \[[^]]*"dns"', text), text
     assert "10.77.0.1" not in re.sub(r"#.*", "", text), text
     done = day.inside(script, profile="./learned.toml")
     assert (done.status, done.stdout) == (0, "page /plain\n"), (text, done.stderr)

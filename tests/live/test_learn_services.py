@@ -3,6 +3,7 @@ flag that it does not grant, one probe that is refused."""
 import glob
 import os
 import pwd
+import re
 import shutil
 import socket
 import subprocess
@@ -33,11 +34,7 @@ def free_port():
 
 def granted(text):
     """The flags of a proposal."""
-    found = set()
-    for line in text.split("\n"):
-        if line.startswith("Flags = ["):
-            found.update(line[len("Flags = ["):-1].replace('"', "").split(", "))
-    return found
+    return {flag for line in re.findall(r"^Flags *= \[(.*)\]$", text, re.M) for flag in re.findall(r'"([^"]*)"', line)}
 
 
 def learn_and_use(sg, script, expect, options=()):

@@ -473,10 +473,10 @@ static void test_a_proposal(void **state)
 		"    # \"tcp:unused.example:443\",",
 		"#   /srv/only-looked\n",
 		"#   mount: not given\n",
-		"Flags = [\"locks\", \"tmp\"]",
-		"Flags = [\"start\", \"exec\", \"fork\"]",
-		"Flags = [\"identity\"]",
-		"Flags = [\"dns\", \"loopback\"]",
+		"[\"locks\", \"tmp\"]",
+		"[\"start\", \"exec\", \"fork\"]",
+		"[\"identity\"]",
+		"[\"dns\", \"loopback\"]",
 	};
 	static const char *const unwanted[] = {
 		"libc.so.6",     "ld.so.cache", "/tmp",    "self/maps",  "tcp:127.0.0.1:8080\",    ",
