@@ -17,6 +17,22 @@ const struct sg_command sg_commands[] = {
 };
 const size_t sg_command_count = SG_ARRAY_SIZE(sg_commands);
 
+/*
+ * Profiles, arguments and what stands in them are strangers' texts, and may be part of any message: nothing in one acts on the terminal,
+ * nor begins a line of its own. A backslash stays, since some was escaped before.
+ */
+static void append_shown(const char *text, struct sg_buffer *out)
+{
+	while (*text != '\0') {
+		const size_t length = strcspn(text, "\\");
+
+		sg_buffer_append_escaped(out, text, length);
+		text += length;
+		if (*text == '\\')
+			sg_buffer_append_byte(out, *text++);
+	}
+}
+
 void sg_complain(const char *format, ...)
 {
 	SG_AUTO_BUFFER struct sg_buffer line = SG_BUFFER_INIT;
@@ -26,7 +42,9 @@ void sg_complain(const char *format, ...)
 	va_start(arguments, format);
 	(void)vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	sg_buffer_printf(&line, "shellguard: %s\n", text);
+	sg_buffer_append_text(&line, "shellguard: ");
+	append_shown(text, &line);
+	sg_buffer_append_byte(&line, '\n');
 	if (sg_buffer_status(&line) == 0)
 		(void)sg_print(STDERR_FILENO, line.data, line.size);
 }

@@ -25,8 +25,8 @@ static int require(const struct sg_policy *policy, enum sg_feature feature, cons
 		sg_complain("without %s, as the profile accepts: %s", info->name, accepted_words[feature]);
 		return 0;
 	}
-	sg_complain("%s:%zu: %s \"%s\" needs the feature %s, which is missing here%s%s%s\n"
-		    "What helps: %s.\nOr accept it: Misc.AcceptMissing = [\"%s\"]",
+	sg_complain("%s:%zu: %s \"%s\" needs the feature %s, which is missing here%s%s%s. "
+		    "What helps: %s. Or accept it: Misc.AcceptMissing = [\"%s\"]",
 		    rule->source->name, sg_source_line(rule->source, rule->span.offset), sg_rule_infos[rule->kind].name,
 		    rule->written, info->name, *reason != '\0' ? " (" : "", reason, *reason != '\0' ? ")" : "",
 		    info->remedy, info->name);

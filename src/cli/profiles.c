@@ -144,8 +144,11 @@ static void append_refusal(const struct sg_policy *policy, const struct sg_varia
 	SG_AUTO_PLAN struct sg_plan *plan = NULL;
 	struct sg_error error = SG_ERROR_INIT;
 
-	if (sg_plan_of_caller(policy, variables, &plan, &error) == SG_PLAN_REFUSED)
-		sg_buffer_printf(out, "In this folder \"run\" would refuse it: %s\n", error.text);
+	if (sg_plan_of_caller(policy, variables, &plan, &error) != SG_PLAN_REFUSED)
+		return;
+	sg_buffer_append_text(out, "In this folder \"run\" would refuse it: ");
+	sg_buffer_append_escaped(out, error.text, strlen(error.text));
+	sg_buffer_append_byte(out, '\n');
 }
 
 static int check(const struct sg_options *options)
@@ -168,8 +171,9 @@ static int check(const struct sg_options *options)
 	if (status != 0)
 		return status;
 	(void)sg_policy_rules(policy, SG_RULE_EXECUTE, &executable);
+	sg_buffer_append_escaped(&out, policy->name, strnlen(policy->name, 200));
 	sg_buffer_printf(
-		&out, "%.200s: no errors\n%s", policy->name,
+		&out, ": no errors\n%s",
 		sg_policy_has_flag(policy, "start") && executable > 0
 			? ""
 			: "By itself it starts nothing: that takes Flags = [\"start\"] under [Runtime], and an "

@@ -68,14 +68,16 @@ static void find_limits(struct run *run, struct sg_world_spec *world)
 /* A profile that gives nothing cannot start anything: say what it takes. */
 static int check_can_start(const struct run *run)
 {
+	static const char least[] =
+		"\n    [Runtime]\n    Flags = [\"start\"]\n    [Filesystem]\n    Exec = [\"/usr/bin/PROGRAM\"]\n\n";
 	size_t executable;
 
 	(void)sg_policy_rules(run->policy, SG_RULE_EXECUTE, &executable);
 	if (sg_policy_has_flag(run->policy, "start") && executable > 0)
 		return 0;
-	sg_complain("the profile \"%s\" allows nothing to start; the least that a program needs is:\n\n"
-		    "    [Runtime]\n    Flags = [\"start\"]\n    [Filesystem]\n    Exec = [\"/usr/bin/PROGRAM\"]\n",
+	sg_complain("the profile \"%s\" allows nothing to start; the least that a program needs is:",
 		    run->policy->name);
+	(void)sg_print(STDERR_FILENO, least, sizeof(least) - 1);
 	return SG_EXIT_FAILED;
 }
 

@@ -245,7 +245,7 @@ int sg_export_append_json(const struct sg_export *with, json_t *json, struct sg_
 	int r = json == NULL ? -ENOMEM : sg_export_add_matrix(with, json);
 
 	if (r == 0) {
-		text = json_dumps(json, JSON_INDENT(2));
+		text = json_dumps(json, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 		r = text == NULL ? -ENOMEM : 0;
 	}
 	if (r == 0) {

@@ -3,6 +3,7 @@
 A test takes the fixture `sg` and is run once for each identity that this machine can give. `sg.run(profile, command...)`
 runs `shellguard run` and returns what came of it with its records. Nothing sleeps: what is waited for has a deadline.
 """
+import fcntl
 import importlib.util
 import json
 import os
@@ -192,6 +193,29 @@ def make_user():
         subprocess.run(["useradd", "--no-create-home", "--home-dir", "/nonexistent", "--user-group", USER], check=True)
 
 
+WRITTEN = "/var/lib/shellguard/written"
+
+
+def broad_folders():
+    """Those of root's list of written folders in which every test works."""
+    if os.getuid() != 0 or not os.path.exists(WRITTEN):
+        return set()
+    with open(WRITTEN, encoding="utf-8") as f:
+        return set(f.read().split("\n")) & {"/tmp", "/var/tmp"}
+
+
+def forget_folders(folders):
+    """`learn` may write there, and as root lists them for good: the links of all later tests on this machine would give nothing."""
+    if not folders:
+        return
+    with open(WRITTEN, "r+", encoding="utf-8") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        kept = [line for line in f.read().split("\n") if line not in folders]
+        f.seek(0)
+        f.truncate()
+        f.write("\n".join(kept))
+
+
 @pytest.fixture(params=["root", "user"])
 def sg(request, prefix):
     if request.param == "root" and os.getuid() != 0:
@@ -199,7 +223,9 @@ def sg(request, prefix):
     if os.getuid() == 0:
         make_user()
     identity = Identity(request.param, prefix)
+    listed = broad_folders()
     yield identity
+    forget_folders(broad_folders() - listed)
     found = identity.sanitizer_reports()
     identity.close()
     assert not found, "a sanitizer found:\n" + found
