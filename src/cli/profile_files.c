@@ -141,7 +141,8 @@ static int open_path(const char *name, const struct sg_source *from, struct sg_s
 	if (name[0] != '/' && slash != NULL)
 		length = snprintf(path, sizeof(path), "%.*s/%s", (int)(slash - from->name), from->name, name);
 	else
-		length = snprintf(path, sizeof(path), "%s", name);
+		/* With its folder, which is what it may extend from. */
+		length = snprintf(path, sizeof(path), "%s%s", strchr(name, '/') == NULL ? "./" : "", name);
 	if (length < 0 || (size_t)length >= PATH_MAX)
 		return sg_error_set(error, -ENAMETOOLONG, "the path of a profile is longer than %d bytes",
 				    PATH_MAX - 1);

@@ -84,4 +84,8 @@ def test_a_file_by_its_name(sg, name):
     assert sg.cli("check", name).returncode == 0
     sg.write("q.toml", 'Extends = ["p.toml"]\n')
     assert sg.cli("check", "q.toml").returncode == 0
+    sg.write("outside.toml", PROFILE, folder=sg.work)
+    sg.write("r.toml", 'Extends = ["../outside.toml"]\n')
+    refused = sg.cli("check", name.replace("p.toml", "r.toml"))
+    assert refused.returncode == 1 and "neither below the folder" in refused.stderr, refused.stderr
     assert "there is no profile" in sg.cli("check", "q").stderr
