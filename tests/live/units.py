@@ -10,7 +10,7 @@ umount -l /sys/fs/cgroup 2>/dev/null || true
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mkdir -p "/sys/fs/cgroup/$1"
 echo $$ > "/sys/fs/cgroup/$1/cgroup.procs"
-exec unshare --cgroup --pid --fork --kill-child --uts --ipc --net --mount-proc sh -c '
+unshare --cgroup --pid --fork --kill-child --uts --ipc --net --mount-proc sh -c '
 set -e
 umount -l /sys/fs/cgroup
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
@@ -20,7 +20,9 @@ mount -t tmpfs tmpfs /etc/systemd/system
 cp -r "$1"/. /run/systemd/system
 export container=test
 exec /lib/systemd/systemd --system --unit=probe.service --log-target=console --log-level=info --show-status=no --machine-id=11111111111111111111111111111111
-' sh "$2"
+' sh "$2" || true
+echo $$ > /sys/fs/cgroup/cgroup.procs
+find "/sys/fs/cgroup/$1" -depth -type d -exec rmdir {} +
 """
 UNIT = """[Unit]
 DefaultDependencies=no
