@@ -114,7 +114,9 @@ static void become(const char *path, char *const *arguments, int input, int outp
 
 	if (setrlimit(RLIMIT_CPU, &(struct rlimit){SECONDS_MAX, SECONDS_MAX}) < 0 || chdir("/") < 0)
 		return;
-	if (dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0)
+	(void)alarm(2 * SECONDS_MAX); /* stays over the execution, and ends a program that waits for something */
+	if (dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0 ||
+	    sg_fd_close_from(STDERR_FILENO + 1) < 0)
 		return;
 	(void)execve(path, arguments, environment);
 }

@@ -27,8 +27,8 @@ bool sg_host_has_apparmor(struct sg_buffer *out);
 bool sg_host_runs_systemd(struct sg_buffer *out);
 
 /*
- * Runs a program of the system, with an environment of its own and `input` on its standard input, for a minute of processor time at most.
- * What it says on standard error is appended to *said (the first kilobytes). Returns its exit status, 128 and the number of the signal
+ * Runs a program of the system, with an environment of its own and `input` on its standard input, for a minute of processor time and two minutes
+ * in all at most. What it says on standard error is appended to *said (the first kilobytes). Returns its exit status, 128 and the number of the signal
  * that ended it, or a negative errno value with context. Blocks until it has ended.
  */
 int sg_host_run(const char *const *arguments, const void *input, size_t size, struct sg_buffer *said,

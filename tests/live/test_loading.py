@@ -146,6 +146,8 @@ def test_loading(sg):
         stale = 'abi <abi/3.0>,\nprofile "shellguard-stale" { /etc/passwd r, }\n'
         subprocess.run(["apparmor_parser", "-r", "-K"], input=stale.encode(), check=True, timeout=60)
         assert "shellguard-stale" in loaded()
+        with open(FOLDER + "/.shellguard.new", "w", encoding="ascii") as f:
+            f.write("cut sh")
         done = sg.cli("unload", NAME)
         assert done.returncode == 0, done.stderr
         assert not loaded() & {PROFILE, "shellguard-stale"} and not [name for name in os.listdir(FOLDER) if "shellguard" in name]
