@@ -332,7 +332,7 @@ static char *write_profile(const struct statements *list, size_t begin, size_t e
 /* A policy of the statements, each in a file of its own, so that no rule of one file about another can be broken. */
 static struct sg_policy *policy_of(const struct statements *list)
 {
-	char *texts[STATEMENTS_MAX], names[STATEMENTS_MAX][16];
+	char *texts[STATEMENTS_MAX], names[STATEMENTS_MAX][32];
 	const char *table[2 * STATEMENTS_MAX + 1] = {NULL};
 	SG_AUTO_BUFFER struct sg_buffer head = SG_BUFFER_INIT;
 	struct sg_policy *policy;
