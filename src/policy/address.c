@@ -304,6 +304,19 @@ static const struct {
 	{{0x00, 0x64, 0xff, 0x9b, 0x00, 0x01}, 6, {9, 10, 11, 12}, false},
 };
 
+_Static_assert(SG_ARRAY_SIZE(embeddings) == SG_ADDRESS_EMBEDDING_MAX, "one address for each");
+
+size_t sg_address_embeddings(const struct sg_address *inner, struct sg_address ret[SG_ADDRESS_EMBEDDING_MAX])
+{
+	for (size_t i = 0; i < SG_ARRAY_SIZE(embeddings); i++) {
+		ret[i] = (struct sg_address){.family = AF_INET6, .protocol = inner->protocol, .port = inner->port};
+		memcpy(ret[i].bytes, embeddings[i].prefix, embeddings[i].size);
+		for (size_t j = 0; j < 4; j++)
+			ret[i].bytes[embeddings[i].at[j]] = inner->bytes[j];
+	}
+	return SG_ARRAY_SIZE(embeddings);
+}
+
 size_t sg_address_embedded(const struct sg_address *address, struct sg_address ret[SG_ADDRESS_EMBEDDED_MAX])
 {
 	size_t count = 0;

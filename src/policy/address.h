@@ -155,3 +155,8 @@ enum { SG_ADDRESS_EMBEDDED_MAX = 4 };
  * of 48, 56, 64 or 96 bits): all that may be meant, less those in 0.0.0.0/8. Returns how many there are.
  */
 size_t sg_address_embedded(const struct sg_address *address, struct sg_address ret[SG_ADDRESS_EMBEDDED_MAX]);
+
+enum { SG_ADDRESS_EMBEDDING_MAX = 7 };
+
+/* The IPv6 addresses that embed an IPv4 one, each in one of those ways and with zeros for what is free. Returns how many there are. */
+size_t sg_address_embeddings(const struct sg_address *inner, struct sg_address ret[SG_ADDRESS_EMBEDDING_MAX]);

@@ -78,12 +78,14 @@ static int add_address(struct atoms *atoms, int family, sg_u128 number)
 /* An IPv4 address, and the IPv6 ones that embed it, which are decided by it too. */
 static int add_start(struct atoms *atoms, int family, sg_u128 number)
 {
+	struct sg_address embedding[SG_ADDRESS_EMBEDDING_MAX];
 	int status = add_address(atoms, family, number);
+	size_t count = 0;
 
 	if (status == 0 && family == AF_INET)
-		status = add_address(atoms, AF_INET6, (sg_u128)0x0064ff9b << 96 | number);
-	if (status == 0 && family == AF_INET)
-		status = add_address(atoms, AF_INET6, (sg_u128)0x2002 << 112 | number << 80);
+		count = sg_address_embeddings(&atoms->addresses[atoms->count - 1], embedding);
+	for (size_t i = 0; i < count && status == 0; i++)
+		status = add_address(atoms, AF_INET6, sg_address_number(&embedding[i]));
 	return status;
 }
 
@@ -445,10 +447,15 @@ int sg_difference_network(struct sg_comparison *comparison)
 	SG_CLEANUP(network_done) struct network network = {.comparison = comparison};
 	static const uint8_t with_ports[] = {SG_PROTOCOL_TCP, SG_PROTOCOL_UDP};
 	int status = prepare(&network);
+	size_t first = 0;
 
-	for (size_t p = 0; p < SG_ARRAY_SIZE(with_ports); p++)
-		for (size_t i = 0; i < network.atoms.port_count && status == 0; i++)
-			status = compare_port(&network, with_ports[p], network.atoms.ports[i]);
+	/* Port 0 (to bind: whichever is free) comes last: it is the poorest example. */
+	if (network.atoms.port_count > 0 && network.atoms.ports[0] == 0)
+		first = 1;
+	for (size_t i = first; i < network.atoms.port_count + first && status == 0; i++)
+		for (size_t p = 0; p < SG_ARRAY_SIZE(with_ports) && status == 0; p++)
+			status = compare_port(&network, with_ports[p],
+					      network.atoms.ports[i % network.atoms.port_count]);
 	if (status == 0)
 		status = compare_port(&network, SG_PROTOCOL_ICMP, 0);
 	for (size_t i = 0; i < network.atoms.name_count && status == 0; i++)

@@ -129,6 +129,11 @@ static void test_rows(void **state)
 		 NETWORK "Allow = [\"tcp:10.0.0.0/8:1-9\"]\nDeny = [\"*:10.7.0.0/16:9\"]\n",
 		 "takes connect to tcp:10.7.0.0:9 by tcp:10.0.0.0/8:1-9 to *:10.7.0.0/16:9\n"
 		 "takes listen on tcp:10.7.0.0:9 by - to *:10.7.0.0/16:9\n"},
+		/* a translator carries an address within another one to what is denied */
+		{NETWORK "Allow = [\"tcp:[64:ff9b::]/96:80\"]\n",
+		 NETWORK "Allow = [\"tcp:[64:ff9b::]/96:80\"]\nDeny = [\"*:10.0.0.0/8:*\"]\n",
+		 "takes listen on tcp:10.0.0.0:1 by - to *:10.0.0.0/8:*\n"
+		 "takes connect to tcp:[64:ff9b::a00:0]:80 by tcp:[64:ff9b::]/96:80 to *:10.0.0.0/8:*\n"},
 		{NETWORK "Flags = [\"dns\"]\n", NETWORK "Flags = [\"dns\"]\nAllow = [\"tcp:*.example:443\"]\n",
 		 "gives connect to tcp:some-name.example:443 by - to tcp:*.example:443\n"
 		 "gives look up some-name.example by - to tcp:*.example:443\n"},
