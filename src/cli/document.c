@@ -145,7 +145,8 @@ static void write_manual(struct sg_buffer *out)
 		     ".SH FILES\n"
 		     ".TP\n.I \\(ti/.config/shellguard/profiles/NAME.toml\n.TQ\n.I "
 		     "/etc/shellguard/profiles/NAME.toml\n.TQ\n"
-		     ".I /usr/share/shellguard/profiles/NAME.toml\nProfiles that can be named, in this order.\n"
+		     ".I /usr/share/shellguard/profiles/NAME.toml\n.TQ\n.I /usr/share/shellguard/gallery/NAME.toml\n"
+		     "Profiles that can be named, in this order.\n"
 		     ".TP\n.I \\(ti/.local/state/shellguard/sessions/\n.TQ\n.I /var/log/shellguard/sessions/\n"
 		     "The records of the sessions; those of root in the second.\n"
 		     ".TP\n.I \\(ti/.local/state/shellguard/written\n.TQ\n.I /var/lib/shellguard/written\n"
@@ -166,7 +167,7 @@ static void write_manual(struct sg_buffer *out)
 }
 
 static const char *const documents[] = {"man",   "man-profile", "completion-bash", "completion-zsh", "completion-fish",
-					"flags", "keys"};
+					"flags", "keys",        "schema",          "reference"};
 
 static void write_document(size_t which, const struct sg_policy *flags, struct sg_buffer *out)
 {
@@ -189,8 +190,20 @@ static void write_document(size_t which, const struct sg_policy *flags, struct s
 	case 5:
 		sg_document_flags(flags, out);
 		return;
-	default:
+	case 6:
 		sg_document_keys(out);
+		return;
+	case 7:
+		sg_document_schema(out);
+		return;
+	default:
+		sg_buffer_append_text(
+			out, "# The keys and flags of a profile\n\nWritten by `tools/generate-documents` from the "
+			     "program's tables. What they mean together: shellguard-profile(5).\n\n## Keys\n\n");
+		sg_document_keys(out);
+		sg_buffer_append_text(
+			out, "\n## Flags\n\nWhat each one gives stands in `flags/`, in the same language.\n\n");
+		sg_document_flags(flags, out);
 		return;
 	}
 }

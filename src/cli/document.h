@@ -15,6 +15,13 @@ void sg_document_profile(const struct sg_policy *flags, struct sg_buffer *out);
 void sg_document_flags(const struct sg_policy *flags, struct sg_buffer *out);
 void sg_document_keys(struct sg_buffer *out);
 
+/* Appends the JSON Schema of a profile. */
+void sg_document_schema(struct sg_buffer *out);
+
+/* What a key says, and what a section is about (plain text, static). */
+const char *sg_document_describe(const struct sg_key_info *key);
+const char *sg_document_section(int section);
+
 /* Append the completions of a shell. */
 void sg_complete_bash(struct sg_buffer *out);
 void sg_complete_zsh(struct sg_buffer *out);

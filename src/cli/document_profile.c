@@ -31,7 +31,7 @@ static const char *const sections[SG_SECTIONS] = {
 	[SG_SECTION_WALLS] = "Labels that one world may never hold together.",
 	[SG_SECTION_PRIVILEGED] = "What the broker may do for the world.",
 	[SG_SECTION_TEST] =
-		"An assertion about the profile, which \\fBshellguard test\\fR checks: one action and what is "
+		"An assertion about the profile, which \"shellguard test\" checks: one action and what is "
 		"expected of it. It changes nothing of what the profile means.",
 	[SG_SECTION_ACTION] = "One action of the broker.",
 };
@@ -104,8 +104,13 @@ static void append_section_name(struct sg_buffer *out, int section)
 				 form == SG_SECTION_IS_ARRAY ? "]]" : "]");
 }
 
-/* What a key says. The keys of a test say what is asked. */
-static const char *describe(const struct sg_key_info *key)
+const char *sg_document_section(int section)
+{
+	return sections[section];
+}
+
+/* The keys of a test say what is asked. */
+const char *sg_document_describe(const struct sg_key_info *key)
 {
 	static const struct {
 		const char *name, *text;
@@ -144,7 +149,7 @@ static void append_keys(struct sg_buffer *out)
 			sg_buffer_append_text(out, ".TP\n.B ");
 			sg_roff_append(out, key->name);
 			sg_buffer_printf(out, "\n%s: ", types[key->type]);
-			sg_roff_append(out, describe(key));
+			sg_roff_append(out, sg_document_describe(key));
 			sg_buffer_append_text(out, ".\n");
 		}
 		if (section == SG_SECTION_TEST)
@@ -264,7 +269,7 @@ void sg_document_keys(struct sg_buffer *out)
 			sg_buffer_append_text(out, "| ");
 			append_section_name(out, section);
 			sg_buffer_printf(out, " | `%s` | %s | ", key->name, types[key->type]);
-			append_cell(out, describe(key));
+			append_cell(out, sg_document_describe(key));
 			sg_buffer_append_text(out, " |\n");
 		}
 }

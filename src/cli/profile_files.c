@@ -24,6 +24,7 @@ enum { FOLDERS_MAX = 8 };
 const char *const *sg_profile_folders(void)
 {
 	static char user[PATH_MAX], beside[PATH_MAX + 64], installed[PATH_MAX + 64];
+	static char gallery[PATH_MAX + 64], gallery_beside[PATH_MAX + 64];
 	static const char *folders[FOLDERS_MAX];
 	const char *config = getenv("XDG_CONFIG_HOME");
 	char program[PATH_MAX];
@@ -52,8 +53,12 @@ const char *const *sg_profile_folders(void)
 			*slash = '\0';
 		(void)snprintf(installed, sizeof(installed), "%s/share/shellguard/profiles", program);
 		(void)snprintf(beside, sizeof(beside), "%s/profiles", program);
+		(void)snprintf(gallery, sizeof(gallery), "%s/share/shellguard/gallery", program);
+		(void)snprintf(gallery_beside, sizeof(gallery_beside), "%s/gallery", program);
 		folders[count++] = installed;
 		folders[count++] = beside;
+		folders[count++] = gallery;
+		folders[count++] = gallery_beside;
 	}
 	folders[count] = NULL;
 	return folders;

@@ -175,6 +175,14 @@ int sg_profile_parse_limit(enum sg_limit_unit unit, const char *text, uint64_t *
 	return -EINVAL;
 }
 
+const char *sg_profile_unit(enum sg_limit_unit unit, size_t index)
+{
+	for (size_t i = 0; i < SG_ARRAY_SIZE(units); i++)
+		if (units[i].unit == unit && index-- == 0)
+			return units[i].name;
+	return NULL;
+}
+
 static const char *const unit_hints[] = {
 	[SG_LIMIT_COUNT] = "write a whole number above 0, such as 256",
 	[SG_LIMIT_BYTES] = "write a size, such as \"512MiB\" or \"2GiB\"",

@@ -76,3 +76,6 @@ SG_DEFINE_AUTO(struct sg_profile, profile, sg_profile_free)
  * Returns 0 with the value in bytes, seconds or pieces, or -EINVAL (not a value of that unit), -ERANGE.
  */
 int sg_profile_parse_limit(enum sg_limit_unit unit, const char *text, uint64_t *ret);
+
+/* The unit that a limit of this kind may be written with, by its place in a list; "" is none at all. NULL behind the last one. */
+const char *sg_profile_unit(enum sg_limit_unit unit, size_t index);

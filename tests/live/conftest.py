@@ -181,7 +181,8 @@ def prefix():
     os.makedirs(os.path.join(folder, "bin"))
     program = os.path.join(BUILD, "tests", "live", "shellguard-hiding") if HIDDEN else os.path.join(BUILD, "shellguard")
     shutil.copy(program, os.path.join(folder, "bin", "shellguard"))
-    shutil.copytree(os.path.join(ROOT, "profiles"), os.path.join(folder, "share", "shellguard", "profiles"))
+    for kind in ("profiles", "gallery"):
+        shutil.copytree(os.path.join(ROOT, kind), os.path.join(folder, "share", "shellguard", kind))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 

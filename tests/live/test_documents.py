@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT, cannot
 
 FILES = ["man/shellguard.1", "man/shellguard-profile.5", "completions/shellguard.bash", "completions/shellguard.zsh",
-         "completions/shellguard.fish"]
+         "completions/shellguard.fish", "schema/profile.schema.json", "docs/reference.md"]
 
 
 def need(tool):
