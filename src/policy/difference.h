@@ -5,7 +5,9 @@
  * Files are compared as sets of names: both policies' globs are one automaton, and every state of it that some name leads to is asked
  * what each policy allows there, by the tables that decide in a session. Addresses are compared at one address of every part of the
  * address space that no rule of either policy divides, at every port that begins such a part, and for every name that a rule names.
- * So what is not found does not exist; where that would take too long, the answer is an error. Each difference comes with an example.
+ * So what is not found does not exist, but for two corners: abstract unix sockets are compared by their patterns, so that one may be told
+ * where there is none; and within 64:ff9b:1::/48, where an IPv4 address may lie in four places, each is looked at by itself. Where it would
+ * take too long, the answer is an error. Each difference comes with an example.
  */
 #pragma once
 
