@@ -1,5 +1,6 @@
 """What one session may not do to the next, and what mounting may not undo."""
 import os
+import socket
 import subprocess
 
 import pytest
@@ -554,3 +555,39 @@ def test_a_world_leaves_terminals_to_others(sg):
     count, error = sg.run(profile, "/usr/bin/python3", "-c", TERMINALS).stdout.split()
     shared = [int(open("/proc/sys/kernel/pty/" + name, encoding="ascii").read()) for name in ("max", "reserve")]
     assert error == "ENOSPC" and 0 < int(count) <= 256 < (shared[0] - shared[1]) / 2
+
+
+PASSING = """
+import array, os, socket
+with socket.socket(socket.AF_UNIX) as s:
+    s.connect("pass.sock")
+    data, messages, _, _ = s.recvmsg(1, socket.CMSG_SPACE(4))
+folder = array.array("i", messages[0][2])[0]
+for name in ("inside", "../above"):
+    try:
+        print(os.read(os.open(name, os.O_RDONLY, dir_fd=folder), 99).decode().strip())
+    except OSError as e:
+        print(e.errno)
+"""
+
+
+@pytest.mark.parametrize("bounds", ("", 'Bounds = ["landlock"]\n'), ids=("plain", "landlock"))
+def test_a_folder_that_is_passed_in(sg, bounds):
+    """By a process of the host, over a socket that the profile allows: what docs/promises.md says is not held, and what holds it."""
+    folder = os.path.join(sg.work, "given")
+    sg.write("inside", "host", folder=folder)
+    sg.write("above", "host", folder=sg.work)
+    profile = conftest.BASE.replace('Flags = ["tmp"]', '%sFlags = ["tmp"]\nReadWrite = ["%s/**"]' % (bounds, sg.cwd))
+    profile += '[Networking]\nFlags = ["unix"]\nAllow = ["unix:%s/**"]\n' % sg.cwd
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.path.join(sg.cwd, "pass.sock"))
+        os.chmod(os.path.join(sg.cwd, "pass.sock"), 0o777)
+        server.listen()
+        server.settimeout(50)
+        process, _ = sg.start(profile, "/usr/bin/python3", "-c", PASSING, stdout=subprocess.PIPE)
+        peer, _ = server.accept()
+        given = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        with peer:
+            socket.send_fds(peer, [b"x"], [given])
+        os.close(given)
+        assert process.communicate(timeout=50)[0].split() == ([b"13", b"13"] if bounds else [b"host", b"host"])
