@@ -100,12 +100,26 @@ static enum sg_net_where refuse(struct sg_decision *decision, int error, const s
 	return SG_NET_REFUSED;
 }
 
+/*
+ * True for an address of this host that no name opens. When the session's resolver was asked, an address of this host was not believed
+ * (network/resolver.c); this host may have got it since, and whoever answers for an allowed name could have foreseen that, for as long
+ * as the answer lives. What this host's own list of names says holds.
+ */
+static bool is_beyond_names(const struct sg_network *network, const struct sg_address *address, unsigned int classes)
+{
+	struct sg_domain known;
+
+	return (classes & (SG_CLASS_OWN | SG_CLASS_BROADCAST)) != 0 &&
+	       sg_hosts_names(network->hosts, address, &known, 1) == 0;
+}
+
 static enum sg_net_where decide(struct sg_network *network, const struct sg_address *address, enum sg_address_use use,
 				struct sg_decision *decision)
 {
 	const struct sg_address_environment *environment = network->namerules.environment;
-	const bool loopback = address->family != AF_UNIX && use != SG_ADDRESS_BIND &&
-			      (sg_address_classes(address, environment) & SG_CLASS_LOOPBACK) != 0;
+	const unsigned int classes = sg_address_classes(address, environment);
+	const bool loopback =
+		address->family != AF_UNIX && use != SG_ADDRESS_BIND && (classes & SG_CLASS_LOOPBACK) != 0;
 	uint32_t ids[SG_NAMECACHE_NAMES_MAX];
 	enum sg_net_where where;
 	size_t count = 0;
@@ -115,6 +129,8 @@ static enum sg_net_where decide(struct sg_network *network, const struct sg_addr
 	if (address->family != AF_UNIX)
 		count = sg_namecache_names(network->names, address, sg_net_now(), ids);
 	where = sg_decide_address(&network->rules, address, use, ids, count, environment, decision);
+	if (where == SG_NET_OUTSIDE && count > 0 && is_beyond_names(network, address, classes))
+		where = sg_decide_address(&network->rules, address, use, NULL, 0, environment, decision);
 	if (where == SG_NET_OWN && loopback && find_port(network, address) != NULL)
 		return allow(decision, SG_NET_OUTSIDE, NULL, "the world listens there itself");
 	return where;

@@ -34,7 +34,7 @@ log.write(b"up\n")
 DNS = r"""
 import socket, struct, sys, threading
 log = open(sys.argv[1], "ab", buffering=0)
-A = {b"inward.test": "127.0.0.1", b"link.test": "169.254.169.254", b"good.test": "10.77.0.1", b"short.test": "10.77.0.1", b"hidden.test": "10.77.0.1", b"alias.test": None, b"six.test": None, b"both.test": "10.77.0.1", b"both2.test": "10.77.0.1"}
+A = {b"inward.test": "127.0.0.1", b"link.test": "169.254.169.254", b"good.test": "10.77.0.1", b"short.test": "10.77.0.1", b"hidden.test": "10.77.0.1", b"alias.test": None, b"six.test": None, b"both.test": "10.77.0.1", b"both2.test": "10.77.0.1", b"later.test": "10.77.0.50"}
 def packed(name): return b"".join(bytes([len(l)]) + l for l in name.split(b".")) + b"\0"
 def reply(data):
     name, at = [], 12
@@ -308,3 +308,37 @@ def test_names_for_other_resolvers(sg, link, name):
     done, _, reached = link.run(text, *command)
     assert done.stdout.split() == ["far"], (done.stdout, done.stderr)
     assert {line.split()[1] for line in reached if line.startswith("dns ")} == {"good.test"}
+
+
+# Run around the session: gives this host the address once the name was asked, with a server there.
+LATER = """
+cwd=$1; shift
+"$@" & run=$!
+wait_for() { n=0; while [ ! -e $1 ] && [ $n -lt 2000 ]; do sleep 0.02; n=$((n+1)); done; }
+wait_for $cwd/asked
+ip addr add 10.77.0.50/24 dev near
+%(python)s -c 'if True:
+    import socket, sys
+    s = socket.socket(); s.bind(("10.77.0.50", 5000)); s.listen(); open(sys.argv[1] + "/there", "w").close()
+    while True: s.accept()[0].sendall(b"host")' $cwd & server=$!
+wait $run; status=$?
+kill $server; exit $status
+"""
+
+
+@pytest.mark.parametrize("allow, expected", (("tcp:later.test:5000", "ENETUNREACH"), ("tcp:10.77.0.50:5000", "host")))
+def test_a_name_does_not_open_what_became_an_address_of_this_host(sg, link, allow, expected):
+    """Whoever answers for an allowed name could foresee the address; a rule that names it is another thing."""
+    program = sg.write("later.py", PRELUDE + """
+print(getaddrinfo("later.test", 5000, AF_INET, SOCK_STREAM)[0][4][0])
+open("asked", "w").close()
+deadline = time.monotonic() + 50
+while not os.path.exists("there") and time.monotonic() < deadline:
+    time.sleep(0.02)
+print(attempt(talk, ("10.77.0.50", 5000)))
+""")
+    text = profile(sg, rules(allow, "tcp:later.test:5001", flags=("loopback", "dns")), filesystem='ReadWrite = ["%s/**"]' % sg.cwd)
+    inside = sg.command([sg.program, "run", "-p", sg.profile(text), "--", PYTHON, program])
+    done = subprocess.run(link.around(["sh", "-c", LATER % {"python": PYTHON}, "sh", sg.cwd] + inside), capture_output=True, text=True,
+                          timeout=120, cwd=sg.cwd, env=sg.environment())
+    assert done.stdout.split() == ["10.77.0.50", expected], (done.stdout, done.stderr)
