@@ -226,67 +226,112 @@ static enum sg_rule_kind denial_of(enum sg_rule_kind kind)
 	}
 }
 
-static void expand_flag(struct sg_compiler *compiler, const struct sg_statement *use, bool deny);
+/* Definitions under way, each named by the one before it. */
+struct chain {
+	struct {
+		struct sg_definition *definition;
+		size_t next; /* statement of it */
+	} * items;
+	size_t count, capacity;
+};
 
-static void expand_statements(struct sg_compiler *compiler, const struct sg_definition *definition, bool deny)
+static void free_chain(struct chain *chain)
 {
-	/* The list does not move: definitions are complete before the first one is expanded. */
-	for (size_t i = 0; i < definition->count && compiler->status == 0; i++) {
-		const struct sg_statement *statement = &definition->profile->statements[definition->first + i];
-
-		if (deny && (statement->kind == SG_RULE_NEED_FLAG || statement->kind == SG_RULE_NEED_SYSCALL))
-			continue;
-		if (sg_rule_gives_flag(statement->kind))
-			expand_flag(compiler, statement, deny);
-		else if (statement->kind == SG_RULE_NEED_SYSCALL)
-			sg_compile_statement(compiler, SG_RULE_SYSCALL, statement, definition->name);
-		else if (statement->kind == SG_RULE_DESCRIPTION || statement->kind == SG_RULE_CATEGORY)
-			continue;
-		else if (!deny)
-			sg_compile_statement(compiler, statement->kind, statement, definition->name);
-		else if (denial_of(statement->kind) != SG_RULE_KINDS)
-			sg_compile_statement(compiler, denial_of(statement->kind), statement, definition->name);
-	}
+	free(chain->items);
 }
 
-/*
- * Recursion is as deep as the longest chain of definitions that name each other; a definition being expanded is not
- * entered again, so the depth is at most the number of definitions, which SG_TOML_VALUES_MAX bounds; hostile chains are
- * cut at DEPTH_MAX.
- */
-enum { DEPTH_MAX = 64 };
-
-static void expand_flag(struct sg_compiler *compiler, const struct sg_statement *use, bool deny)
+static bool push(struct sg_compiler *compiler, struct chain *chain, struct sg_definition *definition)
 {
-	static _Thread_local unsigned int depth;
+	if (chain->count == chain->capacity) {
+		const size_t wanted = chain->capacity == 0 ? 16 : chain->capacity * 2;
+		void *grown = reallocarray(chain->items, wanted, sizeof(*chain->items));
+
+		if (grown == NULL) {
+			compiler->status = -ENOMEM;
+			return false;
+		}
+		chain->items = grown;
+		chain->capacity = wanted;
+	}
+	chain->items[chain->count].definition = definition;
+	chain->items[chain->count++].next = 0;
+	return true;
+}
+
+/* States that the flag is granted or denied, and puts its definition at the end of the chain, if that is not done. */
+static void enter(struct sg_compiler *compiler, struct chain *chain, const struct sg_statement *use, bool deny)
+{
 	struct sg_definition *definition = find_definition(compiler, use->text);
-	bool *expanding, *done;
 
 	if (definition == NULL) {
 		complain_unknown(compiler, use);
 		return;
 	}
-	expanding = deny ? &definition->denying : &definition->granting;
-	done = deny ? &definition->denied : &definition->granted;
-	if (*expanding) {
+	if (deny ? definition->denying : definition->granting) {
 		sg_compile_complain(compiler, use, NULL, "the definition of \"%s\" leads back to itself here",
 				    use->text);
 		return;
 	}
 	(void)sg_compile_add(compiler, deny ? SG_RULE_DENY_FLAG : SG_RULE_FLAG, use,
 			     use->section == SG_SECTION_DEFINE ? use->group : NULL);
-	if (*done)
+	if ((deny ? definition->denied : definition->granted) || !push(compiler, chain, definition))
 		return;
-	if (depth >= DEPTH_MAX) {
-		sg_compile_complain(compiler, use, NULL, "more than %d flags name each other in a row", DEPTH_MAX);
-		return;
+	if (deny)
+		definition->denying = true;
+	else
+		definition->granting = true;
+}
+
+static void leave(struct chain *chain, bool deny)
+{
+	struct sg_definition *definition = chain->items[--chain->count].definition;
+
+	if (deny) {
+		definition->denying = false;
+		definition->denied = true;
+	} else {
+		definition->granting = false;
+		definition->granted = true;
 	}
-	*expanding = true;
-	depth++;
-	expand_statements(compiler, definition, deny);
-	depth--;
-	*expanding = false;
-	*done = true;
+}
+
+static void state(struct sg_compiler *compiler, struct chain *chain, const struct sg_definition *definition,
+		  const struct sg_statement *statement, bool deny)
+{
+	if (deny && (statement->kind == SG_RULE_NEED_FLAG || statement->kind == SG_RULE_NEED_SYSCALL))
+		return;
+	if (sg_rule_gives_flag(statement->kind))
+		enter(compiler, chain, statement, deny);
+	else if (statement->kind == SG_RULE_NEED_SYSCALL)
+		sg_compile_statement(compiler, SG_RULE_SYSCALL, statement, definition->name);
+	else if (statement->kind == SG_RULE_DESCRIPTION || statement->kind == SG_RULE_CATEGORY)
+		return;
+	else if (!deny)
+		sg_compile_statement(compiler, statement->kind, statement, definition->name);
+	else if (denial_of(statement->kind) != SG_RULE_KINDS)
+		sg_compile_statement(compiler, denial_of(statement->kind), statement, definition->name);
+}
+
+/*
+ * Each definition is expanded once for each direction, whatever names it, so the work is that of all definitions together. The chain
+ * is as long as the definitions that name each other in a row: not a matter of the stack, so that no length of it is an error, and
+ * the order of statements, on which it depends, none either.
+ */
+static void expand_flag(struct sg_compiler *compiler, const struct sg_statement *use, bool deny)
+{
+	SG_CLEANUP(free_chain) struct chain chain = {.count = 0};
+
+	enter(compiler, &chain, use, deny);
+	while (chain.count > 0 && compiler->status == 0) {
+		const struct sg_definition *definition = chain.items[chain.count - 1].definition;
+		const size_t next = chain.items[chain.count - 1].next++;
+
+		if (next == definition->count)
+			leave(&chain, deny);
+		else
+			state(compiler, &chain, definition, &definition->profile->statements[definition->first + next],
+			      deny);
+	}
 }
 
 void sg_compile_flag(struct sg_compiler *compiler, const struct sg_statement *statement)

@@ -219,12 +219,38 @@ static void flags_are_put_together(void **state)
 	assert_non_null(sg_policy_find(policy, SG_RULE_READ, "/etc/resolv.conf"));
 }
 
+/* However long the chain of flags that name each other, and in whatever order they stand: granted, denied, and closed to a circle. */
+static void chains_have_no_length(void **state)
+{
+	enum { LENGTH = 5000 };
+
+	(void)state;
+	for (int way = 0; way < 4; way++) {
+		SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT, out = SG_BUFFER_INIT;
+		SG_AUTO_POLICY struct sg_policy *policy = NULL;
+
+		for (int i = 0; i < LENGTH; i++) {
+			const int at = way % 2 == 0 ? i : LENGTH - 1 - i;
+
+			sg_buffer_printf(&text, "[Define.f%d]\nSyscalls = [\"sysinfo\"]\n", at);
+			if (at + 1 < LENGTH || way == 3)
+				sg_buffer_printf(&text, "Flags = [\"f%d\"]\n", (at + 1) % LENGTH);
+		}
+		sg_buffer_printf(&text, "[Misc]\n%s = [\"f0\"]\n", way == 2 ? "DenyFlags" : "Flags");
+		assert_int_equal(compile(text.data, &policy, &out), way == 3 ? SG_POLICY_REFUSED : 0);
+		if (way == 3)
+			assert_non_null(strstr(out.data, "error: the definition of \"f0\" leads back to itself here"));
+		else
+			assert_int_equal(sg_policy_has_flag(policy, "f4999"), way != 2);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(flags_of_the_page),      cmocka_unit_test(every_promise_is_a_flag),
 		cmocka_unit_test(mistakes_have_places),   cmocka_unit_test(nothing_gives_what_is_never_given),
-		cmocka_unit_test(flags_are_put_together),
+		cmocka_unit_test(flags_are_put_together), cmocka_unit_test(chains_have_no_length),
 	};
 
 	return cmocka_run_group_tests_name("language", tests, NULL, NULL);
