@@ -183,8 +183,9 @@ int sg_profile_open(void *data, const char *name, const struct sg_source *from, 
 			*error = found;
 		return status;
 	}
-	return sg_error_set(error, -ENOENT,
-			    "there is no profile \"%s\" (\"shellguard profiles\" lists them; a path has a slash, or ends "
-			    "in .toml)",
-			    name);
+	return sg_error_set(
+		error, -ENOENT,
+		"there is no profile \"%s\" (\"shellguard profiles\" lists them; a path has a slash, or ends "
+		"in .toml)",
+		name);
 }

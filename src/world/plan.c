@@ -202,9 +202,10 @@ void sg_plan_refuse_rule(struct sg_planner *planner, const struct sg_rule *rule,
 {
 	if (planner->status != 0)
 		return;
-	(void)sg_error_set(planner->error, -E2BIG, "%s:%zu: %s \"%.200s\" asks for %s: write a tree (/folder/**) instead",
-			   rule->source->name, sg_source_line(rule->source, rule->span.offset),
-			   sg_rule_infos[rule->kind].name, rule->written, what);
+	(void)sg_error_set(planner->error, -E2BIG,
+			   "%s:%zu: %s \"%.200s\" asks for %s: write a tree (/folder/**) instead", rule->source->name,
+			   sg_source_line(rule->source, rule->span.offset), sg_rule_infos[rule->kind].name,
+			   rule->written, what);
 	planner->status = SG_PLAN_REFUSED;
 }
 

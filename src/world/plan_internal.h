@@ -60,7 +60,7 @@ struct sg_planner {
 const char *sg_plan_keep(struct sg_planner *planner, const char *text, size_t length);
 
 enum {
-	SG_PLAN_ROOTS_MAX = 8192,     /* folders and files of the host in one world */
+	SG_PLAN_ROOTS_MAX = 8192,      /* folders and files of the host in one world */
 	SG_PLAN_EXPANDED_MAX = 131072, /* names that the alternatives of all globs give */
 };
 
