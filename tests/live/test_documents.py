@@ -128,3 +128,18 @@ def test_the_tests_that_are_named_exist(page):
         files = [n for n in os.listdir(folder) if n.startswith("test_") and (not file or n.split(".")[0] == file)]
         assert files, (page, suite, file)
         assert not test or any("\ndef %s(" % test in open(os.path.join(folder, n), encoding="utf-8").read() for n in files), (page, file, test)
+
+
+def test_the_readme_is_true(sg):
+    """The place that its story shows is the rule's, each command has a row, and each link of the documents leads somewhere."""
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as f:
+        readme = f.read()
+    place = re.search(r"rule +(flags/\S+:\d+:\d+), of the flag", readme).group(1)
+    assert place in " ".join(sg.cli("why", "-p", "developer", "/etc/hosts").stdout.split())
+    rows = "\n".join(re.findall(r"^\| (`.*?) \|", readme, re.M))
+    listed = re.findall(r"^  ([a-z]+) {2,}", sg.cli("--help").stdout, re.M)
+    assert len(listed) > 15 and [c for c in listed if not re.search(r"`%s\b" % c, rows)] == []
+    for name in ["README.md"] + ["docs/" + n for n in os.listdir(os.path.join(ROOT, "docs")) if n.endswith(".md")]:
+        with open(os.path.join(ROOT, name), encoding="utf-8") as f:
+            for link in re.findall(r"\]\(([^)#: ]+)(?:#[^)]*)?\)", f.read()):
+                assert os.path.exists(os.path.join(ROOT, os.path.dirname(name), link)), (name, link)
