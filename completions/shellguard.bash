@@ -61,7 +61,7 @@ _shellguard()
 		return
 		;;
 	--session)
-		COMPREPLY=($(compgen -W "last $(shellguard audit list 2>/dev/null | cut -d' ' -f1)" -- "$cur"))
+		COMPREPLY=($(compgen -W "last $(shellguard audit list 2>/dev/null | sed -n '2,$s/ .*//p')" -- "$cur"))
 		return
 		;;
 	--keep)
@@ -159,7 +159,7 @@ _shellguard()
 		if [[ $cur == -* ]]; then
 			COMPREPLY=($(compgen -W "--json --follow --help " -- "$cur"))
 		else
-			COMPREPLY=($(compgen -W "show list verify last $(shellguard audit list 2>/dev/null | cut -d' ' -f1)" -- "$cur"))
+			COMPREPLY=($(compgen -W "show list verify last $(shellguard audit list 2>/dev/null | sed -n '2,$s/ .*//p')" -- "$cur"))
 		fi
 		;;
 	syscalls)

@@ -4,7 +4,7 @@ function __shellguard_profiles
 end
 function __shellguard_sessions
 	echo last
-	shellguard audit list 2>/dev/null | cut -d' ' -f1
+	shellguard audit list 2>/dev/null | sed -n '2,$s/ .*//p'
 end
 function __shellguard_running
 	shellguard ps 2>/dev/null | sed -n '2,$s/ .*//p'
@@ -31,7 +31,7 @@ complete -c shellguard -n '__fish_seen_subcommand_from run' -l name -x -d 'the n
 complete -c shellguard -n '__fish_seen_subcommand_from run' -l flag -x -a 'loopback dns ping outgoing incoming unix netlink raw read write tmp system home tty devices attributes locks links mknod start descriptors malloc jit threads fork exec signals timers ipc shared-memory aio debug scheduling watch identity create switch clock hostname sysinfo keyring perf reboot modules mount pledge-stdio pledge-rpath pledge-wpath pledge-cpath pledge-dpath pledge-tmppath pledge-inet pledge-mcast pledge-fattr pledge-chown pledge-flock pledge-unix pledge-dns pledge-getpw pledge-sendfd pledge-recvfd pledge-tape pledge-tty pledge-proc pledge-exec pledge-prot_exec pledge-settime pledge-ps pledge-vminfo pledge-id pledge-pf pledge-route pledge-wroute pledge-audio pledge-video pledge-bpf pledge-unveil pledge-error pledge-disklabel pledge-drm pledge-vmm' -d 'a purpose that is granted (see shellguard-profile(5) for the flags)'
 complete -c shellguard -n '__fish_seen_subcommand_from run' -l record -F -d 'write the record here (the file must not exist)'
 complete -c shellguard -n '__fish_seen_subcommand_from run' -l dry-run -d 'do everything but start it'
-complete -c shellguard -n '__fish_seen_subcommand_from run' -l quiet -s q -d 'no line at the terminal for what is refused (the record has it all the same); compile: no matrix'
+complete -c shellguard -n '__fish_seen_subcommand_from run' -l quiet -s q -d 'no line at the terminal for what is refused (the record has it all the same)'
 complete -c shellguard -n '__fish_seen_subcommand_from run' -l help -s h -d 'show this help'
 complete -c shellguard -n __fish_use_subcommand -a check -d 'look for errors in profiles, all at once'
 complete -c shellguard -n '__fish_seen_subcommand_from check' -F -a '(__shellguard_profiles)'
@@ -61,7 +61,7 @@ complete -c shellguard -n '__fish_seen_subcommand_from can' -l json -d 'as JSON,
 complete -c shellguard -n '__fish_seen_subcommand_from can' -l help -s h -d 'show this help'
 complete -c shellguard -n __fish_use_subcommand -a test -d 'check the assertions of a profile ([[Test]])'
 complete -c shellguard -n '__fish_seen_subcommand_from test' -F -a '(__shellguard_profiles)'
-complete -c shellguard -n '__fish_seen_subcommand_from test' -l profile -s p -F -a '(__shellguard_profiles)' -d 'a profile, by name or path; may be given several times (default: developer)'
+complete -c shellguard -n '__fish_seen_subcommand_from test' -l profile -s p -F -a '(__shellguard_profiles)' -d 'a profile, by name or path; may be given several times'
 complete -c shellguard -n '__fish_seen_subcommand_from test' -l json -d 'as JSON, for programs'
 complete -c shellguard -n '__fish_seen_subcommand_from test' -l help -s h -d 'show this help'
 complete -c shellguard -n __fish_use_subcommand -a learn -d 'watch a run and propose a profile for it'
@@ -78,10 +78,10 @@ complete -c shellguard -n '__fish_seen_subcommand_from learn' -l cwd -x -a '(__f
 complete -c shellguard -n '__fish_seen_subcommand_from learn' -l limit -x -a 'Processes= OpenFiles= FileSize= CpuTime= AddressSpace= Stack= CoreSize= LockedMemory= Memory=' -d 'a limit, such as Processes=256'
 complete -c shellguard -n '__fish_seen_subcommand_from learn' -l name -x -d 'the name of the session\'s profile'
 complete -c shellguard -n '__fish_seen_subcommand_from learn' -l flag -x -a 'loopback dns ping outgoing incoming unix netlink raw read write tmp system home tty devices attributes locks links mknod start descriptors malloc jit threads fork exec signals timers ipc shared-memory aio debug scheduling watch identity create switch clock hostname sysinfo keyring perf reboot modules mount pledge-stdio pledge-rpath pledge-wpath pledge-cpath pledge-dpath pledge-tmppath pledge-inet pledge-mcast pledge-fattr pledge-chown pledge-flock pledge-unix pledge-dns pledge-getpw pledge-sendfd pledge-recvfd pledge-tape pledge-tty pledge-proc pledge-exec pledge-prot_exec pledge-settime pledge-ps pledge-vminfo pledge-id pledge-pf pledge-route pledge-wroute pledge-audio pledge-video pledge-bpf pledge-unveil pledge-error pledge-disklabel pledge-drm pledge-vmm' -d 'a purpose that is granted (see shellguard-profile(5) for the flags)'
-complete -c shellguard -n '__fish_seen_subcommand_from learn' -l quiet -s q -d 'no line at the terminal for what is refused (the record has it all the same); compile: no matrix'
+complete -c shellguard -n '__fish_seen_subcommand_from learn' -l quiet -s q -d 'no line at the terminal for what is refused (the record has it all the same)'
 complete -c shellguard -n '__fish_seen_subcommand_from learn' -l replay -d 'run the command again under the proposal, and add what is still refused'
 complete -c shellguard -n '__fish_seen_subcommand_from learn' -l secrets -d 'do not refuse the secrets of the built-in list in the run'
-complete -c shellguard -n '__fish_seen_subcommand_from learn' -l output -s o -F -d 'write here instead of to standard output (compile: a folder for several back ends; learn: a file that does not exist)'
+complete -c shellguard -n '__fish_seen_subcommand_from learn' -l output -s o -F -d 'write here instead of to standard output; the file must not exist'
 complete -c shellguard -n '__fish_seen_subcommand_from learn' -l help -s h -d 'show this help'
 complete -c shellguard -n __fish_use_subcommand -a fmt -d 'bring profiles into one layout'
 complete -c shellguard -n '__fish_seen_subcommand_from fmt' -F
@@ -99,9 +99,9 @@ complete -c shellguard -n '__fish_seen_subcommand_from why' -l session -x -a '(_
 complete -c shellguard -n '__fish_seen_subcommand_from why' -l help -s h -d 'show this help'
 complete -c shellguard -n __fish_use_subcommand -a compile -d 'write profiles as artefacts for other programs'
 complete -c shellguard -n '__fish_seen_subcommand_from compile' -F -a '(__shellguard_profiles)'
-complete -c shellguard -n '__fish_seen_subcommand_from compile' -l quiet -s q -d 'no line at the terminal for what is refused (the record has it all the same); compile: no matrix'
+complete -c shellguard -n '__fish_seen_subcommand_from compile' -l quiet -s q -d 'do not write who holds what on standard error'
 complete -c shellguard -n '__fish_seen_subcommand_from compile' -l to -x -a 'seccomp seccomp-bpf capabilities oci apparmor landlock systemd' -d 'the back end, or several with commas between; may be given several times'
-complete -c shellguard -n '__fish_seen_subcommand_from compile' -l output -s o -F -d 'write here instead of to standard output (compile: a folder for several back ends; learn: a file that does not exist)'
+complete -c shellguard -n '__fish_seen_subcommand_from compile' -l output -s o -F -d 'write here instead of to standard output; for several back ends a folder that exists'
 complete -c shellguard -n '__fish_seen_subcommand_from compile' -l installed -d 'every back end that something on this host takes; without -o and --load just the matrix of who holds what, on standard output'
 complete -c shellguard -n '__fish_seen_subcommand_from compile' -l load -d 'load what can be loaded for good, until "shellguard unload"'
 complete -c shellguard -n '__fish_seen_subcommand_from compile' -l approximate -d 'write or load it even where it is weaker than the profile'
@@ -129,7 +129,7 @@ complete -c shellguard -n '__fish_seen_subcommand_from ps' -l json -d 'as JSON, 
 complete -c shellguard -n '__fish_seen_subcommand_from ps' -l help -s h -d 'show this help'
 complete -c shellguard -n __fish_use_subcommand -a enter -d 'run one more command in a running session\'s world'
 complete -c shellguard -n '__fish_seen_subcommand_from enter' -x -a '(__shellguard_running)'
-complete -c shellguard -n '__fish_seen_subcommand_from enter' -l quiet -s q -d 'no line at the terminal for what is refused (the record has it all the same); compile: no matrix'
+complete -c shellguard -n '__fish_seen_subcommand_from enter' -l quiet -s q -d 'no line at the terminal for what is refused (the record has it all the same)'
 complete -c shellguard -n '__fish_seen_subcommand_from enter' -l help -s h -d 'show this help'
 complete -c shellguard -n __fish_use_subcommand -a stop -d 'end a running session, or only its network'
 complete -c shellguard -n '__fish_seen_subcommand_from stop' -x -a '(__shellguard_running)'

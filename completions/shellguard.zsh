@@ -2,7 +2,7 @@
 # zsh completion of shellguard; written by "shellguard _document completion-zsh".
 
 _shellguard_profiles() { local -a names; names=(${(f)"$(shellguard profiles --json 2>/dev/null | sed -n 's/^{"name":"\([^"]*\)".*/\1/p')"}); compadd -a names; _files -g '*.toml' }
-_shellguard_sessions() { local -a names; names=(last ${(f)"$(shellguard audit list 2>/dev/null | cut -d' ' -f1)"}); compadd -a names }
+_shellguard_sessions() { local -a names; names=(last ${(f)"$(shellguard audit list 2>/dev/null | sed -n '2,$s/ .*//p')"}); compadd -a names }
 _shellguard_running() { local -a names; names=(${(f)"$(shellguard ps 2>/dev/null | sed -n '2,$s/ .*//p')"}); compadd -a names }
 _shellguard_calls() { local -a names; names=(${(f)"$(shellguard syscalls --json 2>/dev/null | sed -n 's/^{[^,]*,"name":"\([^"]*\)".*/\1/p')"}); compadd -a names }
 _shellguard_actions() { compadd show list verify; _shellguard_sessions }
@@ -59,7 +59,7 @@ _shellguard()
 			'*--flag[a purpose that is granted (see shellguard-profile(5) for the flags)]:NAME:_shellguard_flags' \
 			'*--record[write the record here (the file must not exist)]:FILE:_files' \
 			'*--dry-run[do everything but start it]' \
-			'*'{-q,--quiet}'[no line at the terminal for what is refused (the record has it all the same); compile\: no matrix]' \
+			'*'{-q,--quiet}'[no line at the terminal for what is refused (the record has it all the same)]' \
 			'*'{-h,--help}'[show this help]' \
 			'*::command:_normal'
 		;;
@@ -97,7 +97,7 @@ _shellguard()
 		;;
 	test)
 		_arguments -S \
-			'*'{-p,--profile}'[a profile, by name or path; may be given several times (default\: developer)]:PROFILE:_shellguard_profiles' \
+			'*'{-p,--profile}'[a profile, by name or path; may be given several times]:PROFILE:_shellguard_profiles' \
 			'*--json[as JSON, for programs]' \
 			'*'{-h,--help}'[show this help]' \
 			'*:argument:_shellguard_profiles'
@@ -117,10 +117,10 @@ _shellguard()
 			'*--limit[a limit, such as Processes=256]:NAME=VALUE:_shellguard_limits' \
 			'*--name[the name of the session'\''s profile]:NAME: ' \
 			'*--flag[a purpose that is granted (see shellguard-profile(5) for the flags)]:NAME:_shellguard_flags' \
-			'*'{-q,--quiet}'[no line at the terminal for what is refused (the record has it all the same); compile\: no matrix]' \
+			'*'{-q,--quiet}'[no line at the terminal for what is refused (the record has it all the same)]' \
 			'*--replay[run the command again under the proposal, and add what is still refused]' \
 			'*--secrets[do not refuse the secrets of the built-in list in the run]' \
-			'*'{-o,--output}'[write here instead of to standard output (compile\: a folder for several back ends; learn\: a file that does not exist)]:FILE:_files' \
+			'*'{-o,--output}'[write here instead of to standard output; the file must not exist]:FILE:_files' \
 			'*'{-h,--help}'[show this help]' \
 			'*:argument: '
 		;;
@@ -146,9 +146,9 @@ _shellguard()
 		;;
 	compile)
 		_arguments -S \
-			'*'{-q,--quiet}'[no line at the terminal for what is refused (the record has it all the same); compile\: no matrix]' \
+			'*'{-q,--quiet}'[do not write who holds what on standard error]' \
 			'*--to[the back end, or several with commas between; may be given several times]:BACKEND:_shellguard_back_ends' \
-			'*'{-o,--output}'[write here instead of to standard output (compile\: a folder for several back ends; learn\: a file that does not exist)]:FILE:_files' \
+			'*'{-o,--output}'[write here instead of to standard output; for several back ends a folder that exists]:FILE:_files' \
 			'*--installed[every back end that something on this host takes; without -o and --load just the matrix of who holds what, on standard output]' \
 			'*--load[load what can be loaded for good, until "shellguard unload"]' \
 			'*--approximate[write or load it even where it is weaker than the profile]' \
@@ -194,7 +194,7 @@ _shellguard()
 		;;
 	enter)
 		_arguments -S \
-			'*'{-q,--quiet}'[no line at the terminal for what is refused (the record has it all the same); compile\: no matrix]' \
+			'*'{-q,--quiet}'[no line at the terminal for what is refused (the record has it all the same)]' \
 			'*'{-h,--help}'[show this help]' \
 			'1:session:_shellguard_running' \
 			'*::command:_normal'

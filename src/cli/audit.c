@@ -91,7 +91,7 @@ static void append_session(const struct sg_log_session *item, bool as_json, stru
 		sg_buffer_append_json(out, item->path, strlen(item->path));
 		sg_buffer_append_byte(out, '}');
 	} else {
-		sg_buffer_printf(out, "%-24s  %-7s  %10llu  %-16s  ", item->id, state, (unsigned long long)item->size,
+		sg_buffer_printf(out, "%-24s  %-7s  %10llu  %-22s  ", item->id, state, (unsigned long long)item->size,
 				 start == NULL || profiles.data == NULL ? "?" : profiles.data);
 		append_words(command, false, out);
 	}
@@ -109,7 +109,7 @@ static int list(const struct sg_options *options, const char *session)
 
 	(void)session;
 	if (status == 0 && sessions.count > 0 && !options->json)
-		sg_buffer_printf(&out, "%-24s  %-7s  %10s  %-16s  %s\n", "SESSION", "STATE", "BYTES", "PROFILE",
+		sg_buffer_printf(&out, "%-24s  %-7s  %10s  %-22s  %s\n", "SESSION", "STATE", "BYTES", "PROFILE",
 				 "COMMAND");
 	for (size_t i = 0; status == 0 && i < sessions.count; i++)
 		append_session(&sessions.items[i], options->json, &out);

@@ -241,6 +241,11 @@ static int run(const struct sg_options *options)
 	if (count == 0)
 		return sg_command_usage("can");
 	used = find_action(options->command, count, &asked);
+	if (used == 0 &&
+	    sg_action_by_word(options->command[count - 1], strlen(options->command[count - 1])) != SG_ACTIONS_) {
+		sg_complain("can needs what \"%s\" is about; see shellguard can --help", options->command[count - 1]);
+		return SG_EXIT_USAGE;
+	}
 	if (used == 0) {
 		const char *word =
 			options->command[count -

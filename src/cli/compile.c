@@ -263,8 +263,12 @@ static int check_loading(const struct compilation *compilation)
 /* Says what is wrong with the line. Returns 0 or an exit status. */
 static int check_line(const struct sg_options *options)
 {
-	if (options->command[0] == NULL || (options->to_count == 0 && !options->installed))
+	if (options->command[0] == NULL)
 		return sg_command_usage("compile");
+	if (options->to_count == 0 && !options->installed) {
+		sg_complain("name a back end with --to (shellguard compile --help lists them), or --installed");
+		return SG_EXIT_USAGE;
+	}
 	return 0;
 }
 

@@ -99,7 +99,7 @@ static void append_questions(struct sg_buffer *out)
 }
 
 #define PROFILES "shellguard profiles --json 2>/dev/null | sed -n 's/^{\"name\":\"\\([^\"]*\\)\".*/\\1/p'"
-#define SESSIONS "shellguard audit list 2>/dev/null | cut -d' ' -f1"
+#define SESSIONS "shellguard audit list 2>/dev/null | sed -n '2,$s/ .*//p'"
 #define RUNNING "shellguard ps 2>/dev/null | sed -n '2,$s/ .*//p'"
 #define CALLS "shellguard syscalls --json 2>/dev/null | sed -n 's/^{[^,]*,\"name\":\"\\([^\"]*\\)\".*/\\1/p'"
 
@@ -164,7 +164,8 @@ void sg_complete_bash(struct sg_buffer *out)
 	for (size_t i = 0; i < sg_option_count; i++) {
 		const struct sg_option *option = &sg_option_table[i];
 
-		if (option->argument == NULL)
+		/* The rows of one option stand together, and take the same words. */
+		if (option->argument == NULL || (i > 0 && strcmp(option[-1].name, option->name) == 0))
 			continue;
 		sg_buffer_append_byte(out, '\t');
 		if (option->letter != 0)

@@ -278,8 +278,15 @@ static int replay(struct learn *learn)
 		if (added == 0 && learn->looks)
 			return give_up(learn, status);
 		learn->looks |= added == 0;
-		sg_complain("replay %d: it ended with %d (%d when it was watched), and %zu things were refused: added",
-			    i + 1, status, learn->status, added);
+		if (added == 0)
+			sg_complain(
+				"replay %d: it ended with %d (%d when it was watched), and nothing more was refused: "
+				"what it only looked at is added",
+				i + 1, status, learn->status);
+		else
+			sg_complain(
+				"replay %d: it ended with %d (%d when it was watched); what was refused is added: %zu",
+				i + 1, status, learn->status, added);
 		result = propose(learn);
 		if (result != 0)
 			return result;

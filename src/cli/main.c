@@ -74,7 +74,8 @@ static int print_help(int fd)
 	for (size_t i = 0; i < sg_command_count; i++)
 		if (is_shown(&sg_commands[i]))
 			sg_buffer_printf(&out, "  %-10s %s\n", sg_commands[i].name, sg_commands[i].summary);
-	sg_buffer_append_text(&out, "\n\"shellguard COMMAND --help\" tells more. A first step: shellguard run\n");
+	sg_buffer_append_text(&out, "\n\"shellguard COMMAND --help\" tells more; --version says which version it is.\n"
+				    "A first step: shellguard run\n");
 	return sg_buffer_status(&out) == 0 ? sg_print(fd, out.data, out.size) : -1;
 }
 

@@ -10,6 +10,8 @@
 #include "cli/help.h"
 #include "cli/options.h"
 #include "cli/pathwhy.h"
+#include "tables/flags.h"
+#include "tables/values.h"
 
 /* A folder of the user's by the variable that names it, or below the home. What stands there is not a link that leads elsewhere. */
 static const char *folder_of_user(const char *variable, const char *home, const char *usual, char *text)
@@ -151,6 +153,21 @@ static void append_refusal(const struct sg_policy *policy, const struct sg_varia
 	sg_buffer_append_byte(out, '\n');
 }
 
+/* Allow and Listen say which addresses; that there are sockets at all, a flag says. */
+static bool lacks_sockets(const struct sg_policy *policy)
+{
+	size_t allowed, listened, count;
+	const struct sg_socket_kind *kinds = sg_socket_kinds(&count);
+
+	(void)sg_policy_rules(policy, SG_RULE_ALLOW, &allowed);
+	(void)sg_policy_rules(policy, SG_RULE_LISTEN, &listened);
+	for (size_t i = 0; i < count; i++)
+		if (kinds[i].flag != SG_FLAG_NONE_ &&
+		    sg_policy_has_flag(policy, sg_flag_name((enum sg_flag)kinds[i].flag)))
+			return false;
+	return allowed + listened > 0;
+}
+
 static int check(const struct sg_options *options)
 {
 	const struct sg_variables *variables = sg_variables_of_caller();
@@ -178,6 +195,10 @@ static int check(const struct sg_options *options)
 			? ""
 			: "By itself it starts nothing: that takes Flags = [\"start\"] under [Runtime], and an "
 			  "Exec rule. Others can extend it.\n");
+	if (lacks_sockets(policy))
+		sg_buffer_append_text(
+			&out, "By itself it connects to nothing: Allow and Listen need a flag that gives sockets, "
+			      "such as Flags = [\"loopback\"] under [Networking].\n");
 	append_refusal(policy, variables, &out);
 	return sg_buffer_status(&out) == 0 && sg_print(STDOUT_FILENO, out.data, out.size) == 0 ? SG_EXIT_OK
 											       : SG_EXIT_FAILED;

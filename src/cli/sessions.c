@@ -19,7 +19,7 @@
 #include "policy/addresspattern.h"
 #include "supervisor/door.h"
 
-enum { STOP_PATIENCE_MS = 5000 };
+enum { STOP_PATIENCE_MS = 5000, PROFILE_WIDTH_MAX = 40 };
 
 void sg_sessions_done(struct sg_sessions *sessions)
 {
@@ -97,7 +97,26 @@ int sg_sessions_find(struct sg_sessions *sessions, struct sg_error *error)
 	return status < 0 ? sg_error_set_errno(error, status, "cannot ask the sessions in %s", sessions->folder) : 0;
 }
 
-static void append_session(struct sg_buffer *out, const char *name, const char *text)
+/* Where the next column begins: behind the longest name of a profile, or its heading. */
+static int width_of_profiles(const struct sg_sessions *sessions)
+{
+	int width = (int)strlen("PROFILE");
+
+	for (size_t i = 0; i < sessions->count; i++) {
+		json_t *json = NULL;
+		size_t length;
+
+		if (sg_read_json(sessions->texts[i], strcspn(sessions->texts[i], "\n"), &json, NULL) < 0)
+			continue;
+		length = json_string_length(json_object_get(json, "policy"));
+		if (length < PROFILE_WIDTH_MAX && (int)length > width)
+			width = (int)length;
+		json_decref(json);
+	}
+	return width;
+}
+
+static void append_session(struct sg_buffer *out, const char *name, const char *text, int width)
 {
 	json_t *json = NULL;
 	size_t index;
@@ -105,8 +124,8 @@ static void append_session(struct sg_buffer *out, const char *name, const char *
 
 	if (sg_read_json(text, strcspn(text, "\n"), &json, NULL) < 0)
 		return;
-	sg_buffer_printf(out, "%-26s %8lld  %-16s ", name, (long long)json_integer_value(json_object_get(json, "pid")),
-			 json_string_value(json_object_get(json, "policy")));
+	sg_buffer_printf(out, "%-24s  %8lld  %-*s  ", name, (long long)json_integer_value(json_object_get(json, "pid")),
+			 width, json_string_value(json_object_get(json, "policy")));
 	json_array_foreach(json_object_get(json, "command"), index, word)
 	{
 		SG_AUTO_BUFFER struct sg_buffer bytes = SG_BUFFER_INIT;
@@ -126,6 +145,7 @@ static int list(const struct sg_options *options)
 	SG_CLEANUP(sg_sessions_done) struct sg_sessions sessions = {0};
 	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
 	struct sg_error error = SG_ERROR_INIT;
+	int width;
 
 	if (options->command[0] != NULL)
 		return sg_command_usage("ps");
@@ -135,13 +155,14 @@ static int list(const struct sg_options *options)
 	}
 	for (size_t i = 0; i < sessions.silent_count; i++)
 		sg_complain("the session %s does not answer: it may be stopped", sessions.silent[i]);
+	width = width_of_profiles(&sessions);
 	if (!options->json && sessions.count > 0)
-		sg_buffer_printf(&out, "%-26s %8s  %-16s %s\n", "SESSION", "PID", "PROFILE", "COMMAND");
+		sg_buffer_printf(&out, "%-24s  %8s  %-*s  %s\n", "SESSION", "PID", width, "PROFILE", "COMMAND");
 	for (size_t i = 0; i < sessions.count; i++) {
 		if (options->json)
 			sg_buffer_append_text(&out, sessions.texts[i]);
 		else
-			append_session(&out, sessions.names[i], sessions.texts[i]);
+			append_session(&out, sessions.names[i], sessions.texts[i], width);
 	}
 	return sg_buffer_status(&out) == 0 && (out.size == 0 || sg_print(STDOUT_FILENO, out.data, out.size) == 0)
 		       ? SG_EXIT_OK

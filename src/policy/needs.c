@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include "base/attr.h"
@@ -174,16 +175,19 @@ static bool find_socket(const uint64_t arguments[6], struct value_need *ret)
 {
 	size_t count;
 	const struct sg_socket_kind *kinds = sg_socket_kinds(&count);
+	bool found = false;
 
 	for (size_t i = 0; i < count; i++) {
 		if ((uint32_t)kinds[i].domain != (uint32_t)arguments[0] ||
 		    (uint32_t)kinds[i].type != ((uint32_t)arguments[1] & SG_SOCKET_TYPE_MASK) ||
 		    (kinds[i].protocol != SG_SOCKET_ANY && (uint32_t)kinds[i].protocol != (uint32_t)arguments[2]))
 			continue;
-		*ret = (struct value_need){kinds[i].flag, kinds[i].name, NULL};
-		return true;
+		/* Of the flags that give it, the one for sockets and nothing else. */
+		if (!found || kinds[i].flag == (kinds[i].domain == AF_UNIX ? SG_FLAG_UNIX : SG_FLAG_LOOPBACK))
+			*ret = (struct value_need){kinds[i].flag, kinds[i].name, NULL};
+		found = true;
 	}
-	return false;
+	return found;
 }
 
 static bool find_option(const uint64_t arguments[6], struct value_need *ret)

@@ -47,6 +47,7 @@ def test_wrong_questions_are_no_answers(sg):
     for arguments, message in [
         ((profile, "raed", "/etc/passwd"), 'did you mean "read"?'),
         ((profile, "raed /etc/passwd"), 'did you mean "read"?'),
+        ((profile, "read"), 'what "read" is about'),
         ((profile,), "is no action: the actions are read, write"),
         ((), "usage: shellguard can"),
         ((profile, "read", "etc/passwd"), "not an absolute name"),

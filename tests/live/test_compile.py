@@ -316,7 +316,7 @@ def test_several(sg):
 @pytest.mark.parametrize("arguments, said", [
     (["--to", "secomp"], 'did you mean "seccomp"'),
     (["--to", "seccomp,capabilities", "--approximate"], "name a folder"),
-    ([], "usage"),
+    ([], "name a back end with --to"),
     (["--to", "seccomp", "--approximate", "-o", "/nonexistent/x"], "cannot write"),
 ])
 def test_wrong_usage(sg, arguments, said):

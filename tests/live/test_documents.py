@@ -67,6 +67,17 @@ def test_bash_completion(prefix):
     assert "verify" in complete("shellguard audit v", path)
 
 
+def test_sessions_are_completed_without_the_heading(tmp_path):
+    """What shellguard prints is a table: its first line names the columns."""
+    fake = tmp_path / "shellguard"
+    fake.write_text("#!/bin/sh\nprintf 'SESSION   STATE\\nan-id     whole\\nother-id  whole\\n'\n", encoding="utf-8")
+    fake.chmod(0o755)
+    assert complete("shellguard audit ", str(tmp_path)) == ["show", "list", "verify", "last", "an-id", "other-id"]
+    for line in ("shellguard why --session ", "shellguard stop ", "shellguard enter "):
+        found = complete(line, str(tmp_path))
+        assert {"an-id", "other-id"} <= set(found) and "SESSION" not in found, line
+
+
 def test_completions_are_valid_scripts():
     assert subprocess.run(["bash", "-n", os.path.join(ROOT, FILES[2])]).returncode == 0
     need("zsh")

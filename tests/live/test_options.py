@@ -165,6 +165,29 @@ def test_every_error_in_one_go(sg):
     assert run.returncode == 125 and run.stderr.count(": error: ") == done.stderr.count(": error: ")
 
 
+def test_check_says_what_connects_to_nothing(sg):
+    """Addresses that are allowed without a flag that gives sockets: no error, since others may extend it, and said."""
+    said = "need a flag that gives sockets"
+    for key in ("Allow", "Listen"):
+        rule = '%s = ["tcp:127.0.0.1:5433"]\n' % key
+        bare = sg.cli("check", sg.profile(BASE + "[Networking]\n" + rule))
+        assert bare.returncode == 0 and said in bare.stdout, bare
+        for flag in ("loopback", "dns"):
+            whole = sg.cli("check", sg.profile(BASE + '[Networking]\nFlags = ["%s"]\n' % flag + rule))
+            assert whole.returncode == 0 and said not in whole.stdout, whole
+    assert said not in sg.cli("check", sg.profile(BASE)).stdout
+
+
+def test_a_file_of_this_folder_is_suggested(sg):
+    """A name stands for no file of this folder; who meant one is told its whole name."""
+    sg.write("web.toml", BASE)
+    for command in (["check", "web"], ["run", "-p", "web", "--", "/bin/true"]):
+        done = sg.cli(*command)
+        assert done.returncode in (1, 125) and 'there is no profile "web"; did you mean the file web.toml?' in done.stderr, done
+    sg.write("other.toml", 'Extends = ["web"]\n')
+    assert "web.toml" not in sg.cli("check", "other.toml").stderr
+
+
 WRONG = [
     (["--limit", "Processes"], "--limit takes NAME=VALUE"), (["--limit", "Foo=3"], "the limits are Processes"), (["--allow", "xx"], '"tcp:xx:443"'),
     (["--cwd", "rel"], "not an absolute name"), (["--cwd", "/no/such"], "/no/such"), (["--env", "A B"], "names no environment variable"),

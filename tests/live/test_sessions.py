@@ -36,6 +36,21 @@ def test_listed_while_it_runs(sg):
     assert mine(sg, process) == []
 
 
+def test_columns_stand_under_each_other(sg):
+    """However long the names of profiles are."""
+    names = ["short", "a-name-that-is-longer-than-its-heading"]
+    processes = [sg.start('Name = "%s"\n' % name + BASE, "/bin/sh", "-c", "echo up; read line", stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE)[0] for name in names]
+    for process in processes:
+        assert process.stdout.readline() == b"up\n"
+    table = sg.cli("ps").stdout.splitlines()
+    rows = [line for line in table if "  /bin/sh -c" in line and any(" %s " % name in line for name in names)]
+    assert len(rows) == 2, table
+    assert {line.index("/bin/sh -c") for line in rows} == {table[0].index("COMMAND")}, table
+    for process in processes:
+        process.communicate(b"\n", timeout=30)
+
+
 def test_stop_ends_what_does_not_listen(sg):
     process = start(sg, "trap '' TERM; echo up; while :; do sleep 0.05; done")
     assert sg.cli("stop", mine(sg, process)[0]["session"]).returncode == 0

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -186,6 +187,9 @@ static void test_need_of_arguments(void **state)
 		 SG_NEED_NEVER,
 		 "no flag gives it: a world has no sockets of this family, type and protocol"},
 		{SYS_socket, {AF_INET, SOCK_SEQPACKET}, SG_NEED_NEVER, NULL},
+		{SYS_socket, {AF_INET6, SOCK_DGRAM}, SG_NEED_FLAG, "the flag \"loopback\" gives it"},
+		{SYS_socket, {AF_UNIX, SOCK_STREAM}, SG_NEED_FLAG, "the flag \"unix\" gives it"},
+		{SYS_socket, {AF_INET, SOCK_DGRAM, IPPROTO_ICMP}, SG_NEED_FLAG, "the flag \"ping\" gives it"},
 		{SYS_setsockopt, {3, 0xffff, 1}, SG_NEED_NEVER, NULL},
 		{SYS_ioctl, {1, 0xdead}, SG_NEED_NEVER, NULL},
 	};
