@@ -163,6 +163,8 @@ static void write_manual(struct sg_buffer *out)
 		     ".TP\n.B shellguard why\nWhy the last thing was refused, and what would allow it.\n"
 		     ".TP\n.B shellguard explain developer \\-\\-cost\nWhat the profile means here, and what it "
 		     "costs.\n"
+		     ".TP\n.B shellguard learn \\-o tool.toml \\-\\- ./tool\nA profile of what one run of the tool used.\n"
+		     ".TP\n.B shellguard can tool.toml read /etc/shadow\nWhether it may ever do that, and by which rule.\n"
 		     ".SH SEE ALSO\n.BR shellguard\\-profile (5)\n");
 }
 

@@ -186,8 +186,11 @@ int sg_profile_open(void *data, const char *name, const struct sg_source *from, 
 	/* Only said, and read by nobody for it: a name never stands for a file of this folder. */
 	if (from == NULL && (size_t)snprintf(path, sizeof(path), "%s.toml", name) < sizeof(path) &&
 	    access(path, F_OK) == 0)
-		return sg_error_set(error, -ENOENT, "there is no profile \"%s\"; did you mean the file %s.toml?", name,
-				    name);
+		return sg_error_set(
+			error, -ENOENT,
+			"there is no profile \"%s\" (\"shellguard profiles\" lists them); did you mean the file "
+			"./%s.toml?",
+			name, name);
 	return sg_error_set(
 		error, -ENOENT,
 		"there is no profile \"%s\" (\"shellguard profiles\" lists them; a path has a slash, or ends "
