@@ -217,13 +217,21 @@ static int apply(struct sg_options *options, const struct sg_option *option, con
 	const struct {
 		const char *name;
 		bool *value;
-	} switches[] = {{"check", &options->check}, {"dry-run", &options->dry_run},   {"quiet", &options->quiet},
-			{"help", &options->help},         {"cost", &options->cost},
-			{"toml", &options->toml},         {"last", &options->last},
-			{"json", &options->json},         {"follow", &options->follow},
-			{"network", &options->network},   {"approximate", &options->approximate},
-			{"simulate", &options->simulate}, {"replay", &options->replay},
-			{"secrets", &options->secrets},   {"installed", &options->installed},
+	} switches[] = {{"check", &options->check},
+			{"dry-run", &options->dry_run},
+			{"quiet", &options->quiet},
+			{"help", &options->help},
+			{"cost", &options->cost},
+			{"toml", &options->toml},
+			{"last", &options->last},
+			{"json", &options->json},
+			{"follow", &options->follow},
+			{"network", &options->network},
+			{"approximate", &options->approximate},
+			{"simulate", &options->simulate},
+			{"replay", &options->replay},
+			{"secrets", &options->secrets},
+			{"installed", &options->installed},
 			{"load", &options->load}};
 
 	if (strcmp(option->name, "profile") == 0)

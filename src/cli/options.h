@@ -17,8 +17,8 @@ struct sg_options {
 	size_t keep_count;
 	const char *to[SG_TO_MAX]; /* back ends, each with others behind commas */
 	size_t to_count;
-	bool dry_run, quiet, check, help, cost, toml, last, json, follow, network, approximate, simulate, replay, secrets, installed,
-		load;
+	bool dry_run, quiet, check, help, cost, toml, last, json, follow, network, approximate, simulate, replay,
+		secrets, installed, load;
 	char **command; /* run, enter: what follows, empty: the default command; else the arguments; NULL-terminated
 			 */
 };

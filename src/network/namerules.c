@@ -13,8 +13,8 @@ static int decide(void *data, const struct sg_resolver_question *question, struc
 	const struct sg_namerules *rules = data;
 
 	ret->id_count = sg_addressset_names(rules->set, &question->name, ret->ids);
-	ret->decision = decisions[sg_decide_lookup(rules->set, rules->allow, rules->any, ret->ids, ret->id_count,
-						   &ret->rule)];
+	ret->decision =
+		decisions[sg_decide_lookup(rules->set, rules->allow, rules->any, ret->ids, ret->id_count, &ret->rule)];
 	return 0;
 }
 
