@@ -240,7 +240,8 @@ def test_tls_by_name(day, town):
     seen = day.told("curl -sS --cacert authority.pem https://web.test:8443/")
     assert re.search(r"^shellguard: curl may not connect to tcp:%s:8443: no rule allows this address" % FAR, seen, re.M), seen
     offline = day.inside("curl -sS --cacert authority.pem https://web.test/a; curl -sS --cacert authority.pem https://%s/" % FAR, profile="offline")
-    assert offline.stdout == "" and "AF_INET" in offline.refusals("socket")[0]["named"], offline.records
+    assert offline.stdout == "" and offline.refusals("tcp:%s:443" % FAR), offline.records
+    assert not offline.of("grant", operation="connect to"), offline.records
 
 
 FETCHERS = [
