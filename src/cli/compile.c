@@ -51,34 +51,58 @@ static int complain_of_back_end(const char *name, size_t length)
 	return SG_EXIT_USAGE;
 }
 
+static bool has_back_end(const struct compilation *compilation, const struct sg_exporter *exporter)
+{
+	for (size_t i = 0; i < compilation->count; i++)
+		if (compilation->exports[i].exporter == exporter)
+			return true;
+	return false;
+}
+
+/* Judges the policy for a back end that is not there yet. Returns 0 or an exit status. */
+static int add_back_end(struct compilation *compilation, const struct sg_exporter *exporter)
+{
+	int status;
+
+	if (compilation->count == BACK_ENDS_MAX) {
+		sg_complain("more than %d back ends", BACK_ENDS_MAX);
+		return SG_EXIT_USAGE;
+	}
+	status = sg_export_prepare(compilation->policy, exporter, &compilation->exports[compilation->count++]);
+	if (status == 0)
+		return 0;
+	sg_complain("cannot judge the profile for %s: %s", exporter->name, strerrordesc_np(-status));
+	return SG_EXIT_FAILED;
+}
+
+/* The back ends of one --to, with commas between; nothing at all names none. Returns 0 or an exit status. */
+static int add_named(struct compilation *compilation, const char *names)
+{
+	const char *at = names;
+	int status = 0;
+
+	do {
+		const size_t length = strcspn(at, ",");
+		const struct sg_exporter *exporter = sg_exporter_find(at, length);
+
+		if (exporter == NULL)
+			return complain_of_back_end(at, length);
+		if (!has_back_end(compilation, exporter))
+			status = add_back_end(compilation, exporter);
+		at += length;
+		at += strspn(at, ",");
+	} while (*at != '\0' && status == 0);
+	return status;
+}
+
 /* Judges the policy for each back end of the line, none twice. Returns 0 or an exit status. */
 static int prepare(struct compilation *compilation)
 {
-	const struct sg_options *options = compilation->options;
+	int status = 0;
 
-	for (size_t i = 0; i < options->to_count; i++)
-		for (const char *at = options->to[i]; *at != '\0'; at += strspn(at, ",")) {
-			const size_t length = strcspn(at, ",");
-			const struct sg_exporter *exporter = sg_exporter_find(at, length);
-			bool again = false;
-			int status;
-
-			if (exporter == NULL)
-				return complain_of_back_end(at, length);
-			for (size_t j = 0; j < compilation->count; j++)
-				again |= compilation->exports[j].exporter == exporter;
-			at += length;
-			if (again || compilation->count == BACK_ENDS_MAX)
-				continue;
-			status = sg_export_prepare(compilation->policy, exporter,
-						   &compilation->exports[compilation->count++]);
-			if (status < 0) {
-				sg_complain("cannot judge the profile for %s: %s", exporter->name,
-					    strerrordesc_np(-status));
-				return SG_EXIT_FAILED;
-			}
-		}
-	return 0;
+	for (size_t i = 0; i < compilation->options->to_count && status == 0; i++)
+		status = add_named(compilation, compilation->options->to[i]);
+	return status;
 }
 
 /* True if what is not loaded would go nowhere. */
@@ -94,11 +118,9 @@ static int prepare_installed(struct compilation *compilation)
 
 	for (size_t i = 0; i < sg_exporter_count; i++) {
 		SG_AUTO_BUFFER struct sg_buffer what = SG_BUFFER_INIT;
-		bool again = false;
+		int status;
 
-		for (size_t j = 0; j < compilation->count; j++)
-			again |= compilation->exports[j].exporter == sg_exporters[i];
-		if (again || compilation->count == BACK_ENDS_MAX ||
+		if (has_back_end(compilation, sg_exporters[i]) ||
 		    (loads_only(compilation->options) && sg_exporters[i]->load == NULL))
 			continue;
 		if (sg_exporters[i]->probe != NULL && !sg_exporters[i]->probe(&what)) {
@@ -107,9 +129,9 @@ static int prepare_installed(struct compilation *compilation)
 			sg_buffer_append_byte(&absent, '\n');
 			continue;
 		}
-		if (sg_export_prepare(compilation->policy, sg_exporters[i],
-				      &compilation->exports[compilation->count++]) < 0)
-			return SG_EXIT_FAILED;
+		status = add_back_end(compilation, sg_exporters[i]);
+		if (status != 0)
+			return status;
 	}
 	if (sg_buffer_status(&absent) < 0)
 		return SG_EXIT_FAILED;

@@ -316,6 +316,8 @@ def test_several(sg):
 @pytest.mark.parametrize("arguments, said", [
     (["--to", "secomp"], 'did you mean "seccomp"'),
     (["--to", "seccomp,capabilities", "--approximate"], "name a folder"),
+    (["--to", "", "--approximate"], 'no back end ""'),
+    (["--to", ",seccomp", "--approximate"], 'no back end ""'),
     ([], "name a back end with --to"),
     (["--to", "seccomp", "--approximate", "-o", "/nonexistent/x"], "cannot write"),
 ])
