@@ -23,8 +23,7 @@ static bool is_watched(const struct sg_policy *policy, unsigned int access)
 	       (writes > 0 && (access & (SG_ACCESS_WRITE | SG_ACCESS_CHANGE)) != 0);
 }
 
-/* Appends the components of `rest` to the folder's name. Returns the length, or 0. */
-static size_t append_rest(char name[static PATH_MAX], size_t used, const char *rest)
+size_t sg_name_append(char name[static PATH_MAX], size_t used, const char *rest)
 {
 	for (const char *at = rest; *at != '\0';) {
 		const size_t skip = strspn(at, "/"), length = strcspn(at + skip, "/");
@@ -35,7 +34,7 @@ static size_t append_rest(char name[static PATH_MAX], size_t used, const char *r
 		if (length > 0 && !(length == 1 && at[0] == '.')) {
 			if (used + 1 + length >= PATH_MAX)
 				return 0;
-			if (name[used - 1] != '/')
+			if (used == 0 || name[used - 1] != '/')
 				name[used++] = '/';
 			memcpy(name + used, at, length);
 			used += length;
@@ -68,7 +67,7 @@ static size_t find_name(struct sg_request *request, int dirfd, const char *named
 			if (!S_ISDIR(object.status.st_mode) || object.unnamed || object.length >= PATH_MAX)
 				return 0;
 			memcpy(name, object.name, object.length + 1);
-			return append_rest(name, object.length, named + end);
+			return sg_name_append(name, object.length, named + end);
 		}
 		if (status != -ENOENT || end <= 1)
 			return 0;

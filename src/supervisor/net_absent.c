@@ -24,32 +24,6 @@ static bool is_tried_at_every_turn(const char *name)
 	return false;
 }
 
-/* The name without empty components and "."; 0 if it is not absolute, has a "..", or is too long. */
-static size_t tidy(const char *path, char name[static PATH_MAX])
-{
-	size_t used = 0;
-
-	if (path[0] != '/')
-		return 0;
-	for (const char *at = path; *at != '\0';) {
-		size_t skip = strspn(at, "/"), length = strcspn(at + skip, "/");
-
-		at += skip;
-		if (length == 2 && strncmp(at, "..", 2) == 0)
-			return 0;
-		if (length > 0 && !(length == 1 && at[0] == '.')) {
-			if (used + 1 + length >= PATH_MAX)
-				return 0;
-			name[used++] = '/';
-			memcpy(name + used, at, length);
-			used += length;
-		}
-		at += length;
-	}
-	name[used] = '\0';
-	return used;
-}
-
 /* True if the name lies in a tree or file system that the world sees; the skeleton's own folders are none. */
 static bool is_seen(const struct sg_plan *plan, const char *name)
 {
@@ -72,7 +46,7 @@ void sg_net_report_absent(struct sg_request *request, const char *path)
 	struct sg_supervisor *supervisor = request->supervisor;
 	struct sg_match match;
 	char name[PATH_MAX];
-	const size_t length = tidy(path, name);
+	const size_t length = path[0] == '/' ? sg_name_append(name, 0, path) : 0;
 
 	if (length == 0 || is_tried_at_every_turn(name) || is_seen(supervisor->plan, name))
 		return;

@@ -240,6 +240,12 @@ bool sg_is_skeleton(const struct sg_supervisor *supervisor, const struct stat *s
 /* --- names that are not there (absent.c) --- */
 
 /*
+ * Appends the components of `rest` to the first `used` bytes of `name`, without empty ones and "."; nothing is looked up. Returns the
+ * new length, without a slash at the end; 0 if one is "..", if it is too long, or if nothing is there.
+ */
+size_t sg_name_append(char name[static PATH_MAX], size_t used, const char *rest);
+
+/*
  * After a call that names what is not in the world, and is answered with that: records the attempt if a LogOnRead or LogOnWrite rule
  * names it and nothing allows it. `dirfd` and `named` are the call's, `access` what it would have been. Decides nothing.
  */
