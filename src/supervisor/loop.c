@@ -199,17 +199,25 @@ bool sg_await_seal(struct sg_supervisor *supervisor)
 {
 	const int64_t deadline = sg_now_ms() + SG_WORLD_START_SECONDS * 1000;
 
-	while (!supervisor->sealed) {
-		struct pollfd wait = {.fd = supervisor->world.first_listener, .events = POLLIN};
+	/* A listener is closed when nobody can call any more (forget_first): poll(2) would wait for nothing. */
+	while (!supervisor->sealed && supervisor->world.first_listener >= 0) {
+		/*
+		 * A first process that was killed before it sealed itself ends with its namespace, and that with the command, which we
+		 * trace and alone can reap: its end is what can be seen.
+		 */
+		struct pollfd waits[] = {{.fd = supervisor->world.first_listener, .events = POLLIN},
+					 {.fd = supervisor->world.command_pidfd, .events = POLLIN}};
 		const int64_t left = deadline - sg_now_ms();
 
-		if (left <= 0 || (poll(&wait, 1, (int)left) < 0 && errno != EINTR) ||
-		    (wait.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0)
+		if (left <= 0 || (poll(waits, SG_ARRAY_SIZE(waits), (int)left) < 0 && errno != EINTR) ||
+		    (waits[0].revents & (POLLHUP | POLLERR | POLLNVAL)) != 0)
 			return false;
-		if ((wait.revents & POLLIN) != 0)
+		if ((waits[0].revents & POLLIN) != 0)
 			receive_first(supervisor);
+		else if (waits[1].revents != 0)
+			return false;
 	}
-	return true;
+	return supervisor->sealed;
 }
 
 /*

@@ -403,9 +403,10 @@ static SG_NORETURN void watch(const struct sg_world_spec *spec, struct watched *
 	listener = sg_confine_filter(first_filter, SG_ARRAY_SIZE(first_filter), &error);
 	if (listener < 0)
 		sg_init_fail(0, &error);
+	/* From here on only the command has the socket: if it dies before its report, the supervisor sees the end of it at once. */
+	(void)close(0);
 	(void)syscall(SG_WORLD_CALL, SG_WORLD_CALL_LISTENING, 0);
 	(void)close(listener);
-	(void)close(0);
 	command->terminal = keep_terminal ? 1 : -1;
 	status = await_execution(command);
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);

@@ -259,9 +259,70 @@ def test_killed_at_any_moment(tree, victim):
                 break
             assert time.monotonic() < deadline and process.poll() is None, (victim, names)
         os.kill(target, signal.SIGKILL)
+        killed = time.monotonic()
         if victim == "sg-auditor":  # granting has stopped; the session goes on refused until it is ended
             seen |= set(all_below(process.pid))
             process.terminate()
         out, err = process.communicate(timeout=40)
         assert SECRET.encode() not in out and process.returncode != 0, (out[-500:], err)
-        assert await_end_of(seen), (victim, i)
+        assert await_end_of(seen) and time.monotonic() - killed < 15, (victim, i, err)
+
+
+def caught_before_the_seal(tree, path):
+    """A session whose first process is stopped while its command, executed and traced, waits for it; or None. (front end, first, all)"""
+    process = subprocess.Popen(tree.sg.command([tree.sg.program, "run", "--quiet", "-p", path, "--", "/bin/echo", "escaped"]),
+                               env=tree.sg.environment(), cwd=tree.sg.cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
+    first, deadline = None, time.monotonic() + 20
+    while first is None and process.poll() is None and time.monotonic() < deadline:
+        first = next((pid for pid in all_below(process.pid) if comm_of(pid) == "sg-init" and all_below(pid)), None)
+    if first is None:
+        process.communicate(timeout=40)
+        return None
+    os.kill(first, signal.SIGSTOP)
+    deadline, since = time.monotonic() + 0.5, None
+    while process.poll() is None and time.monotonic() < deadline:
+        held = any(is_held(pid) for pid in all_below(first))
+        since = (since or time.monotonic()) if held else None
+        if since and time.monotonic() > since + 0.1:  # a first process that had sealed itself would have let it go by now
+            return process, first, all_below(process.pid)
+        select.select([], [], [], 0.01)
+    if process.poll() is None:
+        os.kill(first, signal.SIGKILL)
+    process.communicate(timeout=40)
+    return None
+
+
+def comm_of(pid):
+    try:
+        with open("/proc/%d/comm" % pid, encoding="utf-8") as file:
+            return file.read().strip()
+    except OSError:
+        return None
+
+
+def is_held(pid):
+    """The program is in place, and its tracer has not let it go."""
+    try:
+        with open("/proc/%d/status" % pid, encoding="ascii") as file:
+            status = file.read()
+    except OSError:
+        return False
+    return re.search(r"^State:\tt ", status, re.M) is not None and not re.search(r"^TracerPid:\t0$", status, re.M)
+
+
+def test_a_first_process_that_dies_before_it_is_sealed(tree):
+    """The command waits for it in its first execution, and it in the kernel for the command, which only the supervisor can reap."""
+    path = tree.sg.profile(reading_profiles(tree)["writable"][0])
+    caught = None
+    for _ in range(60):
+        caught = caught_before_the_seal(tree, path)
+        if caught:
+            break
+    assert caught, "no session was stopped in time: nothing was tried"
+    process, first, below = caught
+    start = time.monotonic()
+    os.kill(first, signal.SIGKILL)
+    out, err = process.communicate(timeout=40)
+    assert b"escaped" not in out and process.returncode != 0, (out, err)
+    assert await_end_of(below) and time.monotonic() - start < 8
