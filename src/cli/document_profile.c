@@ -173,6 +173,10 @@ static void append_limits(struct sg_buffer *out)
 			sg_buffer_append_text(out, "the caller\\(aqs own");
 		else
 			sg_explain_limit_value(limit->unit, limit->default_value, out);
+		if (limit->smallest > 1) {
+			sg_buffer_append_text(out, "; at least ");
+			sg_explain_limit_value(limit->unit, limit->smallest, out);
+		}
 		sg_buffer_append_text(out, ".\n");
 	}
 }

@@ -135,8 +135,8 @@ static json_t *limits(void)
 			break;
 		(void)json_object_set_new(properties, limit->name,
 					  json_pack("{s:s, s:[{s:s, s:i}, {s:s, s:s}]}", "description",
-						    limit->description, "anyOf", "type", "integer", "minimum", 1,
-						    "type", "string", "pattern", pattern.data));
+						    limit->description, "anyOf", "type", "integer", "minimum",
+						    (int)limit->smallest, "type", "string", "pattern", pattern.data));
 	}
 	return json_pack("{s:s, s:b, s:o}", "type", "object", "additionalProperties", 0, "properties", properties);
 }

@@ -60,36 +60,6 @@ static void check_values(struct sg_compiler *compiler)
 	}
 }
 
-static int compare_texts(const void *left, const void *right)
-{
-	return strcmp(*(const char *const *)left, *(const char *const *)right);
-}
-
-/* Never names labels that exist. */
-static void check_walls(struct sg_compiler *compiler)
-{
-	const struct sg_policy *policy = compiler->policy;
-	SG_AUTO_FREE const char **labels = calloc(policy->rule_count + 1, sizeof(*labels));
-	size_t count = 0;
-
-	if (labels == NULL) {
-		compiler->status = -ENOMEM;
-		return;
-	}
-	for (size_t i = 0; i < policy->rule_count; i++)
-		if (policy->rules[i].kind == SG_RULE_LABEL)
-			labels[count++] = policy->rules[i].text;
-	qsort(labels, count, sizeof(*labels), compare_texts);
-	for (size_t i = 0; i < policy->rule_count; i++) {
-		const struct sg_rule *rule = &policy->rules[i];
-
-		if (rule->kind == SG_RULE_WALL &&
-		    bsearch(&rule->text, labels, count, sizeof(*labels), compare_texts) == NULL)
-			complain_rule(compiler, rule, "define it: [Label.NAME]", "there is no label \"%s\"",
-				      rule->text);
-	}
-}
-
 static void check_private(struct sg_compiler *compiler)
 {
 	for (size_t i = 0; i < compiler->policy->rule_count; i++) {
@@ -215,7 +185,7 @@ void sg_compile_check(struct sg_compiler *compiler)
 	check_single(compiler, SG_RULE_USER, "users");
 	check_single(compiler, SG_RULE_DIRECTORY, "working directories");
 	check_values(compiler);
-	check_walls(compiler);
+	sg_compile_check_walls(compiler);
 	check_private(compiler);
 	check_tables(compiler);
 }

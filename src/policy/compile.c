@@ -409,20 +409,29 @@ static int read_all(struct sg_compiler *compiler, struct sg_source **sources, si
 	return status == 0 ? read_builtin(compiler) : status;
 }
 
+static bool means_together(enum sg_rule_kind kind)
+{
+	return kind == SG_RULE_LABEL || kind == SG_RULE_WALL || kind == SG_RULE_PRIVILEGED;
+}
+
 static void compile_all(struct sg_compiler *compiler)
 {
 	const struct sg_policy *policy = compiler->policy;
 
 	for (size_t i = 0; i < compiler->own_count; i++) {
 		const struct sg_profile *profile = policy->profiles[i];
+		size_t used = 1;
 
-		for (size_t j = 0; j < profile->count && compiler->status == 0; j++) {
+		for (size_t j = 0; j < profile->count && compiler->status == 0; j += used) {
 			const struct sg_statement *statement = &profile->statements[j];
 
+			used = 1;
 			if (statement->section == SG_SECTION_DEFINE)
 				continue; /* stated where the flag is used */
 			if (statement->kind == SG_RULE_FLAG || statement->kind == SG_RULE_DENY_FLAG)
 				sg_compile_flag(compiler, statement);
+			else if (means_together(statement->kind))
+				used = sg_compile_together(compiler, statement, profile->count - j);
 			else
 				sg_compile_statement(compiler, statement->kind, statement, NULL);
 		}

@@ -46,6 +46,15 @@ struct sg_rule *sg_compile_add(struct sg_compiler *compiler, enum sg_rule_kind k
 void sg_compile_statement(struct sg_compiler *compiler, enum sg_rule_kind kind, const struct sg_statement *statement,
 			  const char *flag);
 
+/*
+ * A statement of [Label], [Walls] or [Privileged], which means something only together with others: with it those of its list or
+ * table are one rule, whose text says all of them. Returns how many statements that were (`count`: up to the profile's end).
+ */
+size_t sg_compile_together(struct sg_compiler *compiler, const struct sg_statement *statements, size_t count);
+
+/* Complains of labels that walls name and that no profile defines. */
+void sg_compile_check_walls(struct sg_compiler *compiler);
+
 /* Parses the pattern of an ADDRESS rule that was just added for the statement; a mistake is shown at its bytes. */
 void sg_compile_address(struct sg_compiler *compiler, const struct sg_statement *statement, struct sg_rule *rule);
 

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -15,6 +16,8 @@ struct reader {
 	enum sg_section section;
 	const char *group;
 	struct sg_span group_span;
+	const char *key;
+	unsigned int part, parts; /* where it reads; how many there were */
 };
 
 static void complain(struct reader *reader, struct sg_span span, const char *hint, const char *format, ...)
@@ -57,6 +60,8 @@ static void add(struct reader *reader, enum sg_rule_kind kind, struct sg_span sp
 		.number = number,
 		.group = reader->group,
 		.group_span = reader->group_span,
+		.key = reader->key,
+		.part = reader->part,
 	};
 }
 
@@ -116,8 +121,10 @@ static void read_lists(struct reader *reader, const struct sg_toml_entry *entry,
 			continue;
 		if (list->array->count < 2)
 			complain(reader, list->span, NULL, "a wall stands between at least two labels");
+		reader->part = ++reader->parts;
 		for (size_t j = 0; j < list->array->count; j++)
 			add_string(reader, entry, &list->array->items[j], key->rule);
+		reader->part = 0;
 	}
 }
 
@@ -189,6 +196,16 @@ static const char *const unit_hints[] = {
 	[SG_LIMIT_SECONDS] = "write a time, such as \"30s\" or \"1h\"",
 };
 
+static void complain_small(struct reader *reader, struct sg_span span, const struct sg_limit_info *limit)
+{
+	const bool mebibytes = limit->unit == SG_LIMIT_BYTES && limit->smallest % (1 << 20) == 0;
+	char hint[64];
+
+	(void)snprintf(hint, sizeof(hint), mebibytes ? "write \"%lluMiB\" or more" : "write %llu or more",
+		       (unsigned long long)(mebibytes ? limit->smallest >> 20 : limit->smallest));
+	complain(reader, span, hint, "with so small a %s no program can start", limit->name);
+}
+
 static void read_limit(struct reader *reader, const struct sg_toml_entry *entry, const struct sg_limit_info *limit)
 {
 	const struct sg_toml_value *value = &entry->value;
@@ -204,6 +221,8 @@ static void read_limit(struct reader *reader, const struct sg_toml_entry *entry,
 	if (status < 0 || number == 0)
 		complain(reader, value->span, unit_hints[limit->unit], "this is not a value of the limit %s",
 			 limit->name);
+	else if (number < limit->smallest)
+		complain_small(reader, value->span, limit);
 	else
 		add(reader, SG_RULE_LIMIT, value->span, limit->name, strlen(limit->name), number);
 }
@@ -245,9 +264,12 @@ static void read_tables(struct reader *reader, const struct sg_toml_entry *entry
 	if (!is_type(reader, entry, &entry->value, SG_TOML_ARRAY, "write [[Privileged.Action]]"))
 		return;
 	reader->section = SG_SECTION_ACTION;
-	for (size_t i = 0; i < entry->value.array->count; i++)
+	for (size_t i = 0; i < entry->value.array->count; i++) {
+		reader->part = ++reader->parts;
 		if (is_type(reader, entry, &entry->value.array->items[i], SG_TOML_TABLE, NULL))
 			read_table(reader, entry->value.array->items[i].table);
+	}
+	reader->part = 0;
 	reader->section = SG_SECTION_PRIVILEGED;
 }
 
@@ -256,6 +278,13 @@ static const read_function readers[] = {
 	[SG_KEY_STRING] = read_string, [SG_KEY_STRINGS] = read_strings, [SG_KEY_BOOLEAN] = read_boolean,
 	[SG_KEY_LIMITS] = read_limits, [SG_KEY_LISTS] = read_lists,     [SG_KEY_TABLES] = read_tables,
 };
+
+static void read_key(struct reader *reader, const struct sg_toml_entry *entry, const struct sg_key_info *key)
+{
+	reader->key = key->name;
+	readers[key->type](reader, entry, key);
+	reader->key = NULL;
+}
 
 /* The section whose key this would be, for "belongs in [Filesystem]". */
 static void complain_unknown(struct reader *reader, const struct sg_toml_entry *entry)
@@ -304,7 +333,7 @@ static void read_table(struct reader *reader, const struct sg_toml_table *table)
 		if (key == NULL)
 			complain_unknown(reader, entry);
 		else
-			readers[key->type](reader, entry, key);
+			read_key(reader, entry, key);
 	}
 }
 

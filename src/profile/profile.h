@@ -22,6 +22,9 @@ struct sg_statement {
 	uint64_t number;   /* LIMIT: the value in its unit */
 	const char *group; /* the x of [Define.x] or [Label.x], or NULL */
 	struct sg_span group_span;
+	const char *key; /* that it is a value of; NULL: it states the group itself */
+	unsigned int
+		part; /* the values of one inner list, or of one table of an array, have a number of their own in the profile; else 0 */
 };
 
 /* One [[Test]]: an assertion about the profile. Text and places belong to the profile. */

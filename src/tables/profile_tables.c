@@ -28,8 +28,8 @@ const struct sg_key_info sg_key_infos[] = {
 const size_t sg_key_count = SG_ARRAY_SIZE(sg_key_infos);
 
 const struct sg_limit_info sg_limit_infos[] = {
-#define SG_LIMIT(name, unit, resource, default_value, description)                                                     \
-	{name, SG_LIMIT_##unit, resource, default_value, description},
+#define SG_LIMIT(name, unit, resource, default_value, smallest, description)                                           \
+	{name, SG_LIMIT_##unit, resource, default_value, smallest, description},
 #include "tables/limits.def"
 #undef SG_LIMIT
 };

@@ -76,6 +76,7 @@ struct sg_limit_info {
 	enum sg_limit_unit unit;
 	int resource;           /* RLIMIT_* or SG_LIMIT_GROUP */
 	uint64_t default_value; /* 0: the caller's own */
+	uint64_t smallest;      /* with less no program starts */
 	const char *description;
 };
 extern const struct sg_limit_info sg_limit_infos[];

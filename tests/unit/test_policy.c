@@ -91,6 +91,8 @@ static void test_errors(void **state)
 		{"[Define.x]\nCapabilities = [\"CAP_NET_RWA\"]\n[Misc]\nFlags = [\"x\"]\n", "there is no capability"},
 		{"[Walls]\nNever = [[\"a\", \"b\"]]\n", "there is no label \"a\""},
 		{"[Walls]\nNever = [[\"a\"]]\n", "at least two labels"},
+		{"[Label.a]\nFiles = [\"b\"]\n[Walls]\nNever = [[\"a\", \"b\"]]\n",
+		 "a.toml:4:16: error: there is no label \"b\""},
 		{"Extends = [\"nothing\"]\n", "a.toml:1:12: error: there is no profile \"nothing\""},
 		{"Extends = [\"a.toml\"]\n", "error"},
 	};
@@ -273,6 +275,50 @@ static void test_order_and_repetition(void **state)
 		if (i > 0)
 			assert_string_equal(first, hash);
 		sg_policy_free(policy);
+	}
+}
+
+/* What stands together is hashed together, and its order counts where it means something. */
+static void test_hash_of_groups(void **state)
+{
+#define LABELS "[Label.a]\n[Label.b]\n[Label.c]\n[Label.d]\n[Walls]\nNever = "
+#define ACTION "[[Privileged.Action]]\n"
+	static const struct {
+		const char *one, *other;
+		bool same;
+	} rows[] = {
+		{LABELS "[['a', 'b'], ['c', 'd']]", LABELS "[['a', 'c'], ['b', 'd']]", false},
+		{LABELS "[['a', 'b'], ['c', 'd']]", LABELS "[['a', 'b', 'c', 'd']]", false},
+		{LABELS "[['a', 'b'], ['c', 'd']]", LABELS "[['d', 'c', 'd'], ['b', 'a'], ['a', 'b']]", true},
+		{"[Label.a]\nFiles = ['/x']\n[Label.b]\nFiles = ['/y']\n",
+		 "[Label.a]\nFiles = ['/y']\n[Label.b]\nFiles = ['/x']\n", false},
+		{"[Label.a]\nNetwork = ['internet']\n", "[Label.a]\nMay = ['internet']\n", false},
+		{"[Label.a]\nSecret = true\n[Label.b]\n", "[Label.a]\n[Label.b]\nSecret = true\n", false},
+		{"[Label.'a\" Files \"/x']\n", "[Label.a]\nFiles = ['/x']\n", false},
+		{"[Label.a]\nFiles = ['/x', '/y']\nSecret = true\n",
+		 "[Label.a]\nSecret = true\nFiles = ['/y', '/x', '/y']\n", true},
+		{"[Privileged]\nFlags = ['ping']\n", "[Privileged]\nReadAny = ['ping']\n", false},
+		{ACTION "Name = 'r'\nCommand = ['/bin/a', 'x', 'y']\n",
+		 ACTION "Name = 'r'\nCommand = ['/bin/a', 'y', 'x']\n", false},
+		{ACTION "Name = 'r'\nCommand = ['/bin/a', 'x', 'x']\n",
+		 ACTION "Name = 'r'\nCommand = ['/bin/a', 'x']\n", false},
+		{ACTION "Name = 'r'\nCommand = ['/bin/a']\n" ACTION "Name = 's'\nCommand = ['/bin/b']\n",
+		 ACTION "Name = 's'\nCommand = ['/bin/a']\n" ACTION "Name = 'r'\nCommand = ['/bin/b']\n", false},
+		{ACTION "Name = 'r'\nAsk = 'me'\nCommand = ['/bin/a']\n" ACTION "Name = 's'\nCommand = ['/bin/b']\n",
+		 ACTION "Command = ['/bin/b']\nName = 's'\n" ACTION "Command = ['/bin/a']\nName = 'r'\nAsk = 'me'\n",
+		 true},
+	};
+#undef LABELS
+#undef ACTION
+
+	(void)state;
+	for (size_t i = 0; i < SG_ARRAY_SIZE(rows); i++) {
+		struct sg_policy *one = good(rows[i].one, NULL), *other = good(rows[i].other, NULL);
+
+		if ((memcmp(one->hash, other->hash, SG_POLICY_HASH_SIZE) == 0) != rows[i].same)
+			fail_msg("%zu: %s\nand\n%s", i, rows[i].one, rows[i].other);
+		sg_policy_free(one);
+		sg_policy_free(other);
 	}
 }
 
@@ -575,6 +621,7 @@ int main(void)
 		cmocka_unit_test(test_writable_cwd),
 		cmocka_unit_test(test_variables_are_literal),
 		cmocka_unit_test(test_order_and_repetition),
+		cmocka_unit_test(test_hash_of_groups),
 		cmocka_unit_test(test_extends),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_decision),
