@@ -94,7 +94,7 @@ _shellguard()
 		;;
 	explain)
 		if [[ $cur == -* ]]; then
-			COMPREPLY=($(compgen -W "--profile --ro --rw --exec --deny --allow --listen --no-net --env --cwd --limit --name --flag --cost --toml --help " -- "$cur"))
+			COMPREPLY=($(compgen -W "--profile --ro --rw --exec --deny --allow --listen --no-net --env --cwd --limit --name --flag --long --cost --toml --help " -- "$cur"))
 		else
 			compopt -o filenames; COMPREPLY=($(compgen -W "$(shellguard profiles --json 2>/dev/null | sed -n 's/^{"name":"\([^"]*\)".*/\1/p')" -- "$cur") $(compgen -f -X '!*.toml' -- "$cur"))
 		fi
@@ -136,7 +136,7 @@ _shellguard()
 		;;
 	why)
 		if [[ $cur == -* ]]; then
-			COMPREPLY=($(compgen -W "--profile --last --session --help " -- "$cur"))
+			COMPREPLY=($(compgen -W "--profile --last --session --json --help " -- "$cur"))
 		else
 			compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur"))
 		fi

@@ -83,6 +83,7 @@ _shellguard()
 			'*--limit[a limit, such as Processes=256]:NAME=VALUE:_shellguard_limits' \
 			'*--name[the name of the session'\''s profile]:NAME: ' \
 			'*--flag[a purpose that is granted (see shellguard-profile(5) for the flags)]:NAME:_shellguard_flags' \
+			'*--long[all of it\: every rule with its place, what each flag is for, the environment, where rules meet]' \
 			'*--cost[where each rule is held, what a call costs there, and what would make it cheaper]' \
 			'*--toml[only the options of this line, as a profile]' \
 			'*'{-h,--help}'[show this help]' \
@@ -141,6 +142,7 @@ _shellguard()
 			'*'{-p,--profile}'[a profile, by name or path; may be given several times (default\: developer)]:PROFILE:_shellguard_profiles' \
 			'*--last[the last refusal (as without an argument)]' \
 			'*--session[the session\: the start of its id, "last", or the path of a record]:SESSION:_shellguard_sessions' \
+			'*--json[as JSON, for programs]' \
 			'*'{-h,--help}'[show this help]' \
 			'*:argument:_files'
 		;;

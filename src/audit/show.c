@@ -16,6 +16,8 @@
 
 enum { KIND_WIDTH = 13, SEQUENCE_WIDTH = 6, TIME_START = 11, TIME_WIDTH = 12, ALIVE_MS = 1000 };
 
+_Static_assert(SEQUENCE_WIDTH + 2 + TIME_WIDTH + 2 + KIND_WIDTH + 2 == SG_SHOW_TEXT_COLUMN, "a line's parts");
+
 #define IN(symbol) (1U << SG_RECORD_##symbol)
 #define DECIDED (IN(GRANT) | IN(REFUSAL))
 

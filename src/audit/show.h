@@ -28,5 +28,7 @@ typedef int sg_show_output(void *context, const char *data, size_t size);
  */
 int sg_audit_show(const struct sg_show_options *options, sg_show_output *output, void *context, struct sg_error *error);
 
+enum { SG_SHOW_TEXT_COLUMN = 37 }; /* where what differs from kind to kind begins in the human form */
+
 /* Appends the human form of one line of the log (without its newline), with a newline. */
 void sg_show_line(const char *line, size_t size, bool colour, struct sg_buffer *out);

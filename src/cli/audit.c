@@ -11,12 +11,24 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "cli/help.h"
+#include "cli/layout.h"
 #include "cli/options.h"
 
 static int output(void *context, const char *data, size_t size)
 {
 	(void)context;
 	return sg_print(STDOUT_FILENO, data, size);
+}
+
+/* For a person at a terminal: a line a record, which goes on under its own beginning. `context`: a buffer. */
+static int output_wrapped(void *context, const char *data, size_t size)
+{
+	struct sg_buffer *out = context;
+
+	sg_buffer_clear(out);
+	sg_layout_hang(data, size > 0 && data[size - 1] == '\n' ? size - 1 : size, SG_SHOW_TEXT_COLUMN,
+		       sg_layout_width(STDOUT_FILENO), out);
+	return sg_buffer_status(out) < 0 ? sg_buffer_status(out) : sg_print(STDOUT_FILENO, out->data, out->size);
 }
 
 static int complain(const struct sg_error *error, int status)
@@ -27,17 +39,19 @@ static int complain(const struct sg_error *error, int status)
 
 static int show(const struct sg_options *options, const char *session)
 {
+	SG_AUTO_BUFFER struct sg_buffer line = SG_BUFFER_INIT;
 	SG_AUTO_FREE char *path = NULL;
 	struct sg_error error = SG_ERROR_INIT;
+	const bool terminal = isatty(STDOUT_FILENO);
 	int status = sg_log_find(NULL, session, &path, &error);
 	const struct sg_show_options how = {.path = path,
 					    .json = options->json,
 					    .follow = options->follow,
-					    .colour = isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL,
+					    .colour = terminal && getenv("NO_COLOR") == NULL,
 					    .stop = -1};
 
 	if (status == 0)
-		status = sg_audit_show(&how, output, NULL, &error);
+		status = sg_audit_show(&how, terminal && !options->json ? output_wrapped : output, &line, &error);
 	if (status == -EPIPE) /* whoever read it has seen enough */
 		return SG_EXIT_OK;
 	if (status < 0)

@@ -159,17 +159,13 @@ static void write_json(const struct sg_answer *answer, struct sg_buffer *out)
 
 static int print_answer(const struct sg_policy *policy, const struct sg_answer *answer, bool json)
 {
-	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT, out = SG_BUFFER_INIT;
+	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
 
 	if (json)
-		write_json(answer, &out);
+		write_json(answer, &text);
 	else
 		write_answer(policy, answer, &text);
-	if (sg_buffer_status(&text) < 0)
-		return SG_EXIT_FAILED;
-	if (text.size > 0)
-		sg_layout_wrap(text.data, sg_layout_width(STDOUT_FILENO), &out);
-	if (sg_buffer_status(&out) < 0 || sg_print(STDOUT_FILENO, out.data, out.size) < 0)
+	if (sg_layout_print(STDOUT_FILENO, &text, json) != SG_EXIT_OK)
 		return SG_EXIT_FAILED;
 	return sg_outcome_may(answer->outcome) ? SG_EXIT_OK : SG_EXIT_NO;
 }

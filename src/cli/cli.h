@@ -12,6 +12,7 @@ enum {
 	SG_EXIT_OK = 0,
 	SG_EXIT_NO = 1,       /* the answer is no: errors in a profile, nothing found */
 	SG_EXIT_USAGE = 2,    /* of every command but run */
+	SG_EXIT_UNHELD = 3,   /* check: no errors, and `run` would refuse the profile */
 	SG_EXIT_FAILED = 125, /* our own failure; run and enter: wrong usage too; run: whatever kept it from starting */
 	SG_EXIT_REFUSED = 126,
 	SG_EXIT_NOT_FOUND = 127,

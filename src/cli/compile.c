@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "cli/help.h"
+#include "cli/layout.h"
 #include "cli/options.h"
 #include "export/export.h"
 
@@ -161,7 +162,7 @@ static int tell(const struct compilation *compilation)
 	} else if (!compilation->options->quiet) {
 		sg_export_matrix(compilation->exports, compilation->count, false, "", &text);
 	}
-	if (sg_buffer_status(&text) < 0 || (text.size > 0 && sg_print(STDERR_FILENO, text.data, text.size) < 0))
+	if (sg_layout_print(STDERR_FILENO, &text, false) != SG_EXIT_OK)
 		return SG_EXIT_FAILED;
 	return refused ? SG_EXIT_NO : 0;
 }
@@ -232,9 +233,7 @@ static int show(const struct compilation *compilation)
 	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
 
 	sg_export_matrix(compilation->exports, compilation->count, false, "", &text);
-	if (sg_buffer_status(&text) < 0 || sg_print(STDOUT_FILENO, text.data, text.size) < 0)
-		return SG_EXIT_FAILED;
-	return SG_EXIT_OK;
+	return sg_layout_print(STDOUT_FILENO, &text, false);
 }
 
 /* All are made before the first is written or loaded. */
@@ -270,16 +269,30 @@ static int load(const struct compilation *compilation)
 	return SG_EXIT_OK;
 }
 
-/* What is named with --load and cannot be loaded is written, and wants a place. */
+/* What is named with --load and cannot be loaded is written, and wants a place. That nothing can be loaded is said before all else. */
 static int check_loading(const struct compilation *compilation)
 {
-	for (size_t i = 0; i < compilation->count && loads_only(compilation->options); i++)
-		if (compilation->exports[i].exporter->load == NULL) {
+	bool loaded = false;
+
+	for (size_t i = 0; i < compilation->count && compilation->options->load; i++) {
+		const struct sg_exporter *exporter = compilation->exports[i].exporter;
+		struct sg_error error = SG_ERROR_INIT;
+
+		loaded |= exporter->load != NULL;
+		if (exporter->load == NULL && loads_only(compilation->options)) {
 			sg_complain("an artefact for %s is not loaded but handed over: name a file for it with -o",
-				    compilation->exports[i].exporter->name);
+				    exporter->name);
 			return SG_EXIT_USAGE;
 		}
-	return 0;
+		if (exporter->load != NULL && exporter->may_load(&error) < 0) {
+			sg_complain("%s cannot be loaded: %s", exporter->name, error.text);
+			return SG_EXIT_FAILED;
+		}
+	}
+	if (loaded || !compilation->options->load)
+		return 0;
+	sg_complain("none of these back ends is loaded by this host: leave --load out to write the artefacts");
+	return SG_EXIT_NO;
 }
 
 /* Says what is wrong with the line. Returns 0 or an exit status. */

@@ -93,17 +93,10 @@ static void write_json(const struct sg_differences *list, struct sg_buffer *out)
 
 static int print_differences(const struct sg_differences *list, bool json)
 {
-	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT, out = SG_BUFFER_INIT;
+	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
 
-	if (json)
-		write_json(list, &out);
-	else
-		write_all(list, &text);
-	if (sg_buffer_status(&text) < 0)
-		return SG_EXIT_FAILED;
-	if (text.size > 0)
-		sg_layout_wrap(text.data, sg_layout_width(STDOUT_FILENO), &out);
-	if (sg_buffer_status(&out) < 0 || sg_print(STDOUT_FILENO, out.data, out.size) < 0)
+	(json ? write_json : write_all)(list, &text);
+	if (sg_layout_print(STDOUT_FILENO, &text, json) != SG_EXIT_OK)
 		return SG_EXIT_FAILED;
 	return list->count > 0 ? SG_EXIT_NO : SG_EXIT_OK;
 }

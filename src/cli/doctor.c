@@ -213,19 +213,12 @@ static void write_json(const struct report *report, struct sg_buffer *out)
 
 static int diagnose(bool json)
 {
-	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT, out = SG_BUFFER_INIT;
+	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
 	struct report report = {0};
 
 	examine(&report);
-	if (json) {
-		write_json(&report, &out);
-	} else {
-		write_text(&report, &text);
-		if (sg_buffer_status(&text) == 0)
-			sg_layout_wrap(text.data, sg_layout_width(STDOUT_FILENO), &out);
-	}
-	if (sg_buffer_status(&text) < 0 || sg_buffer_status(&out) < 0 ||
-	    sg_print(STDOUT_FILENO, out.data, out.size) < 0)
+	(json ? write_json : write_text)(&report, &out);
+	if (sg_layout_print(STDOUT_FILENO, &out, json) != SG_EXIT_OK)
 		return SG_EXIT_FAILED;
 	return report.absent[SG_EFFECT_NEEDED] == 0 ? SG_EXIT_OK : SG_EXIT_NO;
 }

@@ -55,17 +55,6 @@ static void append_toml(const struct sg_options *options, struct sg_buffer *out)
 			append_section(options->lines.data, sg_section_infos[section].name, out);
 }
 
-static int print_wrapped(const struct sg_buffer *text)
-{
-	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
-
-	if (sg_buffer_status(text) < 0)
-		return SG_EXIT_FAILED;
-	sg_layout_wrap(text->data, sg_layout_width(STDOUT_FILENO), &out);
-	return sg_buffer_status(&out) == 0 && sg_print(STDOUT_FILENO, out.data, out.size) == 0 ? SG_EXIT_OK
-											       : SG_EXIT_FAILED;
-}
-
 static int print_toml(const struct sg_options *options, const char *title)
 {
 	SG_AUTO_BUFFER struct sg_buffer toml = SG_BUFFER_INIT, out = SG_BUFFER_INIT;
@@ -75,10 +64,28 @@ static int print_toml(const struct sg_options *options, const char *title)
 	sg_buffer_append(&out, toml.data, toml.size);
 	if (title[0] != '\0')
 		sg_buffer_append_byte(&out, '\n');
-	return sg_buffer_status(&toml) == 0 && sg_buffer_status(&out) == 0 &&
-			       sg_print(STDOUT_FILENO, out.data, out.size) == 0
-		       ? SG_EXIT_OK
-		       : SG_EXIT_FAILED;
+	return sg_buffer_status(&toml) == 0 ? sg_layout_print(STDOUT_FILENO, &out, true) : SG_EXIT_FAILED;
+}
+
+static void append_whole(const struct sg_policy *policy, const struct sg_plan *plan, struct sg_buffer *out)
+{
+	sg_explain_files(policy, out);
+	sg_explain_folders(policy, out);
+	sg_explain_network(policy, out);
+	sg_explain_flags(policy, out);
+	sg_explain_openbsd(policy, true, out);
+	sg_explain_process(policy, sg_environment_passed, out);
+	sg_explain_overlaps(policy, out);
+	sg_plan_explain(plan, out);
+}
+
+static void append_short(const struct sg_policy *policy, const struct sg_plan *plan, struct sg_buffer *out)
+{
+	sg_explain_short(policy, out);
+	sg_explain_openbsd(policy, false, out);
+	sg_plan_explain_short(plan, out);
+	sg_buffer_append_text(out,
+			      "\n--long shows each rule with its place, and what stands behind numbers and flags.\n");
 }
 
 static int explain(const struct sg_options *options)
@@ -95,18 +102,14 @@ static int explain(const struct sg_options *options)
 		return status;
 	if (options->lines.size > 0 && print_toml(options, "These options as a profile (NAME.toml):\n\n") != SG_EXIT_OK)
 		return SG_EXIT_FAILED;
-	sg_explain_title(policy, &text);
-	sg_explain_files(policy, &text);
-	sg_explain_folders(policy, &text);
-	sg_explain_network(policy, &text);
-	sg_explain_flags(policy, &text);
-	sg_explain_openbsd(policy, &text);
-	sg_explain_process(policy, sg_environment_passed, &text);
-	sg_explain_overlaps(policy, &text);
-	sg_plan_explain(plan, &text);
+	sg_explain_title(policy, options->whole, &text);
+	if (options->whole)
+		append_whole(policy, plan, &text);
+	else
+		append_short(policy, plan, &text);
 	if (options->cost)
 		sg_plan_explain_cost(plan, &text);
-	return print_wrapped(&text);
+	return sg_layout_print(STDOUT_FILENO, &text, false);
 }
 
 int sg_command_explain(int argc, char **argv)

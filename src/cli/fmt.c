@@ -132,6 +132,22 @@ static int read_file(const char *path, struct sg_source **ret, struct stat *ret_
 	return 0;
 }
 
+/* Whoever names a profile is told where it lies: what is rewritten is a file that was named as one. */
+static int complain_missing(const char *name, int why)
+{
+	SG_AUTO_SOURCE struct sg_source *source = NULL;
+	struct sg_error error = SG_ERROR_INIT;
+	const size_t length = strlen(name);
+
+	if (why != ENOENT || strchr(name, '/') != NULL || (length > 5 && strcmp(name + length - 5, ".toml") == 0))
+		sg_complain("cannot open %s: %s", name, strerror(why));
+	else if (sg_profile_open(NULL, name, NULL, &source, &error) == 0)
+		sg_complain("fmt takes the path of a file; the profile \"%s\" is %s", name, source->name);
+	else
+		sg_complain("fmt takes the path of a file, and here is no %s; %s", name, error.text);
+	return SG_EXIT_USAGE;
+}
+
 static int format_file(const char *name, bool check)
 {
 	SG_AUTO_SOURCE struct sg_source *source = NULL;
@@ -140,10 +156,8 @@ static int format_file(const char *name, bool check)
 	struct stat before;
 	int status;
 
-	if (realpath(name, path) == NULL) {
-		sg_complain("cannot open %s: %s", name, strerror(errno));
-		return SG_EXIT_USAGE;
-	}
+	if (realpath(name, path) == NULL)
+		return complain_missing(name, errno);
 	status = read_file(path, &source, &before);
 	if (status == 0)
 		status = format(source, &text);

@@ -17,16 +17,38 @@ size_t sg_layout_width(int fd)
 	return window.ws_col > SG_LAYOUT_WIDTH_MAX ? SG_LAYOUT_WIDTH_MAX : window.ws_col;
 }
 
+/* The bytes of a colour at `text`, or 0. */
+static size_t colour_size(const char *text, size_t length)
+{
+	size_t size = 2;
+
+	if (length < 3 || text[0] != '\033' || text[1] != '[')
+		return 0;
+	while (size < length && (text[size] == ';' || (text[size] >= '0' && text[size] <= '9')))
+		size++;
+	return size < length && text[size] == 'm' ? size + 1 : 0;
+}
+
+/* The bytes of what takes one column at `text`; those of colours before it count to it. */
+static size_t column_size(const char *text, size_t length)
+{
+	size_t start = 0, size;
+	unsigned int rune;
+
+	while ((size = colour_size(text + start, length - start)) > 0)
+		start += size;
+	if (start == length)
+		return start;
+	size = sg_text_decode(text + start, length - start, &rune);
+	return start + (size == 0 ? 1 : size);
+}
+
 static size_t columns(const char *text, size_t length)
 {
 	size_t count = 0;
 
-	for (size_t i = 0; i < length; count++) {
-		unsigned int rune;
-		size_t size = sg_text_decode(text + i, length - i, &rune);
-
-		i += size == 0 ? 1 : size;
-	}
+	for (size_t i = 0; i < length; count++)
+		i += column_size(text + i, length - i);
 	return count;
 }
 
@@ -142,4 +164,17 @@ void sg_layout_wrap(const char *text, size_t width, struct sg_buffer *out)
 		sg_buffer_append_byte(out, '\n');
 		text += length + (text[length] == '\n');
 	}
+}
+
+enum { HANG_SMALL = 4, HANG_ROOM = 24 };
+
+void sg_layout_hang(const char *line, size_t length, size_t hang, size_t width, struct sg_buffer *out)
+{
+	size_t left = 0, column = 0;
+
+	for (; column < hang && left < length; column++)
+		left += column_size(line + left, length - left);
+	sg_buffer_append(out, line, left);
+	wrap_words(line + left, length - left, column, hang + HANG_ROOM > width ? HANG_SMALL : hang, width, out);
+	sg_buffer_append_byte(out, '\n');
 }

@@ -16,3 +16,15 @@ size_t sg_layout_width(int fd);
  * one column.
  */
 void sg_layout_wrap(const char *text, size_t width, struct sg_buffer *out);
+
+/*
+ * Appends one line (without its newline) of which the first `hang` columns stay as they are, and the rest is broken at blanks and
+ * goes on below its own beginning; below column 4 where that leaves too little room. Terminal colours (ESC [ ... m) have no columns.
+ */
+void sg_layout_hang(const char *line, size_t length, size_t hang, size_t width, struct sg_buffer *out);
+
+/*
+ * Prints what a command has to say: wrapped at the width of the terminal `fd`, or `as_is` (JSON). An empty text prints nothing.
+ * Returns SG_EXIT_OK, or SG_EXIT_FAILED, also where the text is one that failed.
+ */
+int sg_layout_print(int fd, const struct sg_buffer *text, bool as_is);

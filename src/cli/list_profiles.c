@@ -154,7 +154,7 @@ static void write_json(const struct list *list, struct sg_buffer *out)
 
 static int list_profiles(const struct sg_options *options)
 {
-	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT, out = SG_BUFFER_INIT;
+	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
 	SG_CLEANUP(free_list) struct list list = {0};
 	const char *const *folders = sg_profile_folders();
 	int status = 0;
@@ -163,18 +163,8 @@ static int list_profiles(const struct sg_options *options)
 		status = add_folder(&list, folders[i]);
 	if (list.count > 0)
 		qsort(list.items, list.count, sizeof(*list.items), compare);
-	if (options->json) {
-		write_json(&list, &out);
-	} else {
-		write_text(&list, &text);
-		if (sg_buffer_status(&text) == 0)
-			sg_layout_wrap(text.data, sg_layout_width(STDOUT_FILENO), &out);
-	}
-	if (status == 0)
-		status = sg_buffer_status(&out);
-	if (status == 0 && out.size > 0)
-		status = sg_print(STDOUT_FILENO, out.data, out.size);
-	return status == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
+	(options->json ? write_json : write_text)(&list, &out);
+	return status == 0 ? sg_layout_print(STDOUT_FILENO, &out, options->json) : SG_EXIT_FAILED;
 }
 
 int sg_command_profiles(int argc, char **argv)

@@ -232,7 +232,8 @@ static int apply(struct sg_options *options, const struct sg_option *option, con
 			{"replay", &options->replay},
 			{"secrets", &options->secrets},
 			{"installed", &options->installed},
-			{"load", &options->load}};
+			{"load", &options->load},
+			{"long", &options->whole}};
 
 	if (strcmp(option->name, "profile") == 0)
 		return add(options->profiles, &options->profile_count, SG_PROFILES_MAX, "profiles", argument);

@@ -18,7 +18,7 @@ struct sg_options {
 	const char *to[SG_TO_MAX]; /* back ends, each with others behind commas */
 	size_t to_count;
 	bool dry_run, quiet, check, help, cost, toml, last, json, follow, network, approximate, simulate, replay,
-		secrets, installed, load;
+		secrets, installed, load, whole;
 	char **command; /* run, enter: what follows, empty: the default command; else the arguments; NULL-terminated
 			 */
 };

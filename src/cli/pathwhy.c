@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/asking.h"
 #include "cli/layout.h"
 #include "cli/written.h"
 #include "policy/words.h"
@@ -139,6 +140,38 @@ static void write_accesses(const struct sg_policy *policy, struct sg_matcher *na
 				   "attributes. Its own mode and owner hold as well.)\n");
 }
 
+/* A name as the world sees it. */
+struct looked {
+	char name[PATH_MAX + 2];
+	bool exists;
+	const struct sg_mount *mount; /* that it lies in, or NULL */
+};
+
+static void look(const struct sg_plan *plan, const char *path, struct looked *ret)
+{
+	/* In what is the world's own the host's files of the same names are not there. */
+	ret->mount = find_mount(plan, path);
+	if (ret->mount != NULL && is_own(ret->mount)) {
+		(void)snprintf(ret->name, PATH_MAX, "%s", path);
+		ret->exists = true;
+	} else {
+		canonical_name(path, ret->name, &ret->exists);
+		ret->mount = find_mount(plan, ret->name);
+	}
+}
+
+static bool is_absent(const struct looked *looked)
+{
+	return looked->mount == NULL && strcmp(looked->name, "/") != 0;
+}
+
+/* A folder on the way to what is granted. */
+static bool is_passage(const struct looked *looked)
+{
+	return looked->mount == NULL ||
+	       (looked->mount->kind == SG_MOUNT_FOLDER && strcmp(looked->mount->target, "/") != 0);
+}
+
 /* The world has no such name. A rule that would grant it names what this host does not have. */
 static void write_absent(const struct sg_policy *policy, struct sg_matcher *names, const char *name, bool exists,
 			 struct sg_buffer *out)
@@ -153,60 +186,73 @@ static void write_absent(const struct sg_policy *policy, struct sg_matcher *name
 	write_accesses(policy, names, name, false, out);
 }
 
-static void write_answer(const struct sg_policy *policy, const struct sg_plan *plan, struct sg_matcher *names,
-			 const char *path, struct sg_buffer *out)
+static void write_answer(const struct sg_policy *policy, struct sg_matcher *names, const struct looked *looked,
+			 struct sg_buffer *out)
 {
-	char name[PATH_MAX + 2];
-	bool exists;
-	const struct sg_mount *mount;
-
-	/* In what is the world's own the host's files of the same names are not there. */
-	mount = find_mount(plan, path);
-	if (mount != NULL && is_own(mount)) {
-		(void)snprintf(name, PATH_MAX, "%s", path);
-		exists = true;
-	} else {
-		canonical_name(path, name, &exists);
-		mount = find_mount(plan, name);
-	}
-	sg_buffer_append_escaped(out, name, strlen(name));
+	sg_buffer_append_escaped(out, looked->name, strlen(looked->name));
 	sg_buffer_append_text(out, " under ");
 	sg_buffer_append_escaped(out, policy->name, strlen(policy->name));
 	sg_buffer_append_text(out, ":\n\n");
-	if (mount == NULL && strcmp(name, "/") != 0) {
-		write_absent(policy, names, name, exists, out);
+	if (is_absent(looked)) {
+		write_absent(policy, names, looked->name, looked->exists, out);
 		return;
 	}
-	if (mount == NULL || (mount->kind == SG_MOUNT_FOLDER && strcmp(mount->target, "/") != 0)) {
+	if (is_passage(looked)) {
 		sg_buffer_append_text(out, "It is there as an empty folder on the way to what is granted: it may be "
 					   "passed through, and holds nothing else.\n");
 		return;
 	}
-	write_accesses(policy, names, name, is_own(mount), out);
-	if (!exists && !is_own(mount))
+	write_accesses(policy, names, looked->name, is_own(looked->mount), out);
+	if (!looked->exists && !is_own(looked->mount))
 		sg_buffer_append_text(out, "(It does not exist here now.)\n");
+}
+
+static void write_json(const struct sg_policy *policy, struct sg_matcher *names, const struct looked *looked,
+		       struct sg_buffer *out)
+{
+	static const unsigned int accesses[] = {SG_ACCESS_READ, SG_ACCESS_WRITE, SG_ACCESS_CHANGE, SG_ACCESS_EXECUTE};
+	const bool there = !is_absent(looked) && !is_passage(looked);
+
+	sg_buffer_append_text(out, "{\"path\":");
+	sg_buffer_append_json(out, looked->name, strlen(looked->name));
+	sg_buffer_append_text(out, ",\"profile\":");
+	sg_buffer_append_json(out, policy->name, strlen(policy->name));
+	sg_buffer_printf(out, ",\"there\":\"%s\",\"accesses\":{",
+			 is_absent(looked)       ? "no"
+			 : !there                ? "passage"
+			 : is_own(looked->mount) ? "own"
+						 : "yes");
+	for (size_t i = 0; there && i < SG_ARRAY_SIZE(accesses); i++) {
+		struct sg_decision decision;
+
+		sg_decide(policy, names, looked->name, strlen(looked->name), accesses[i], is_own(looked->mount),
+			  &decision);
+		sg_buffer_printf(out, "%s\"%s\":{\"may\":%s,\"reason\":", i == 0 ? "" : ",",
+				 sg_words_access((enum sg_access)accesses[i]),
+				 decision.verdict == SG_VERDICT_ALLOW ? "true" : "false");
+		sg_buffer_append_json(out, decision.reason, strlen(decision.reason));
+		sg_buffer_append_text(out, ",\"rule\":");
+		sg_asking_rule_json(decision.rule, out);
+		sg_buffer_append_byte(out, '}');
+	}
+	sg_buffer_append_text(out, "}}\n");
 }
 
 int sg_why_path(const struct sg_options *options, const char *path)
 {
-	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT, out = SG_BUFFER_INIT;
+	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
 	SG_AUTO_POLICY struct sg_policy *policy = NULL;
 	SG_AUTO_PLAN struct sg_plan *plan = NULL;
 	SG_AUTO_MATCHER struct sg_matcher *names = NULL;
+	struct looked looked;
 	int status = sg_load_plan(options, &policy, &plan);
 
 	if (status != 0)
 		return status;
 	status = sg_matcher_new(plan->names, SG_MATCHER_MEMORY_MIN, &names);
-	if (status == 0) {
-		write_answer(policy, plan, names, path, &text);
-		status = sg_buffer_status(&text);
-	}
-	if (status == 0) {
-		sg_layout_wrap(text.data, sg_layout_width(STDOUT_FILENO), &out);
-		status = sg_buffer_status(&out);
-	}
-	if (status == 0)
-		status = sg_print(STDOUT_FILENO, out.data, out.size);
-	return status == 0 ? SG_EXIT_OK : SG_EXIT_FAILED;
+	if (status < 0)
+		return SG_EXIT_FAILED;
+	look(plan, path, &looked);
+	(options->json ? write_json : write_answer)(policy, names, &looked, &text);
+	return sg_layout_print(STDOUT_FILENO, &text, options->json);
 }

@@ -7,6 +7,7 @@
  * names it, or below a folder of profiles, whatever symbolic links say, and again it is the opened object whose place is asked. So who
  * may write a folder of profiles decides what is granted by them, and no file elsewhere that somebody else may write.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/text.h"
 #include "cli/cli.h"
 
 enum { FOLDERS_MAX = 8 };
@@ -162,10 +164,56 @@ static bool is_path(const char *name)
 	return strchr(name, '/') != NULL || (length > 5 && strcmp(name + length - 5, ".toml") == 0);
 }
 
+/* --- what may have been meant --- */
+
+enum { NAMES_MAX = 1024, SUGGESTED_MAX = 16 };
+
+/* Adds the names of profiles in a folder; what does not fit in is no suggestion. */
+static size_t add_names(const char *folder, char **names, size_t count)
+{
+	DIR *listing = opendir(folder);
+	const struct dirent *entry;
+
+	while (listing != NULL && count < NAMES_MAX && (entry = readdir(listing)) != NULL) {
+		const size_t length = strlen(entry->d_name);
+
+		if (length <= 5 || strcmp(entry->d_name + length - 5, ".toml") != 0)
+			continue;
+		names[count] = strndup(entry->d_name, length - 5);
+		count += names[count] != NULL;
+	}
+	if (listing != NULL)
+		(void)closedir(listing);
+	return count;
+}
+
+/* Appends `; did you mean "NAME"?` for the nearest profile by name. A text that extends thousands gets it for the first ones. */
+static void suggest(const char *name, struct sg_buffer *out)
+{
+	static unsigned int suggested;
+	const char *const *folders = sg_profile_folders(), *nearest;
+	char *names[NAMES_MAX];
+	size_t count = 0;
+
+	if (suggested++ >= SUGGESTED_MAX)
+		return;
+	for (size_t i = 0; folders[i] != NULL; i++)
+		count = add_names(folders[i], names, count);
+	nearest = sg_text_nearest(name, (const char *const *)names, count);
+	if (nearest != NULL) {
+		sg_buffer_append_text(out, "; did you mean \"");
+		sg_buffer_append_escaped(out, nearest, strlen(nearest));
+		sg_buffer_append_text(out, "\"?");
+	}
+	while (count > 0)
+		free(names[--count]);
+}
+
 int sg_profile_open(void *data, const char *name, const struct sg_source *from, struct sg_source **ret,
 		    struct sg_error *error)
 {
 	const char *const *folders = sg_profile_folders();
+	SG_AUTO_BUFFER struct sg_buffer hint = SG_BUFFER_INIT;
 	char path[2 * PATH_MAX];
 	int status;
 
@@ -191,9 +239,10 @@ int sg_profile_open(void *data, const char *name, const struct sg_source *from, 
 			"there is no profile \"%s\" (\"shellguard profiles\" lists them); did you mean the file "
 			"./%s.toml?",
 			name, name);
+	suggest(name, &hint);
 	return sg_error_set(
 		error, -ENOENT,
-		"there is no profile \"%s\" (\"shellguard profiles\" lists them; a path has a slash, or ends "
+		"there is no profile \"%s\"%s (\"shellguard profiles\" lists them; a path has a slash, or ends "
 		"in .toml)",
-		name);
+		name, hint.size > 0 && sg_buffer_status(&hint) == 0 ? hint.data : "");
 }

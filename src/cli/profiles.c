@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/users.h"
 #include "cli/help.h"
+#include "cli/layout.h"
 #include "cli/options.h"
 #include "cli/pathwhy.h"
 #include "tables/flags.h"
@@ -141,16 +142,15 @@ int sg_load_policy(const char *const *names, size_t count, const char *extra, co
 }
 
 /* A profile without errors may still be one that cannot be held, here or with this version: `run` would refuse it. */
-static void append_refusal(const struct sg_policy *policy, const struct sg_variables *variables, struct sg_buffer *out)
+static int say_refusal(const struct sg_policy *policy, const struct sg_variables *variables)
 {
 	SG_AUTO_PLAN struct sg_plan *plan = NULL;
 	struct sg_error error = SG_ERROR_INIT;
 
 	if (sg_plan_of_caller(policy, variables, &plan, &error) != SG_PLAN_REFUSED)
-		return;
-	sg_buffer_append_text(out, "In this folder \"run\" would refuse it: ");
-	sg_buffer_append_escaped(out, error.text, strlen(error.text));
-	sg_buffer_append_byte(out, '\n');
+		return SG_EXIT_OK;
+	sg_complain("in this folder \"run\" would refuse it: %s", error.text);
+	return SG_EXIT_UNHELD;
 }
 
 /* Allow and Listen say which addresses; that there are sockets at all, a flag says. */
@@ -199,9 +199,9 @@ static int check(const struct sg_options *options)
 		sg_buffer_append_text(
 			&out, "By itself it connects to nothing: Allow and Listen need a flag that gives sockets, "
 			      "such as Flags = [\"loopback\"] under [Networking].\n");
-	append_refusal(policy, variables, &out);
-	return sg_buffer_status(&out) == 0 && sg_print(STDOUT_FILENO, out.data, out.size) == 0 ? SG_EXIT_OK
-											       : SG_EXIT_FAILED;
+	if (sg_layout_print(STDOUT_FILENO, &out, true) != SG_EXIT_OK)
+		return SG_EXIT_FAILED;
+	return say_refusal(policy, variables);
 }
 
 int sg_command_check(int argc, char **argv)

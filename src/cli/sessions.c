@@ -14,12 +14,13 @@
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/help.h"
+#include "cli/layout.h"
 #include "cli/options.h"
 #include "cli/sessions.h"
 #include "policy/addresspattern.h"
 #include "supervisor/door.h"
 
-enum { STOP_PATIENCE_MS = 5000, PROFILE_WIDTH_MAX = 40 };
+enum { STOP_PATIENCE_MS = 5000, PROFILE_WIDTH_MAX = 40, SHOWN_MAX = 8 };
 
 void sg_sessions_done(struct sg_sessions *sessions)
 {
@@ -140,12 +141,21 @@ static void append_session(struct sg_buffer *out, const char *name, const char *
 	json_decref(json);
 }
 
+static void append_table(const struct sg_sessions *sessions, size_t most, struct sg_buffer *out)
+{
+	const int width = width_of_profiles(sessions);
+
+	if (sessions->count > 0)
+		sg_buffer_printf(out, "%-24s  %8s  %-*s  %s\n", "SESSION", "PID", width, "PROFILE", "COMMAND");
+	for (size_t i = 0; i < sessions->count && i < most; i++)
+		append_session(out, sessions->names[i], sessions->texts[i], width);
+}
+
 static int list(const struct sg_options *options)
 {
 	SG_CLEANUP(sg_sessions_done) struct sg_sessions sessions = {0};
 	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
 	struct sg_error error = SG_ERROR_INIT;
-	int width;
 
 	if (options->command[0] != NULL)
 		return sg_command_usage("ps");
@@ -155,18 +165,11 @@ static int list(const struct sg_options *options)
 	}
 	for (size_t i = 0; i < sessions.silent_count; i++)
 		sg_complain("the session %s does not answer: it may be stopped", sessions.silent[i]);
-	width = width_of_profiles(&sessions);
-	if (!options->json && sessions.count > 0)
-		sg_buffer_printf(&out, "%-24s  %8s  %-*s  %s\n", "SESSION", "PID", width, "PROFILE", "COMMAND");
-	for (size_t i = 0; i < sessions.count; i++) {
-		if (options->json)
-			sg_buffer_append_text(&out, sessions.texts[i]);
-		else
-			append_session(&out, sessions.names[i], sessions.texts[i], width);
-	}
-	return sg_buffer_status(&out) == 0 && (out.size == 0 || sg_print(STDOUT_FILENO, out.data, out.size) == 0)
-		       ? SG_EXIT_OK
-		       : SG_EXIT_FAILED;
+	if (!options->json)
+		append_table(&sessions, sessions.count, &out);
+	for (size_t i = 0; options->json && i < sessions.count; i++)
+		sg_buffer_append_text(&out, sessions.texts[i]);
+	return sg_layout_print(STDOUT_FILENO, &out, true);
 }
 
 /* True if the session was given that name: profiles that are united bear their names with "+" between, --name the last. */
@@ -197,16 +200,20 @@ static void complain_unknown(const struct sg_sessions *sessions, const char *wan
 			    wanted);
 		return;
 	}
-	for (size_t i = 0; i < sessions->count && i < 4; i++)
-		sg_buffer_printf(&running, "%s%s", i == 0 ? "" : ", ", sessions->names[i]);
-	if (sg_buffer_status(&running) < 0 || running.size == 0)
+	if (sessions->count == 0) {
 		sg_complain("there is no running session \"%s\"; none of yours is running (\"shellguard ps\" lists "
 			    "them, \"shellguard run\" "
 			    "starts one)",
 			    wanted);
-	else
-		sg_complain("there is no running session \"%s\"; yours: %s%s (\"shellguard ps\" tells more)", wanted,
-			    running.data, sessions->count > 4 ? ", ..." : "");
+		return;
+	}
+	sg_complain("there is no running session \"%s\"; yours (\"shellguard ps\"), named by the start of the id or by "
+		    "the profile:",
+		    wanted);
+	append_table(sessions, SHOWN_MAX, &running);
+	if (sessions->count > SHOWN_MAX)
+		sg_buffer_printf(&running, "and %zu more (\"shellguard ps\")\n", sessions->count - SHOWN_MAX);
+	(void)sg_layout_print(STDERR_FILENO, &running, true);
 }
 
 int sg_sessions_choose(const struct sg_sessions *sessions, const char *wanted)

@@ -301,22 +301,20 @@ static void explain(const struct sg_policy *policy, const struct question *quest
 static void write_text(const struct sg_policy *policy, const struct question *question, const struct answer *exported,
 		       const struct answer *session, const char *session_error, struct sg_buffer *out)
 {
-	SG_AUTO_BUFFER struct sg_buffer why = SG_BUFFER_INIT, text = SG_BUFFER_INIT;
+	SG_AUTO_BUFFER struct sg_buffer why = SG_BUFFER_INIT;
 
-	sg_buffer_printf(&text, "%s(", question->call->name);
+	sg_buffer_printf(out, "%s(", question->call->name);
 	for (size_t i = 0; i < question->count; i++)
-		sg_buffer_printf(&text, "%s%#llx", i == 0 ? "" : ", ", (unsigned long long)question->arguments[i]);
-	sg_buffer_append_text(&text, ")\n\n");
-	append_answer("exported", exported, &text);
+		sg_buffer_printf(out, "%s%#llx", i == 0 ? "" : ", ", (unsigned long long)question->arguments[i]);
+	sg_buffer_append_text(out, ")\n\n");
+	append_answer("exported", exported, out);
 	if (session_error[0] != '\0')
-		sg_buffer_printf(&text, "  session\tnone here: %s\n", session_error);
+		sg_buffer_printf(out, "  session\tnone here: %s\n", session_error);
 	else
-		append_answer("session", session, &text);
+		append_answer("session", session, out);
 	explain(policy, question, exported, &why);
 	if (why.size > 0)
-		sg_buffer_printf(&text, "  why\t%s\n", why.data);
-	if (sg_buffer_status(&text) == 0)
-		sg_layout_wrap(text.data, sg_layout_width(STDOUT_FILENO), out);
+		sg_buffer_printf(out, "  why\t%s\n", why.data);
 }
 
 static void append_json_answer(const char *name, const struct answer *answer, struct sg_buffer *out)
@@ -383,6 +381,5 @@ int sg_simulate(const struct sg_options *options)
 	if (status != 0)
 		return status;
 	(options->json ? write_json : write_text)(policy, &question, &exported, &session, session_error.text, &out);
-	return sg_buffer_status(&out) == 0 && sg_print(STDOUT_FILENO, out.data, out.size) == 0 ? SG_EXIT_OK
-											       : SG_EXIT_FAILED;
+	return sg_layout_print(STDOUT_FILENO, &out, options->json);
 }

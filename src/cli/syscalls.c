@@ -235,19 +235,16 @@ static int complain_unknown(const char *name)
 
 static int print_one(const struct sg_policy *policy, const char *name, bool json)
 {
-	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT, out = SG_BUFFER_INIT;
+	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
 	const struct sg_syscall *call = sg_syscall_by_name(name, strlen(name));
 
 	if (call != NULL && json)
-		write_json(policy, call, &out);
+		write_json(policy, call, &text);
 	else if (call != NULL)
 		write_call(policy, call, &text);
 	else if (json || !write_openbsd(policy, name, &text))
 		return complain_unknown(name);
-	if (text.size > 0 && sg_buffer_status(&text) == 0)
-		sg_layout_wrap(text.data, sg_layout_width(STDOUT_FILENO), &out);
-	return sg_buffer_status(&out) == 0 && sg_print(STDOUT_FILENO, out.data, out.size) == 0 ? SG_EXIT_OK
-											       : SG_EXIT_FAILED;
+	return sg_layout_print(STDOUT_FILENO, &text, json);
 }
 
 static int print_all(const struct sg_policy *policy, bool json)
@@ -267,8 +264,7 @@ static int print_all(const struct sg_policy *policy, bool json)
 		else
 			write_row(policy, call, &out);
 	}
-	return sg_buffer_status(&out) == 0 && sg_print(STDOUT_FILENO, out.data, out.size) == 0 ? SG_EXIT_OK
-											       : SG_EXIT_FAILED;
+	return sg_layout_print(STDOUT_FILENO, &out, true);
 }
 
 static int answer(const struct sg_options *options)

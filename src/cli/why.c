@@ -348,43 +348,133 @@ static void write_answer(struct why *why)
 	write_proposal(why);
 }
 
-static int explain_none(const char *path, uint64_t sequence)
-{
-	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT, out = SG_BUFFER_INIT;
+/* --- as JSON --- */
 
-	if (sequence != 0)
-		sg_buffer_printf(&text, "Record %llu of %s is no refusal, or there is no such record.\n",
-				 (unsigned long long)sequence, path);
+static void append_json(const char *name, const char *text, struct sg_buffer *out)
+{
+	sg_buffer_printf(out, ",\"%s\":", name);
+	if (text[0] == '\0')
+		sg_buffer_append_text(out, "null");
 	else
-		sg_buffer_printf(&text, "There is no refusal in %s.\n", path);
+		sg_buffer_append_json(out, text, strlen(text));
+}
+
+static void append_json_rule(const struct why *why, struct sg_buffer *out)
+{
+	const struct sg_refusal *refusal = &why->refusal;
+
+	if (refusal->rule_key[0] == '\0' || why->proposal.kind == SG_PROPOSAL_HIDDEN) {
+		sg_buffer_append_text(out, ",\"rule\":null");
+		return;
+	}
+	sg_buffer_printf(out, ",\"rule\":{\"line\":%lld,\"column\":%lld", number_of(why, "rule", "line"),
+			 number_of(why, "rule", "column"));
+	append_json("file", refusal->rule_file, out);
+	append_json("key", refusal->rule_key, out);
+	append_json("text", refusal->rule_text, out);
+	append_json("flag", refusal->rule_flag, out);
+	sg_buffer_append_byte(out, '}');
+}
+
+/* The answer for a program: what the record says of the refusal, and the change. Of what is hidden no more than write_hidden() tells. */
+static void write_json(struct why *why)
+{
+	const struct sg_refusal *refusal = &why->refusal;
+	const struct sg_proposal *proposal = &why->proposal;
+	struct sg_buffer *out = &why->out;
+
+	sg_buffer_printf(out, "{\"seq\":%lld", number_of(why, NULL, "seq"));
+	append_json("session", text_of(why, TEXT_SESSION), out);
+	append_json("time", text_of(why, TEXT_TIME), out);
+	append_json("program", text_of(why, TEXT_PROGRAM), out);
+	sg_buffer_printf(out, ",\"pid\":%lld", number_of(why, "process", "pid"));
+	append_json("operation", refusal->operation, out);
+	append_json("access", refusal->access, out);
+	append_json("object", refusal->object, out);
+	append_json("named", refusal->named, out);
+	append_json("error", refusal->error, out);
+	append_json("reason", proposal->kind == SG_PROPOSAL_HIDDEN ? "" : refusal->reason, out);
+	append_json_rule(why, out);
+	sg_buffer_append_text(out, ",\"change\":");
+	if (proposal->kind == SG_PROPOSAL_LINE) {
+		sg_buffer_printf(out, "{\"section\":\"%s\",\"key\":\"%s\"", proposal->section, proposal->key);
+		append_json("value", proposal->value.data, out);
+		sg_buffer_append_byte(out, '}');
+	} else {
+		sg_buffer_append_text(out, "null");
+	}
+	sg_buffer_append_text(out, "}\n");
+}
+
+/* --- no refusal --- */
+
+/* The record's session: its id, or the file where that has no start; its profiles and its command. */
+static void write_session(const char *path, struct sg_buffer *out)
+{
+	SG_AUTO_BUFFER struct sg_buffer id = SG_BUFFER_INIT;
+	json_t *start = NULL;
+	const json_t *words[2];
+
+	(void)sg_audit_read_start(path, &start, NULL);
+	words[0] = json_object_get(json_object_get(start, "policy"), "profiles");
+	words[1] = json_object_get(start, "command");
+	sg_read_bytes(json_object_get(start, "session"), &id);
+	append_escaped(out, id.size > 0 ? id.data : path);
+	for (size_t i = 0; i < SG_ARRAY_SIZE(words); i++)
+		for (size_t j = 0; j < json_array_size(words[i]); j++) {
+			SG_AUTO_BUFFER struct sg_buffer word = SG_BUFFER_INIT;
+
+			sg_read_bytes(json_array_get(words[i], j), &word);
+			sg_buffer_append_text(out, j > 0 ? " " : i == 0 ? " (profile " : ", command ");
+			append_escaped(out, word.data != NULL ? word.data : "");
+		}
+	sg_buffer_append_text(out, json_array_size(words[0]) > 0 ? ")" : "");
+	json_decref(start);
+}
+
+static int explain_none(const struct sg_options *options, const char *path, uint64_t sequence)
+{
+	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
+
+	if (options->json) {
+		sg_buffer_append_text(&text, "null\n");
+		return sg_layout_print(STDOUT_FILENO, &text, true) == SG_EXIT_OK ? SG_EXIT_NO : SG_EXIT_FAILED;
+	}
+	if (sequence != 0) {
+		sg_buffer_printf(&text, "Record %llu of the session ", (unsigned long long)sequence);
+		write_session(path, &text);
+		sg_buffer_append_text(&text, " is no refusal, or there is no such record.\n");
+	} else {
+		sg_buffer_printf(&text, "There is no refusal in the %ssession ",
+				 options->session == NULL ? "last " : "");
+		write_session(path, &text);
+		sg_buffer_append_text(&text, ".\n");
+	}
 	sg_buffer_append_text(
 		&text, "\nA refusal by the mount tree leaves no record, since nobody is asked: what was not granted "
 		       "is not there "
 		       "(\"No such file or directory\"), what was granted for reading is a read-only file system, "
 		       "what a Deny covers in it "
 		       "may not be opened. For a file, ask the profile: shellguard why -p PROFILE /the/file\n");
-	if (sg_buffer_status(&text) == 0)
-		sg_layout_wrap(text.data, sg_layout_width(STDERR_FILENO), &out);
-	if (sg_buffer_status(&out) == 0)
-		(void)sg_print(STDERR_FILENO, out.data, out.size);
+	(void)sg_layout_print(STDERR_FILENO, &text, false);
 	return SG_EXIT_NO;
 }
 
-static int explain_record(const char *session, uint64_t sequence)
+static int explain_record(const struct sg_options *options, uint64_t sequence)
 {
 	SG_AUTO_FREE char *path = NULL;
 	struct why why = {.proposal = SG_PROPOSAL_INIT, .width = sg_layout_width(STDOUT_FILENO)};
 	struct sg_error error = SG_ERROR_INIT;
-	int status = sg_log_find(NULL, session, &path, &error), result = SG_EXIT_FAILED;
+	int status = sg_log_find(NULL, options->session, &path, &error), result = SG_EXIT_FAILED;
 
 	if (status == 0)
 		status = sg_audit_find_refusal(path, sequence, &why.json, &error);
 	if (status > 0)
-		return explain_none(path, sequence);
+		return explain_none(options, path, sequence);
 	if (status == 0)
 		status = read_texts(&why);
 	if (status == 0) {
-		write_answer(&why);
+		(options->json ? write_json : write_answer)(&why);
 		if (sg_buffer_status(&why.out) == 0 && sg_print(STDOUT_FILENO, why.out.data, why.out.size) == 0)
 			result = SG_EXIT_OK;
 	} else {
@@ -448,7 +538,7 @@ static int explain(const struct sg_options *options)
 			return SG_EXIT_USAGE;
 		}
 	}
-	return explain_record(options->session, sequence);
+	return explain_record(options, sequence);
 }
 
 int sg_command_why(int argc, char **argv)

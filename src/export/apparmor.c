@@ -292,6 +292,7 @@ const struct sg_exporter sg_export_apparmor = {
 	.judge_rest = judge_rest,
 	.write = write_apparmor,
 	.probe = sg_host_has_apparmor,
+	.may_load = sg_apparmor_may_load,
 	.load = sg_apparmor_load,
 	.unload = sg_apparmor_unload,
 };

@@ -246,10 +246,8 @@ static void sweep(int folder)
 	}
 }
 
-/* The folder, locked against others of ours. Returns a descriptor or a negative errno value. */
-static int open_folder(struct sg_error *error)
+int sg_apparmor_may_load(struct sg_error *error)
 {
-	SG_AUTO_FD int fd = -1;
 	SG_AUTO_BUFFER struct sg_buffer why = SG_BUFFER_INIT;
 
 	if (!sg_host_has_apparmor(&why)) {
@@ -258,6 +256,17 @@ static int open_folder(struct sg_error *error)
 	}
 	if (geteuid() != 0)
 		return sg_error_set(error, -EPERM, "profiles of AppArmor are root's to load and to take away");
+	return 0;
+}
+
+/* The folder, locked against others of ours. Returns a descriptor or a negative errno value. */
+static int open_folder(struct sg_error *error)
+{
+	SG_AUTO_FD int fd = -1;
+	const int status = sg_apparmor_may_load(error);
+
+	if (status < 0)
+		return status;
 	fd = open(FOLDER, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return sg_error_set_errno(error, -errno, FOLDER);

@@ -17,7 +17,8 @@
  */
 void sg_apparmor_name(const char *name, struct sg_buffer *out);
 
-/* The load and unload of struct sg_exporter. Both take root, and wait for others of their kind. */
+/* The may_load, load and unload of struct sg_exporter. The last two take root, and wait for others of their kind. */
+int sg_apparmor_may_load(struct sg_error *error);
 int sg_apparmor_load(const struct sg_export *with, const struct sg_buffer *artefact, struct sg_error *error);
 int sg_apparmor_unload(const char *name, struct sg_error *error);
 

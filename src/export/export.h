@@ -66,6 +66,8 @@ struct sg_exporter {
 	int (*write)(const struct sg_export *with, struct sg_buffer *out, struct sg_error *error);
 	/* True if something on this host takes the artefact. Appends what does, or why nothing does (export/host.h). */
 	bool (*probe)(struct sg_buffer *out);
+	/* Whether load() can do it here and for this user, before anything is made. 0, or a negative errno value with context. NULL where load is. */
+	int (*may_load)(struct sg_error *error);
 	/*
 	 * Loads it for good: until unload(), over restarts of the host too. What is loaded by that name already is replaced. NULL where nothing
 	 * is loaded but handed over. 0, or a negative errno value with context: then all is as before.
@@ -115,6 +117,8 @@ const char *sg_holding_words(enum sg_holding holding);
 /*
  * Appends the matrix as text for a person: a row for each rule, a column for each back end, and the notes below; with `weak_only`
  * just what no back end holds, rules that fare alike in one row. Every line begins with `prefix`. Nothing in it can end the line: names are escaped.
+ * Of several back ends the columns are narrow: signs, with their meaning below. With the prefix "" it is for cli/layout.h: a tab
+ * before a row's rule, of which the lines are wrapped.
  */
 void sg_export_matrix(const struct sg_export *exports, size_t count, bool weak_only, const char *prefix,
 		      struct sg_buffer *out);

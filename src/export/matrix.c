@@ -1,11 +1,21 @@
-/* The matrix of rules and back ends, as text. Verdicts stand first, in columns; names, which may be long, last. */
+/*
+ * The matrix of rules and back ends, as text. Verdicts stand first, in columns; names, which may be long, last. Of one back end the
+ * verdicts are words; those of several are signs in narrow columns, under a heading that says whose they are and what they mean.
+ */
 #include <stdio.h>
 #include <string.h>
 
 #include "export/export.h"
 #include "policy/words.h"
 
-enum { COLUMN = 18, NOTES_MAX = 64 };
+enum { COLUMN = 18, SIGNS = 4, NOTES_MAX = 64 };
+
+static const char signs[] = {
+	[SG_HOLDS_NOT] = '-',
+	[SG_HOLDS_PARTLY] = '<',
+	[SG_HOLDS_STRICTER] = '>',
+	[SG_HOLDS] = '+',
+};
 
 const char *sg_export_rest_words(enum sg_export_rest rest)
 {
@@ -53,23 +63,70 @@ static size_t number_of_note(struct notes *notes, const struct sg_exporter *expo
 	return notes->count;
 }
 
-static void append_verdict(const struct sg_exporter *exporter, const struct sg_hold *hold, struct notes *notes,
-			   struct sg_buffer *out)
+/* How a matrix is written. */
+struct form {
+	const struct sg_export *exports;
+	size_t count;
+	bool weak_only;
+	const char *prefix; /* "": the text is laid out behind (cli/layout.h): a tab stands before what may be long */
+	struct notes notes;
+};
+
+static void append_verdict(struct form *form, size_t index, const struct sg_hold *hold, struct sg_buffer *out)
 {
-	const size_t number =
-		hold->how != NULL && hold->holding != SG_HOLDS ? number_of_note(notes, exporter, hold) : 0;
+	const size_t number = hold->how != NULL && hold->holding != SG_HOLDS
+				      ? number_of_note(&form->notes, form->exports[index].exporter, hold)
+				      : 0;
+	const bool last = index + 1 == form->count, laid = form->prefix[0] == '\0';
 	char text[64];
 
-	(void)snprintf(text, sizeof(text), number > 0 ? "%s [%zu]" : "%s", sg_holding_words(hold->holding), number);
-	sg_buffer_printf(out, "%-*s", COLUMN, text);
+	if (form->count == 1)
+		(void)snprintf(text, sizeof(text), number > 0 ? "%s [%zu]" : "%s", sg_holding_words(hold->holding),
+			       number);
+	else
+		(void)snprintf(text, sizeof(text), number > 0 ? "%c%zu" : "%c", signs[hold->holding], number);
+	sg_buffer_printf(out, "%-*s", last && laid ? 0 : form->count == 1 ? COLUMN : SIGNS, text);
+	if (last && laid)
+		sg_buffer_append_byte(out, '\t');
 }
 
-static void append_titles(const struct sg_export *exports, size_t count, const char *prefix, struct sg_buffer *out)
+/* Several back ends: each has a line that leads to its column. */
+static void append_titles(const struct form *form, struct sg_buffer *out)
 {
-	sg_buffer_append_text(out, prefix);
-	for (size_t i = 0; i < count; i++)
-		sg_buffer_printf(out, "%-*s", COLUMN, exports[i].exporter->name);
-	sg_buffer_append_text(out, "rule\n");
+	const char *gap = form->prefix[0] == '\0' ? "\t" : "";
+
+	if (form->count == 1) {
+		sg_buffer_printf(out, "%s%-*s%srule\n", form->prefix, gap[0] == '\0' ? COLUMN : 0,
+				 form->exports[0].exporter->name, gap);
+		return;
+	}
+	for (size_t i = 0; i < form->count; i++) {
+		sg_buffer_append_text(out, form->prefix);
+		for (size_t j = 0; j < i; j++)
+			sg_buffer_printf(out, "%-*s", SIGNS, "|");
+		sg_buffer_printf(out, "%s\n", form->exports[i].exporter->name);
+	}
+	sg_buffer_append_text(out, form->prefix);
+	for (size_t i = 0; i < form->count; i++)
+		sg_buffer_printf(out, "%-*s", i + 1 == form->count && gap[0] != '\0' ? 0 : SIGNS, "|");
+	sg_buffer_printf(out, "%srule\n", gap);
+}
+
+/* What the signs mean, and the notes that rows name. */
+static void append_notes(const struct form *form, struct sg_buffer *out)
+{
+	if (form->count > 1)
+		sg_buffer_printf(out,
+				 "%s%c enforced, %c approximated: weaker than the profile, %c approximated: stricter, "
+				 "%c not enforced; a number is that of a note\n",
+				 form->prefix, signs[SG_HOLDS], signs[SG_HOLDS_PARTLY], signs[SG_HOLDS_STRICTER],
+				 signs[SG_HOLDS_NOT]);
+	for (size_t i = 0; i < form->notes.count; i++)
+		sg_buffer_printf(out, "%s[%zu] %s%s: %s\n", form->prefix, i + 1, form->notes.notes[i].exporter,
+				 form->notes.notes[i].holding == SG_HOLDS_PARTLY     ? ", weaker than the profile"
+				 : form->notes.notes[i].holding == SG_HOLDS_STRICTER ? ", stricter than the profile"
+										     : "",
+				 form->notes.notes[i].how);
 }
 
 /*
@@ -137,9 +194,9 @@ static void append_name(const struct sg_rule *rule, size_t alike, bool short_for
 	sg_buffer_append_text(out, ")\n");
 }
 
-static void append_rules(const struct sg_export *exports, size_t count, bool weak_only, const char *prefix,
-			 struct notes *notes, struct sg_buffer *out)
+static void append_rules(struct form *form, struct sg_buffer *out)
 {
+	const struct sg_export *exports = form->exports;
 	const struct sg_policy *policy = exports[0].policy;
 
 	for (size_t i = 0; i < policy->rule_count; i++) {
@@ -147,28 +204,27 @@ static void append_rules(const struct sg_export *exports, size_t count, bool wea
 		size_t alike;
 
 		if (!sg_export_is_judged(rule) ||
-		    (weak_only && sg_export_rule_together(exports, count, i) >= SG_HOLDS_STRICTER))
+		    (form->weak_only && sg_export_rule_together(exports, form->count, i) >= SG_HOLDS_STRICTER))
 			continue;
-		alike = count_alike(exports, count, weak_only, i);
+		alike = count_alike(exports, form->count, form->weak_only, i);
 		if (alike == 0)
 			continue;
-		sg_buffer_append_text(out, prefix);
-		for (size_t j = 0; j < count; j++)
-			append_verdict(exports[j].exporter, &exports[j].rules[i], notes, out);
-		append_name(rule, alike, weak_only, out);
+		sg_buffer_append_text(out, form->prefix);
+		for (size_t j = 0; j < form->count; j++)
+			append_verdict(form, j, &exports[j].rules[i], out);
+		append_name(rule, alike, form->weak_only, out);
 	}
 }
 
-static void append_rests(const struct sg_export *exports, size_t count, bool weak_only, const char *prefix,
-			 struct notes *notes, struct sg_buffer *out)
+static void append_rests(struct form *form, struct sg_buffer *out)
 {
 	for (int rest = 0; rest < SG_RESTS_; rest++) {
-		if (weak_only &&
-		    sg_export_rest_together(exports, count, (enum sg_export_rest)rest) >= SG_HOLDS_STRICTER)
+		if (form->weak_only &&
+		    sg_export_rest_together(form->exports, form->count, (enum sg_export_rest)rest) >= SG_HOLDS_STRICTER)
 			continue;
-		sg_buffer_append_text(out, prefix);
-		for (size_t j = 0; j < count; j++)
-			append_verdict(exports[j].exporter, &exports[j].rests[rest], notes, out);
+		sg_buffer_append_text(out, form->prefix);
+		for (size_t j = 0; j < form->count; j++)
+			append_verdict(form, j, &form->exports[j].rests[rest], out);
 		sg_buffer_printf(out, "%s\n", sg_export_rest_words((enum sg_export_rest)rest));
 	}
 }
@@ -176,17 +232,12 @@ static void append_rests(const struct sg_export *exports, size_t count, bool wea
 void sg_export_matrix(const struct sg_export *exports, size_t count, bool weak_only, const char *prefix,
 		      struct sg_buffer *out)
 {
-	struct notes notes = {0};
+	struct form form = {.exports = exports, .count = count, .weak_only = weak_only, .prefix = prefix};
 
-	append_titles(exports, count, prefix, out);
-	append_rules(exports, count, weak_only, prefix, &notes, out);
-	append_rests(exports, count, weak_only, prefix, &notes, out);
-	for (size_t i = 0; i < notes.count; i++)
-		sg_buffer_printf(out, "%s[%zu] %s%s: %s\n", prefix, i + 1, notes.notes[i].exporter,
-				 notes.notes[i].holding == SG_HOLDS_PARTLY     ? ", weaker than the profile"
-				 : notes.notes[i].holding == SG_HOLDS_STRICTER ? ", stricter than the profile"
-									       : "",
-				 notes.notes[i].how);
+	append_titles(&form, out);
+	append_rules(&form, out);
+	append_rests(&form, out);
+	append_notes(&form, out);
 }
 
 void sg_export_header(const struct sg_export *with, const char *prefix, struct sg_buffer *out)

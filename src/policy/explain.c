@@ -18,7 +18,7 @@ static void heading(struct sg_buffer *out, const char *text)
 
 /* --- title --- */
 
-void sg_explain_title(const struct sg_policy *policy, struct sg_buffer *out)
+void sg_explain_title(const struct sg_policy *policy, bool whole, struct sg_buffer *out)
 {
 	char hash[2 * SG_POLICY_HASH_SIZE + 1];
 
@@ -30,7 +30,7 @@ void sg_explain_title(const struct sg_policy *policy, struct sg_buffer *out)
 		if (sg_policy_is_builtin(profile))
 			continue;
 		sg_buffer_append_text(out, "  ");
-		append_escaped(out, profile->source->name);
+		append_escaped(out, whole ? profile->source->name : sg_words_base(profile->source->name));
 		for (size_t j = 0; j < profile->count; j++)
 			if (profile->statements[j].kind == SG_RULE_DESCRIPTION &&
 			    profile->statements[j].section == SG_SECTION_ROOT) {

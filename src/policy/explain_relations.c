@@ -132,9 +132,39 @@ void sg_explain_overlaps(const struct sg_policy *policy, struct sg_buffer *out)
 
 /* --- folders --- */
 
-static void append_folder(const char *folder, const struct sg_rule *rule, size_t *told, struct sg_buffer *out)
+int sg_explain_each_folder(const struct sg_policy *policy,
+			   int (*each)(void *context, const char *folder, const struct sg_rule *rule), void *context)
 {
-	if ((*told)++ == 0)
+	int status = 0;
+
+	for (size_t i = 0; i < policy->rule_count && status == 0; i++) {
+		SG_CLEANUP(sg_glob_names_done) struct sg_glob_names names = {0};
+		const struct sg_rule *rule = &policy->rules[i];
+
+		if (!is_kind(rule, KIND(READ) | KIND(WRITE) | KIND(EXECUTE) | KIND(MAP)) || rule->glob == NULL ||
+		    sg_glob_is_tree(rule->glob) || sg_glob_folders(rule->glob, FOLDERS_MAX, &names) < 0)
+			continue;
+		for (size_t j = 0; j < names.count && status == 0; j++)
+			status = each(context, names.names[j], rule);
+	}
+	return status;
+}
+
+struct folders {
+	struct sg_buffer *out;
+	size_t told;
+};
+
+static int append_folder(void *context, const char *folder, const struct sg_rule *rule)
+{
+	struct folders *folders = context;
+	struct sg_buffer *out = folders->out;
+
+	if (folders->told == LINES_MAX) {
+		sg_buffer_append_text(out, "    ... and more\n");
+		return 1;
+	}
+	if (folders->told++ == 0)
 		sg_buffer_append_text(out, "\nFolders whose names its programs see (names, sizes and times, "
 					   "not the contents), since a rule "
 					   "picks files there by name\n");
@@ -143,22 +173,14 @@ static void append_folder(const char *folder, const struct sg_rule *rule, size_t
 	sg_buffer_append_text(out, "\tfor ");
 	sg_words_rule(rule, out);
 	sg_buffer_append_byte(out, '\n');
+	return 0;
 }
 
 void sg_explain_folders(const struct sg_policy *policy, struct sg_buffer *out)
 {
-	size_t told = 0;
+	struct folders folders = {.out = out};
 
-	for (size_t i = 0; i < policy->rule_count && told < LINES_MAX; i++) {
-		SG_CLEANUP(sg_glob_names_done) struct sg_glob_names names = {0};
-		const struct sg_rule *rule = &policy->rules[i];
-
-		if (!is_kind(rule, KIND(READ) | KIND(WRITE) | KIND(EXECUTE) | KIND(MAP)) || rule->glob == NULL ||
-		    sg_glob_is_tree(rule->glob) || sg_glob_folders(rule->glob, FOLDERS_MAX, &names) < 0)
-			continue;
-		for (size_t j = 0; j < names.count; j++)
-			append_folder(names.names[j], rule, &told, out);
-	}
+	(void)sg_explain_each_folder(policy, append_folder, &folders);
 }
 
 /* --- OpenBSD --- */
@@ -217,7 +239,7 @@ static void find_in_comments(const struct sg_source *source, size_t offset, stru
 	}
 }
 
-void sg_explain_openbsd(const struct sg_policy *policy, struct sg_buffer *out)
+void sg_explain_openbsd(const struct sg_policy *policy, bool whole, struct sg_buffer *out)
 {
 	struct calls calls = {.count = 0};
 	size_t count;
@@ -229,7 +251,7 @@ void sg_explain_openbsd(const struct sg_policy *policy, struct sg_buffer *out)
 		if (rules[i].flag != NULL)
 			continue;
 		find_in_comments(rules[i].source, rules[i].span.offset, &calls);
-		if (definition != NULL)
+		if (whole && definition != NULL)
 			find_in_comments(definition->source, definition->group_span.offset, &calls);
 	}
 	if (calls.count == 0)

@@ -53,6 +53,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -70,7 +71,7 @@
 #define CLONE_NEWTIME 0x00000080
 #endif
 
-enum { WORDS_MAX = 16384, VARIABLES_MAX = 1024, PLACE = 500, TURN_S = 5 };
+enum { WORDS_MAX = 16384, PLACE = 500, TURN_S = 5 };
 
 static bool is_text(const char *text, size_t size)
 {
@@ -171,16 +172,22 @@ static const char *find_variable(char *const *environment, const char *name, siz
 }
 
 /* The session's own environment; only the kind of the terminal is that of whoever enters. */
-static char **make_environment(const struct sg_world_spec *spec, const struct sg_enter_request *request)
+static char *const *make_environment(const struct sg_world_spec *spec, const struct sg_enter_request *request)
 {
-	static char *variables[VARIABLES_MAX + 2];
 	static char term[SG_ENTER_TERM_MAX + 8];
 	size_t count = 0, index;
+	char **variables;
 
-	for (; spec->environment[count] != NULL && count < VARIABLES_MAX; count++)
-		variables[count] = spec->environment[count];
 	if (!request->pty || request->term[0] == '\0')
-		return variables;
+		return spec->environment;
+	while (spec->environment[count] != NULL)
+		count++;
+	/* After a fork: no malloc. With no memory it is the session's kind of terminal. */
+	variables = mmap(NULL, (count + 2) * sizeof(*variables), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			 -1, 0);
+	if (variables == MAP_FAILED)
+		return spec->environment;
+	memcpy(variables, spec->environment, count * sizeof(*variables));
 	(void)snprintf(term, sizeof(term), "TERM=%s", request->term);
 	index = count;
 	(void)find_variable(variables, "TERM", &index);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What tells a program about the person's screen and language, and nothing else about the host. */
@@ -23,12 +24,17 @@ static const char *const prompt[] = {
 	"PROMPT_COMMAND=PS1=\"(guarded) ${PS1#\"(guarded) \"}\"",
 };
 
-enum { VARIABLES_MAX = 512 };
-
+/* "NAME=value" each, in the order in which they were set. */
 struct list {
-	const char *items[VARIABLES_MAX]; /* "NAME=value" */
-	size_t count;
+	const char **items; /* owned */
+	size_t count, capacity;
+	bool failed;
 };
+
+static void list_done(struct list *list)
+{
+	free(list->items);
+}
 
 static bool name_passes(const char *entry)
 {
@@ -45,19 +51,55 @@ static bool name_passes(const char *entry)
 	return false;
 }
 
-/* Sets one entry; a later one of the same name replaces an earlier one. */
 static void set(struct list *list, const char *entry)
 {
-	size_t length = strcspn(entry, "=");
+	const size_t capacity = list->capacity == 0 ? 64 : list->capacity * 2;
+	const char **grown =
+		list->count < list->capacity ? list->items : reallocarray(list->items, capacity, sizeof(*list->items));
 
-	for (size_t i = 0; i < list->count; i++) {
-		if (strncmp(list->items[i], entry, length + 1) == 0) {
-			list->items[i] = entry;
-			return;
-		}
+	if (grown == NULL) {
+		list->failed = true;
+		return;
 	}
-	if (list->count < VARIABLES_MAX)
-		list->items[list->count++] = entry;
+	list->capacity = list->count < list->capacity ? list->capacity : capacity;
+	list->items = grown;
+	list->items[list->count++] = entry;
+}
+
+/* Entries of one name stand together after it, in the order in which they were set: the array of pointers knows that order. */
+static int compare_names(const void *left, const void *right)
+{
+	const char *a = **(const char *const *const *)left, *b = **(const char *const *const *)right;
+	const size_t first = strcspn(a, "="), second = strcspn(b, "=");
+	const int order = memcmp(a, b, first < second ? first : second);
+
+	if (order != 0 || first != second)
+		return order != 0 ? order : first < second ? -1 : 1;
+	return *(const char *const *const *)left < *(const char *const *const *)right ? -1 : 1;
+}
+
+/* Of entries of one name the last stays; those that stay keep their order. */
+static int unite(struct list *list)
+{
+	SG_AUTO_FREE const char ***sorted = calloc(list->count + 1, sizeof(*sorted));
+	size_t kept = 0;
+
+	if (sorted == NULL || list->failed)
+		return -ENOMEM;
+	for (size_t i = 0; i < list->count; i++)
+		sorted[i] = &list->items[i];
+	qsort(sorted, list->count, sizeof(*sorted), compare_names);
+	for (size_t i = 0; i + 1 < list->count; i++) {
+		const size_t length = strcspn(*sorted[i], "=");
+
+		if (strncmp(*sorted[i], *sorted[i + 1], length) == 0 && strcspn(*sorted[i + 1], "=") == length)
+			*sorted[i] = NULL;
+	}
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i] != NULL)
+			list->items[kept++] = list->items[i];
+	list->count = kept;
+	return 0;
 }
 
 static const char *find(char *const *outer, const char *name)
@@ -95,7 +137,7 @@ static int pack(const struct list *list, char ***ret)
 int sg_environment_make(const struct sg_policy *policy, char *const *outer, const char *session, const char *home,
 			const char *user, char ***ret)
 {
-	struct list list = {.count = 0};
+	SG_CLEANUP(list_done) struct list list = {.count = 0};
 	char texts[5][4200];
 	const struct sg_rule *rules;
 	size_t count;
@@ -121,5 +163,5 @@ int sg_environment_make(const struct sg_policy *policy, char *const *outer, cons
 			set(&list, entry);
 	}
 	set(&list, texts[4]);
-	return pack(&list, ret);
+	return unite(&list) < 0 ? -ENOMEM : pack(&list, ret);
 }

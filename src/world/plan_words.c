@@ -191,6 +191,45 @@ void sg_plan_explain(const struct sg_plan *plan, struct sg_buffer *out)
 	write_led(plan, out);
 }
 
+/* --- in short --- */
+
+static size_t count_absent(const struct sg_plan *plan)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < plan->policy->rule_count; i++) {
+		const struct sg_rule *rule = &plan->policy->rules[i];
+
+		count += plan->placements[i] == SG_PLACED_ABSENT && rule->flag == NULL && rule->glob != NULL &&
+			 (rule->kind == SG_RULE_WRITE || rule->kind == SG_RULE_EXECUTE);
+	}
+	return count;
+}
+
+void sg_plan_explain_short(const struct sg_plan *plan, struct sg_buffer *out)
+{
+	const size_t absent = count_absent(plan);
+	size_t executable, refused = 0;
+
+	(void)sg_policy_rules(plan->policy, SG_RULE_EXECUTE, &executable);
+	for (size_t i = 0; i < plan->led_count; i++)
+		refused += plan->led[i].link != NULL;
+	sg_buffer_append_text(out, "\nMediated\n  asked each time\t");
+	sg_buffer_append_text(out, plan->decide_reads ? "every opening of a file" : "openings that can write");
+	sg_buffer_append_text(out, plan->decide_looks ? ", every look at a name" : "");
+	sg_buffer_append_text(out, plan->decide_changes ? ", changes of names and attributes" : "");
+	sg_buffer_append_text(out, executable > 0 ? ", starts of programs" : "");
+	sg_buffer_append_text(out, ", addresses\n  native\tthe rest, at the kernel's speed, within what is granted\n");
+	if (absent > 0)
+		sg_buffer_printf(out,
+				 "  not here\t%zu rule%s for writing or executing name what this host does not have\n",
+				 absent, absent == 1 ? "" : "s");
+	if (plan->led_count > 0)
+		sg_buffer_printf(
+			out, "  links\tsymbolic links lead %zu name%s of rules elsewhere; %zu give%s nothing for it\n",
+			plan->led_count, plan->led_count == 1 ? "" : "s", refused, refused == 1 ? "s" : "");
+}
+
 /* --- cost --- */
 
 static bool is_refusal_of_reading(const struct sg_rule *rule)
@@ -203,41 +242,83 @@ static bool is_allow(const struct sg_rule *rule)
 	return rule->glob != NULL && rule->kind != SG_RULE_PRIVATE && (SG_NAME_BIT(rule->kind) & SG_NAMES_ALLOW) != 0;
 }
 
-static bool meets_an_allow(const struct sg_plan *plan, const struct sg_rule *rule, const struct sg_rule **ret_writable)
-{
-	bool meets = false;
+/* Rules are held against each other, which is bounded: of thousands that are much alike the answer is one in part, and says so. */
+enum { COMPARED_MAX = 1 << 11, ADVICE_MAX = 100 };
 
-	*ret_writable = NULL;
-	for (size_t i = 0; i < plan->policy->rule_count; i++) {
+struct search {
+	const struct sg_plan *plan;
+	size_t compared;                       /* globs, with others */
+	struct sg_buffer folder, whole_folder; /* the folder that was asked about last */
+	bool granted;                          /* it is granted as a whole */
+};
+
+static bool is_over(const struct search *search)
+{
+	return search->compared >= COMPARED_MAX;
+}
+
+static bool do_overlap(struct search *search, const struct sg_rule *a, const struct sg_rule *b)
+{
+	size_t first, second;
+	const char *one = sg_glob_prefix(a->glob, &first), *other = sg_glob_prefix(b->glob, &second);
+
+	if (memcmp(one, other, first < second ? first : second) != 0)
+		return false;
+	search->compared++;
+	return sg_glob_overlaps(a->glob, b->glob) != SG_GLOB_NO;
+}
+
+/* A rule that allows what `rule` speaks of too, or with `writing` lets it be written; NULL if none was found. */
+static const struct sg_rule *find_met(struct search *search, const struct sg_rule *rule, bool writing)
+{
+	const struct sg_plan *plan = search->plan;
+
+	for (size_t i = 0; i < plan->policy->rule_count && !is_over(search); i++) {
 		const struct sg_rule *other = &plan->policy->rules[i];
 
-		if (!is_allow(other) || plan->placements[i] == SG_PLACED_ABSENT ||
-		    sg_glob_overlaps(other->glob, rule->glob) == SG_GLOB_NO)
-			continue;
-		meets = true;
-		if (other->kind == SG_RULE_WRITE)
-			*ret_writable = other;
+		if (is_allow(other) && (!writing || other->kind == SG_RULE_WRITE) &&
+		    plan->placements[i] != SG_PLACED_ABSENT && do_overlap(search, other, rule))
+			return other;
 	}
-	return meets;
+	return NULL;
 }
 
-/* True if some rule grants all that lies in the folder. */
-static bool is_folder_granted(const struct sg_policy *policy, const char *folder)
+static bool does_grant(struct search *search, const struct sg_rule *rule, const struct sg_glob *whole, size_t length)
 {
-	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
+	size_t prefix;
+
+	/* What begins with more than the folder's name leaves some of it out. */
+	(void)sg_glob_prefix(rule->glob, &prefix);
+	if (prefix > length)
+		return false;
+	search->compared++;
+	return sg_glob_covers(rule->glob, whole) == SG_GLOB_YES;
+}
+
+/* True if some rule grants all that lies in the folder. Rules of one folder stand together: its answer is kept. */
+static bool is_folder_granted(struct search *search, const char *folder)
+{
+	const struct sg_policy *policy = search->plan->policy;
+	const size_t length = strlen(folder);
 	SG_AUTO_GLOB struct sg_glob *whole = NULL;
 
-	sg_glob_quote(&text, folder, strlen(folder));
-	sg_buffer_append_text(&text, "**");
-	if (sg_buffer_status(&text) < 0 || sg_glob_parse(text.data, text.size, NULL, &whole) < 0)
+	if (search->folder.size == length && length > 0 && memcmp(search->folder.data, folder, length) == 0)
+		return search->granted;
+	sg_buffer_clear(&search->folder);
+	sg_buffer_append_text(&search->folder, folder);
+	sg_buffer_clear(&search->whole_folder);
+	sg_glob_quote(&search->whole_folder, folder, length);
+	sg_buffer_append_text(&search->whole_folder, "**");
+	search->granted = false;
+	if (sg_buffer_status(&search->folder) < 0 || sg_buffer_status(&search->whole_folder) < 0 ||
+	    sg_glob_parse(search->whole_folder.data, search->whole_folder.size, NULL, &whole) < 0)
 		return false;
-	for (size_t i = 0; i < policy->rule_count; i++)
-		if (is_allow(&policy->rules[i]) && sg_glob_covers(policy->rules[i].glob, whole) == SG_GLOB_YES)
-			return true;
-	return false;
+	for (size_t i = 0; i < policy->rule_count && !search->granted && !is_over(search); i++)
+		search->granted = is_allow(&policy->rules[i]) && does_grant(search, &policy->rules[i], whole, length);
+	return search->granted;
 }
 
-static bool picks_by_name(const struct sg_plan *plan, const struct sg_rule *rule)
+static bool picks_by_name(struct search *search, const struct sg_rule *rule)
 {
 	SG_CLEANUP(sg_glob_names_done) struct sg_glob_names folders = {0};
 
@@ -245,22 +326,22 @@ static bool picks_by_name(const struct sg_plan *plan, const struct sg_rule *rule
 	    sg_glob_folders(rule->glob, SG_GLOB_NAMES_MAX, &folders) < 0)
 		return false;
 	for (size_t i = 0; i < folders.count; i++)
-		if (!is_folder_granted(plan->policy, folders.names[i]))
-			return true;
+		if (!is_folder_granted(search, folders.names[i]))
+			return !is_over(search);
 	return false;
 }
 
-bool sg_plan_forces_reads(const struct sg_plan *plan, const struct sg_rule *rule)
+/* True if the rule is one for which every opening is decided (the plan decides them all). */
+static bool forces_reads(struct search *search, const struct sg_rule *rule)
 {
-	const enum sg_placement placement = plan->placements[rule - plan->policy->rules];
-	const struct sg_rule *writable;
+	const enum sg_placement placement = search->plan->placements[rule - search->plan->policy->rules];
 
-	if (!plan->decide_reads || placement == SG_PLACED_ABSENT)
+	if (placement == SG_PLACED_ABSENT)
 		return false;
 	if (is_allow(rule))
-		return picks_by_name(plan, rule);
+		return picks_by_name(search, rule);
 	return (placement == SG_PLACED_OPENS || placement == SG_PLACED_LOOKS) && rule->glob != NULL &&
-	       meets_an_allow(plan, rule, &writable);
+	       find_met(search, rule, false) != NULL;
 }
 
 static void append_rule(const struct sg_rule *rule, struct sg_buffer *out)
@@ -294,9 +375,9 @@ static void append_place(const struct sg_plan *plan, enum sg_placement placement
 }
 
 /* What makes the rule dear, and what to write instead. */
-static void append_advice(const struct sg_plan *plan, const struct sg_rule *rule, struct sg_buffer *out)
+static void append_advice(struct search *search, const struct sg_rule *rule, struct sg_buffer *out)
 {
-	const struct sg_rule *writable = NULL;
+	const struct sg_rule *writable;
 
 	sg_buffer_append_text(out, "    ");
 	sg_words_rule(rule, out);
@@ -313,8 +394,10 @@ static void append_advice(const struct sg_plan *plan, const struct sg_rule *rule
 					   "costs reading nothing.\n");
 		return;
 	}
-	(void)meets_an_allow(plan, rule, &writable);
-	if (writable != NULL) {
+	writable = find_met(search, rule, true);
+	if (is_over(search)) {
+		sg_buffer_append_byte(out, '\n');
+	} else if (writable != NULL) {
 		sg_buffer_append_text(out, ": it lies where ");
 		sg_words_rule(writable, out);
 		sg_buffer_append_text(out, " lets files be written, and what can be renamed is held by no "
@@ -330,11 +413,29 @@ static void append_advice(const struct sg_plan *plan, const struct sg_rule *rule
 	}
 }
 
-enum { ADVICE_MAX = 100 }; /* rules: each is held against all others */
+/* Returns how many rules were told. */
+static size_t append_forcing(const struct sg_plan *plan, struct sg_buffer *out)
+{
+	struct search search = {.plan = plan, .folder = SG_BUFFER_INIT, .whole_folder = SG_BUFFER_INIT};
+	size_t told = 0;
+
+	for (size_t i = 0; i < plan->policy->rule_count && told < ADVICE_MAX && !is_over(&search); i++)
+		if (forces_reads(&search, &plan->policy->rules[i])) {
+			append_advice(&search, &plan->policy->rules[i], out);
+			told++;
+		}
+	if (told == ADVICE_MAX || is_over(&search))
+		sg_buffer_append_text(
+			out, "    ... and perhaps others: so many rules are not all held against each other\n");
+	told += is_over(&search);
+	sg_buffer_done(&search.folder);
+	sg_buffer_done(&search.whole_folder);
+	return told;
+}
 
 void sg_plan_explain_cost(const struct sg_plan *plan, struct sg_buffer *out)
 {
-	size_t told = 0;
+	size_t told;
 
 	sg_buffer_append_text(out, "\nWhere each rule is held, and what it costs\n");
 	for (size_t i = SG_PLACED_MOUNT; i < SG_ARRAY_SIZE(places); i++)
@@ -344,13 +445,7 @@ void sg_plan_explain_cost(const struct sg_plan *plan, struct sg_buffer *out)
 		return;
 	}
 	sg_buffer_append_text(out, "  Every opening is decided because of\n");
-	for (size_t i = 0; i < plan->policy->rule_count && told < ADVICE_MAX; i++)
-		if (sg_plan_forces_reads(plan, &plan->policy->rules[i])) {
-			append_advice(plan, &plan->policy->rules[i], out);
-			told++;
-		}
-	if (told == ADVICE_MAX)
-		sg_buffer_append_text(out, "    ... and perhaps others.\n");
+	told = append_forcing(plan, out);
 	if (told == 0 && plan->overlays)
 		sg_buffer_append_text(out,
 				      "    Bounds = [\"overlay\"]: a tree that may be read cannot be an overlay\n");

@@ -167,11 +167,11 @@ def test_a_socket_in_what_may_be_read_is_reached(tree, kind, named):
 
 def test_a_bound_is_told(tree):
     profile, _ = listening(tree, "overlay")
-    explained = tree.sg.cli("explain", "--cost", tree.sg.profile(profile)).stdout
+    explained = tree.sg.cli("explain", "--long", "--cost", tree.sg.profile(profile)).stdout
     assert "mount tree: overlay" in explained and "overlays in the place of the trees" in explained
     assert "are the world's own" in " ".join(explained.split())
-    plain = tree.sg.cli("explain", tree.sg.profile(profile.replace('Bounds = ["overlay"]\n', ""))).stdout
+    plain = tree.sg.cli("explain", "--long", tree.sg.profile(profile.replace('Bounds = ["overlay"]\n', ""))).stdout
     assert 'Bounds = ["overlay"] keeps them out' in " ".join(plain.split())
     partly, _ = listening(tree, "partly-writable")
-    explained = tree.sg.cli("explain", "--cost", tree.sg.profile(partly)).stdout
+    explained = tree.sg.cli("explain", "--long", "--cost", tree.sg.profile(partly)).stdout
     assert "every opening of a file" in " ".join(explained.split())

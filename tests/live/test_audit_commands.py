@@ -6,6 +6,7 @@ import select
 import subprocess
 import time
 
+import conftest
 from conftest import BASE
 
 
@@ -28,6 +29,24 @@ def test_show(sg):
     assert [r["seq"] for r in as_json] == list(range(1, len(lines) + 1))
     by_path = sg.cli("audit", "show", session["path"])
     assert by_path.stdout == done.stdout
+
+
+def test_show_fits_a_terminal(sg):
+    """A record goes on under its own beginning; what is there is the same, and a pipe gets a line for each record."""
+    path = record(sg, "true > /usr/" + "/".join("a%d" % i for i in range(3)) + "; true > /usr/made")["path"]
+    plain = sg.cli("audit", "show", path).stdout
+    for columns, hang in ((80, 37), (50, 4)):
+        with conftest.terminal.Terminal(sg.command([sg.program, "audit", "show", path]), sg.environment({"TERM": "vt100"}), sg.cwd,
+                                        columns=columns) as shown:
+            assert shown.wait() == 0
+            assert "\033[31m" in shown.raw
+            text = shown.text
+        lines = text.rstrip("\n").split("\n")
+        assert text.split() == plain.split()
+        assert len(lines) > len(plain.splitlines()), text
+        for line in lines:
+            assert line.startswith(" " * hang) or line.split()[0].isdigit(), line
+            assert len(line) <= columns or " " not in line[hang:].strip(), line
 
 
 def test_last_session_is_the_default(sg):

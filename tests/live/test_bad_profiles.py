@@ -118,7 +118,7 @@ def test_ten_megabytes(prefix, tmp_path, name):
                           capture_output=True, preexec_fn=limits, timeout=DEADLINE, check=False)
     errors = done.stderr.decode()
     if expected is None:
-        assert done.returncode == 0, (done.returncode, errors[:2000])
+        assert done.returncode in (0, 3), (done.returncode, errors[:2000])
     else:
         assert done.returncode in (1, 125) and expected in errors, (done.returncode, errors[:2000])
         assert name == "too large" or "bad.toml:" in errors, errors[:200]
@@ -131,7 +131,7 @@ def test_ten_thousand_rules(sg):
         ",".join("'/usr/share/**/no-such-%d.*'" % i for i in range(5000)), ",".join("'/usr/no-such-%d/**'" % i for i in range(5000))))
     given(sg, text, "many.toml")
     assert limited(sg, "check", "./many.toml").returncode == 0
-    explained = limited(sg, "explain", "./many.toml")
+    explained = limited(sg, "explain", "--long", "./many.toml")
     assert explained.returncode == 0 and b"/usr/no-such-4999/**" in explained.stdout, explained.stderr
     assert sg.run(text, "/bin/true").status == 0
 

@@ -180,6 +180,16 @@ def test_the_shell_is_the_default(sg):
         assert done.stdout == b"/usr/bin/dash 2\n", done.stderr
 
 
+def test_all_variables_are_the_sessions(sg):
+    """However many there are; at a terminal only its kind is that of whoever enters."""
+    many = ", ".join('"V%d=%d"' % (i, i) for i in range(1500))
+    with Session(sg, profile=BASE + "Env = [%s]\n" % many) as session:
+        seen = set(session.enter("/usr/bin/env", "-0").stdout.split(b"\0"))
+        assert {b"V%d=%d" % (i, i) for i in range(1500)} <= seen
+        with session.terminal("/bin/sh", "-c", "echo $V0 $V1499 $TERM $(env | grep -c '^V[0-9]*=')") as terminal:
+            assert terminal.wait() == 0 and terminal.text.strip() == "0 1499 vt100 1500", terminal.text
+
+
 def test_signals_reach_the_command(sg):
     with Session(sg) as session:
         entered = session.start("/bin/sh", "-c", "trap 'echo got; exit 9' TERM; echo up; while :; do sleep 0.05; done")

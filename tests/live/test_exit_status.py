@@ -13,7 +13,7 @@ ROWS = {
             (["-p", NONE, "--", "true"], 125), (["-p", "BROKEN", "--", "true"], 125), (["--", "/etc/passwd"], 126), (["--", NONE], 127),
             (["--dry-run", "true"], 0)],
     "check": [(["developer"], 0), (["BROKEN"], 1), ([NONE], 1), (["./" + NONE], 1), ([], 2), (["--nope"], 2), ([FULL, "developer"], 125),
-              (["/etc"], 125)],
+              (["/etc"], 125), (["UNHELD"], 3)],
     "explain": [(["developer"], 0), (["BROKEN"], 1), ([NONE], 1), (["--nope"], 2), ([FULL, "developer"], 125)],
     "why": [(["--session", "RECORD"], 0), (["/etc/passwd"], 0), (["--session", NONE], 1), (["--session", "/nowhere/x.jsonl"], 1),
             (["--session", "RECORD", "9999"], 1), (["-p", NONE, "/etc/passwd"], 1), (["-p", "BROKEN", "/etc/passwd"], 1), (["--nope"], 2),
@@ -54,7 +54,7 @@ def test_statuses_are_those_of_the_help(sg):
     cut = sg.write("cut.jsonl", "", folder=sg.work)
     with open(cut, "wb") as f:
         f.write(whole[:whole.rstrip(b"\n").rindex(b"\n") + 1])
-    names = {"BROKEN": sg.profile("x = 1\n"), "RECORD": refused.log, "CUT": cut}
+    names = {"BROKEN": sg.profile("x = 1\n"), "UNHELD": sg.profile("[Label.a]\nSecret = true\n"), "RECORD": refused.log, "CUT": cut}
     for command, rows in ROWS.items():
         text = status_text(sg, command)
         said = documented(text)
@@ -62,7 +62,7 @@ def test_statuses_are_those_of_the_help(sg):
             found, complaint = ask(sg, command, [names.get(a, a) for a in arguments])
             assert found == status, (command, arguments, found, complaint)
             assert found in said or (command == "run" and found not in (125, 126, 127)), (command, found, text)
-            if found in (1, 2, 125) and command not in ("run", "audit") and FULL not in arguments:
+            if found in (1, 2, 3, 125) and command not in ("run", "audit") and FULL not in arguments:
                 assert complaint != "", (command, arguments)
         seen = {status for _, status in rows} | {status for name, status in ELSEWHERE if name == command}
         assert said <= seen, (command, said - seen)

@@ -13,10 +13,20 @@ def words(text):
     return " ".join(text.split())
 
 
+def explain_named(sg, name, *options):
+    done = sg.cli("explain", name, *options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def explain(sg, profile, *options):
     done = sg.cli("explain", sg.profile(profile), *options)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def whole(sg, profile):
+    return explain(sg, profile, "--long")
 
 
 PROFILE = """Description = "Measures."
@@ -42,7 +52,7 @@ DenySyscalls = ["ptrace"]
 
 
 def test_plain_words(sg):
-    out = explain(sg, PROFILE % sg.cwd)
+    out = whole(sg, PROFILE % sg.cwd)
     text = words(out)
     for expected in ("Measures.", "It may read:", "It may read and write:", "It may read and execute:",
                      "Folders of its own, empty at the start and gone at the end: by the flag \"tmp\" /tmp/, /var/tmp/",
@@ -62,9 +72,9 @@ def test_plain_words(sg):
 
 
 def test_no_network_and_nothing(sg):
-    out = words(explain(sg, BASE))
+    out = words(whole(sg, BASE))
     assert "leads nowhere: no address can be reached" in out and "openings those that can write; reading runs natively" in out
-    empty = words(explain(sg, "\n"))
+    empty = words(whole(sg, "\n"))
     assert "No file at all." in empty and "No purpose is granted: no program can start." in empty
 
 
@@ -74,9 +84,62 @@ def test_comments_of_the_profile_are_mapped(sg):
 
 
 def test_written_variables_and_escapes(sg):
-    text = words(explain(sg, '[Filesystem]\nReadWrite = ["${CWD}/**"]\nReadOnly = ["/etc/\\u001bx"]\n'))
+    text = words(whole(sg, '[Filesystem]\nReadWrite = ["${CWD}/**"]\nReadOnly = ["/etc/\\u001bx"]\n'))
     assert "%s/** everything in this folder, however deep (written ${CWD}/**, p1.toml:2:14)" % sg.cwd in text
     assert "\\ex" in text and "\033" not in text
+
+
+def test_short_form(sg):
+    """What grants is named, or counted; so is what is refused and recorded."""
+    extra = ('[Define.metrics]\nDescription = "count things"\nSyscalls = ["sysinfo"]\nReadOnly = [%s]\n'
+             % ", ".join('"/srv/metrics/%d"' % i for i in range(9)))
+    profile = (PROFILE % sg.cwd).replace('Flags = ["start", "malloc"]', 'Flags = ["start", "malloc", "incoming-data"]') + extra
+    profile = profile.replace("incoming-data", "metrics").replace('"/var/lib/*.db"', ", ".join('"/var/lib/%d/*.db"' % i for i in range(12)))
+    text = words(explain(sg, profile))
+    for expected in ("Measures.", "read /etc/**, /usr/**, /var/lib/0/*.db, ", ' and 8 more; ', "/srv/metrics/0, /srv/metrics/1, /srv/metrics/2 and 6 more "
+                     '(flag "metrics")', "read and write %s/**, /etc/hostname" % sg.cwd, "execute /usr/bin/*",
+                     'have of its own /tmp/, /var/tmp/ (flag "tmp"): empty at the start, gone at the end',
+                     "connect to tcp:10.0.0.0/8:5432, tcp:example.org:443", "see the names in /usr/bin/, /var/lib/0/, ", " and 5 more",
+                     "metrics (count things)", "; with them come ", "system calls", "Refused, whatever allows it opening, changing /etc/shadow",
+                     "addresses tcp:10.1.2.3:*", "system calls ptrace", "Recorded, refused ones too opening for writing, and changes /etc/**",
+                     "limits Processes 64, CpuTime 1h, Memory 2GiB; else the defaults", "further variables MODE", "starts in /tmp",
+                     "asked each time every opening of a file", "--long shows each rule"):
+        assert expected in text, (expected, text)
+    assert "MODE=test" not in text
+    assert "these by their names: kcmp" in words(explain(sg, BASE + '[Misc]\nSyscalls = ["kcmp"]\n'))
+
+
+def test_short_form_of_nothing_and_of_the_shipped(sg):
+    empty = words(explain(sg, "\n"))
+    assert "do nothing: no program can start" in empty and "connect to" not in empty and "limits the defaults" in empty
+    for name in ("developer", "offline", "build", "untrusted", "read-only-host"):
+        done = sg.cli("explain", name)
+        lines = done.stdout.splitlines()
+        assert done.returncode == 0 and len(lines) <= 60 and all(len(line) <= 80 for line in lines if " " in line.strip()), (name, len(lines))
+        assert len(lines) < len(sg.cli("explain", name, "--long").stdout.splitlines())
+
+
+def test_every_grant_is_named_or_counted(sg):
+    """The short form of each shipped profile: of every kind as many names as rules, shown or in a number."""
+    for name, rows in (("developer", 6), ("untrusted", 3)):
+        text = explain_named(sg, name)
+        whole_text = explain_named(sg, name, "--long")
+        for short, long_title in (("read", "It may read:"), ("read and write", "It may read and write:"), ("execute", "It may read and execute:"),
+                                  ("load as libraries", "It may load as libraries, not execute:"), ("connect to", "It may connect to:")):
+            row = re.search(r"^  %s {2,}(.*?)(?=^  \S|^\S|\Z)" % re.escape(short), text, re.M | re.S)
+            block = re.search(r"^  %s\n(.*?)(?=^  \S|^\S|\Z)" % re.escape(long_title), whole_text, re.M | re.S)
+            assert (row is None) == (block is None), (name, short)
+            if row is None:
+                continue
+            rows -= 1
+            shown = words(row.group(1))
+            counted = sum(int(n) for n in re.findall(r" and (\d+) more", shown)) + len(re.split(r", |; ", re.sub(r" and \d+ more| \(flag [^)]*\)", "", shown)))
+            there = 0
+            for line in re.split(r"\n(?=    \S)", block.group(1).strip("\n")):
+                line = words(line)
+                there += len(line.split('" ', 1)[1].split(", ")) if line.startswith("by the flag") else 1
+            assert counted == there, (name, short, shown, counted, there)
+        assert rows <= 3, name
 
 
 COSTS = [
@@ -133,13 +196,14 @@ def test_what_this_host_does_not_have(sg):
     missing = os.path.join(sg.cwd, "state")
     profile = sg.profile(BASE.replace('Flags = ["tmp"]', 'ReadWrite = ["%s/**"]' % missing))
     told = "Not on this host, and so not in a world that begins now:"
-    text = sg.cli("explain", profile).stdout
+    assert "not here 1 rule for writing or executing" in words(sg.cli("explain", profile).stdout)
+    text = sg.cli("explain", profile, "--long").stdout
     assert told in text and re.search(r'ReadWrite "%s/\*\*"\s+\(p\d+.toml:\d+:\d+\)' % re.escape(missing), text[text.index(told):])
     assert sg.run(profile, "/bin/sh", "-c", "echo x > %s/a" % missing).status != 0
     os.mkdir(missing)
     if os.getuid() == 0:
         os.chown(missing, sg.uid, sg.uid)
-    assert told not in sg.cli("explain", profile).stdout
+    assert told not in sg.cli("explain", profile, "--long").stdout and "not here" not in sg.cli("explain", profile).stdout
     assert sg.run(profile, "/bin/sh", "-c", "echo x > %s/a" % missing).status == 0
 
 

@@ -104,6 +104,16 @@ def test_what_is_no_file_is_named(sg):
     assert status == 2 and "usage: shellguard fmt" in err
 
 
+def test_a_profile_by_name_is_told_where_it_lies(sg):
+    status, out, err = fmt(sg, "developer")
+    assert (status, out) == (2, "") and 'the profile "developer" is /' in err and err.endswith("/developer.toml\n"), err
+    status, out, err = fmt(sg, "develper")
+    assert (status, out) == (2, "") and "here is no develper" in err and 'did you mean "developer"?' in err, err
+    sg.write("web.toml", TIDY)
+    status, out, err = fmt(sg, "web")
+    assert (status, out) == (2, "") and "did you mean the file ./web.toml?" in err, err
+
+
 def test_links(sg):
     """A symbolic link stays one, and what it leads to is formatted; a file with two names would be parted from one of them."""
     path, link = sg.write("a.toml", UNTIDY), os.path.join(sg.cwd, "link.toml")

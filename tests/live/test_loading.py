@@ -70,8 +70,11 @@ def test_installed(sg):
     before = sorted(os.listdir(sg.cwd))
     done = sg.cli("compile", sg.profile(BASE), "--installed")
     assert done.returncode == 0 and sorted(os.listdir(sg.cwd)) == before
-    columns = done.stdout.splitlines()[0].split()
-    assert columns[-1] == "rule" and "seccomp-bpf" in columns
+    lines = done.stdout.splitlines()
+    heading = next(i for i, line in enumerate(lines) if line.endswith(" rule"))
+    columns = [line.split()[-1] for line in lines[:heading]]
+    assert "seccomp-bpf" in columns and lines[heading].split()[:-1] == ["|"] * len(columns)
+    assert len(columns) < 3 or all(len(line) <= 80 or " " not in line.strip() for line in lines), done.stdout
     assert ("seccomp" in columns) == any(shutil.which(name) for name in ("crun", "runc", "youki", "podman", "docker"))
     assert ("apparmor" in columns) == is_active() and ("apparmor is left out: AppArmor is not active" in done.stderr) != is_active()
 
@@ -80,14 +83,18 @@ def test_what_cannot_be_loaded_is_not(sg):
     profile = sg.profile(BASE)
     done = sg.cli("compile", profile, "--to", "seccomp", "--load", "--approximate")
     assert done.returncode == 2 and "handed over" in done.stderr
-    if not is_active():
-        done = sg.cli("compile", profile, "--to", "apparmor", "--load", "--approximate", "-q")
-        assert done.returncode == 125 and "AppArmor is not active" in done.stderr
-    elif sg.uid != 0:
-        done = sg.cli("compile", profile, "--to", "apparmor", "--load", "--approximate", "-q")
-        assert done.returncode == 125 and "root's to load" in done.stderr
-    done = sg.cli("compile", profile, "--to", "apparmor", "--load")
-    assert done.returncode == 1 and "--approximate" in done.stderr
+    reason = "AppArmor is not active" if not is_active() else "root's to load" if sg.uid != 0 else None
+    folder = os.path.join(sg.home, "out")
+    os.mkdir(folder)
+    for options in (["--load"], ["--load", "--approximate"], ["--load", "--approximate", "-o", folder]) if reason else ():
+        done = sg.cli("compile", profile, "--to", "apparmor", *options)
+        assert done.returncode == 125 and "cannot be loaded: " in done.stderr and reason in done.stderr
+        assert done.stderr.count("\n") == 1 and os.listdir(folder) == []  # no matrix, no artefact
+    if reason is None:
+        done = sg.cli("compile", profile, "--to", "apparmor", "--load")
+        assert done.returncode == 1 and "--approximate" in done.stderr
+    done = sg.cli("compile", profile, "--to", "seccomp,capabilities", "--load", "--approximate", "-o", folder)
+    assert done.returncode == 1 and "leave --load out" in done.stderr and os.listdir(folder) == []
     assert not [name for name in os.listdir(FOLDER) if "shellguard" in name]
     done = sg.cli("unload", "nobody")
     assert done.returncode == (125 if is_active() and sg.uid != 0 else 1), done.stderr

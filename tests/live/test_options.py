@@ -192,7 +192,8 @@ WRONG = [
     (["--limit", "Processes"], "--limit takes NAME=VALUE"), (["--limit", "Foo=3"], "the limits are Processes"), (["--allow", "xx"], '"tcp:xx:443"'),
     (["--cwd", "rel"], "not an absolute name"), (["--cwd", "/no/such"], "/no/such"), (["--env", "A B"], "names no environment variable"),
     (["--name", ""], "empty value"), (["--record", "/"], "/"), (["--record", "/no/such/x"], "/no/such"), (["--recrod", "x"], "did you mean --record?"),
-    (["--no-net=3"], "takes no value"), (["-p", "nosuch"], 'there is no profile "nosuch"'), (["-p", "/tmp"], "not a regular file"),
+    (["--no-net=3"], "takes no value"), (["-p", "nosuch"], 'there is no profile "nosuch" ('),
+    (["-p", "develper"], 'there is no profile "develper"; did you mean "developer"?'), (["-p", "/tmp"], "not a regular file"),
     (["--flag", "dsn"], 'did you mean "dns"?'), (["--ro", "x"], "not an absolute name"), (["-z"], "no option -z"),
 ]
 

@@ -33,6 +33,10 @@ def test_it_means_what_its_comments_say(sg):
     wrong = [(expected, action) for expected, action in COMMENTS if sg.cli("can", name, action).returncode != expected]
     assert wrong == []
     text = " ".join(sg.cli("explain", name).stdout.split())
+    for words in ("getentropy getrandom", "setugid none in Linux", "mquery none in Linux", "Recorded, refused ones too opening for writing, "
+                  "and changes /etc/**", "/sys/**", '/tmp/, /var/tmp/ (flag "tmp")'):
+        assert words in text, words
+    text = " ".join(sg.cli("explain", name, "--long").stdout.split())
     for words in ("getentropy getrandom", "chflags file_setattr", "setugid none in Linux", "minherit madvise", "mquery none in Linux",
                   "Each opening for writing and each change of a name is recorded, refused ones too: /etc/**",
                   "/sys/** everything in this folder, however deep"):

@@ -149,3 +149,21 @@ def test_empty_profile_allows_nothing(sg):
 def test_labels_are_never_ignored(sg):
     done = sg.run(BASE + '[Label.secret]\nSecret = true\nFiles = ["/srv/x/**"]\n', "/bin/true")
     assert done.status == 125 and "[Label]" in done.stderr
+    for section, text in (("[Label]", "[Label.a]\nSecret = true\n"), ("[Label]", "[Label.a]\n[Label.b]\n[Walls]\nNever = [['a', 'b']]\n"),
+                          ("[Privileged]", "[Privileged]\nFlags = ['ping']\n")):
+        checked = sg.cli("check", sg.profile(BASE + text))
+        assert checked.returncode == 3 and "no errors" in checked.stdout, checked
+        assert 'in this folder "run" would refuse it: ' in checked.stderr and section in checked.stderr
+
+
+def test_all_variables_are_kept(sg):
+    """However many a profile sets; a later value of one name replaces the one that passes, and none is there twice."""
+    many = ", ".join('"V%d=%d"' % (i, i) for i in range(2000))
+    done = sg.run(BASE.replace("[Runtime]", '[Runtime]\nEnv = ["TERM=mine", "LC_ALL", %s]' % many), "/usr/bin/env", "-0",
+                  env={"TERM": "dumb", "LC_ALL": "C"})
+    assert done.status == 0, done.stderr
+    entries = [entry.split("=", 1) for entry in done.stdout.split("\0")[:-1]]
+    seen = dict(entries)
+    assert len(seen) == len(entries)
+    assert {"V%d" % i: str(i) for i in range(2000)}.items() <= seen.items()
+    assert seen["TERM"] == "mine" and seen["LC_ALL"] == "C" and seen["SHELLGUARD_SESSION"] and seen["PATH"] and seen["PS1"]

@@ -142,7 +142,7 @@ def test_agrees_with_the_program(prefix, tmp_path):
         (tmp_path / "p.toml").write_text(text + "\n", encoding="utf-8")
         done = subprocess.run([os.path.join(prefix, "bin", "shellguard"), "check", "./p.toml"], cwd=tmp_path, capture_output=True,
                               text=True, timeout=60, check=False)
-        by_program = done.returncode == 0
+        by_program = done.returncode in (0, 3)  # 3: no errors; that run would refuse it is no matter of the form
         if not by_schema == by_program == expected:
             wrong.append((text, "schema: %s, program: %s, expected: %s" % (by_schema, by_program, expected), done.stderr))
         good += expected

@@ -1,6 +1,7 @@
 """ps and stop: the running sessions of a user, and of nobody else."""
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -49,6 +50,21 @@ def test_columns_stand_under_each_other(sg):
     assert {line.index("/bin/sh -c") for line in rows} == {table[0].index("COMMAND")}, table
     for process in processes:
         process.communicate(b"\n", timeout=30)
+
+
+def test_an_unknown_name_is_answered_with_those_that_there_are(sg):
+    process = sg.start('Name = "the-web-server"\n' + BASE, "/bin/sh", "-c", "echo up; read line", stdin=subprocess.PIPE,
+                       stdout=subprocess.PIPE)[0]
+    assert process.stdout.readline() == b"up\n"
+    id_ = mine(sg, process)[0]["session"]
+    for command in ("stop", "enter"):
+        done = sg.cli(command, "the-wb-server")
+        assert done.returncode == 1 and 'no running session "the-wb-server"' in done.stderr and done.stdout == "", done
+        rows = done.stderr.splitlines()[1:]
+        assert rows[0].split() == ["SESSION", "PID", "PROFILE", "COMMAND"] and len(rows) <= 10
+        if sg.who == "user":  # root's are those of the whole host: others may run meanwhile
+            assert any(re.match(r"%s +%d +the-web-server +/bin/sh -c echo up" % (id_, process.pid), row) for row in rows), rows
+    process.communicate(b"\n", timeout=30)
 
 
 def test_stop_ends_what_does_not_listen(sg):

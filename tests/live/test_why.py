@@ -1,4 +1,5 @@
 """Refusals explained: the line at the terminal, the record, and proposals that are real."""
+import json
 import os
 import re
 import select
@@ -389,6 +390,34 @@ def test_the_last_and_none(sg):
     assert quiet.status != 0 and quiet.of("refusal") == []
     status, text = why(sg, quiet.log)
     assert status == 1 and "There is no refusal in" in text and "by the mount tree leaves no record" in " ".join(text.split())
+    id_ = quiet.records[0]["session"]
+    assert re.match(r"There is no refusal in the session %s \(profile p\d+\.toml, command /bin/sh -c cat /srv/not-granted\)\." % id_,
+                    " ".join(text.split())), text
+    assert sg.cli("why", "--json", "--session", quiet.log).stdout == "null\n"
+
+
+def test_answers_for_programs(sg):
+    folder = tree(sg)
+    profile = BASE.replace('"/usr/**", "/etc/**"', '"/usr/**", "/etc/**", "%s/**"' % folder)
+    first = sg.shell(profile, "true > %s/a.txt" % folder)
+    done = sg.cli("why", "--json", "--session", first.log)
+    said, record = json.loads(done.stdout), first.refusals(folder + "/a.txt")[0]
+    assert done.returncode == 0
+    for name in ("session", "seq", "operation", "access", "object", "error", "reason"):
+        assert said[name] == record[name], name
+    assert (said["program"], said["pid"], said["time"]) == (record["process"]["program"], record["process"]["pid"], record["time_dt"])
+    assert said["rule"]["key"] == "ReadOnly" and said["rule"]["line"] == record["rule"]["line"] and said["rule"]["flag"] is None
+    assert said["change"] == {"section": "Filesystem", "key": "ReadWrite", "value": folder + "/a.txt"}
+    hidden = sg.shell(profile.replace('Exec = ["/usr/**"]', 'Exec = ["/usr/**"]\nHide = ["%s/b*"]' % folder), "cat %s/b.txt" % folder)
+    said = json.loads(sg.cli("why", "--json", "--session", hidden.log).stdout)
+    assert (said["error"], said["reason"], said["rule"], said["change"]) == ("ENOENT", None, None, None)
+    said = json.loads(sg.cli("why", "--json", "-p", sg.profile(profile), folder + "/a.txt").stdout)
+    assert said["path"] == folder + "/a.txt" and said["there"] == "yes" and set(said["accesses"]) == {"read", "write", "change", "execute"}
+    assert said["accesses"]["read"]["may"] is True and said["accesses"]["read"]["rule"]["text"] == folder + "/**"
+    assert said["accesses"]["write"]["may"] is False and said["accesses"]["write"]["reason"]
+    said = json.loads(sg.cli("why", "--json", "-p", sg.profile(profile), "/srv/nothing/here").stdout)
+    assert said["there"] == "no" and said["accesses"] == {}
+    assert json.loads(sg.cli("why", "--json", "-p", sg.profile(profile), "/tmp/x").stdout)["there"] == "own"
 
 
 def test_a_path_that_a_rule_names_and_the_host_does_not_have(sg):

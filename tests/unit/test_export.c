@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "cli/layout.h"
 #include "export/cubes.h"
 #include "export/export.h"
 #include "export/places.h"
@@ -275,6 +276,45 @@ static void test_matrix(void **state)
 	}
 }
 
+/* Of all back ends together: a narrow column each, laid out in 80 columns; one alone has words. */
+static void test_matrix_of_all(void **state)
+{
+	SG_AUTO_POLICY struct sg_policy *policy = load("developer");
+	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT, out = SG_BUFFER_INIT, comment = SG_BUFFER_INIT;
+	struct sg_export *exports = calloc(sg_exporter_count, sizeof(*exports));
+
+	(void)state;
+	assert_non_null(exports);
+	for (size_t i = 0; i < sg_exporter_count; i++)
+		assert_int_equal(sg_export_prepare(policy, sg_exporters[i], &exports[i]), 0);
+	sg_export_matrix(exports, sg_exporter_count, false, "", &text);
+	sg_layout_wrap(text.data, 80, &out);
+	assert_int_equal(sg_buffer_status(&out), 0);
+	for (const char *line = out.data; *line != '\0'; line += strcspn(line, "\n") + 1)
+		assert_true(strcspn(line, "\n") <= 80);
+	for (size_t i = 0; i < sg_exporter_count; i++)
+		assert_non_null(strstr(out.data, sg_exporters[i]->name));
+	assert_non_null(strstr(out.data, "+ enforced"));
+	assert_null(strstr(out.data, "approximated ["));
+	/* Each row has a sign for each back end. */
+	for (const char *line = strstr(text.data, "\trule\n") + 6; line[0] != '['; line += strcspn(line, "\n") + 1) {
+		size_t signs = 0;
+
+		for (const char *at = line; *at != '\t' && *at != '\n'; at++)
+			signs += strchr("+<>-", *at) != NULL;
+		if (memchr(line, '\t', strcspn(line, "\n")) != NULL)
+			assert_int_equal(signs, sg_exporter_count);
+	}
+	sg_export_matrix(exports, sg_exporter_count, true, "# ", &comment);
+	assert_int_equal(sg_buffer_status(&comment), 0);
+	assert_null(strchr(comment.data, '\t'));
+	for (const char *line = comment.data; *line != '\0'; line += strcspn(line, "\n") + 1)
+		assert_memory_equal(line, "# ", 2);
+	for (size_t i = 0; i < sg_exporter_count; i++)
+		sg_export_done(&exports[i]);
+	free(exports);
+}
+
 /* Labels and walls take a session: no back end, and no number of them, may pass for holding them. */
 static void test_walls_are_not_enforced(void **state)
 {
@@ -515,6 +555,7 @@ int main(void)
 		cmocka_unit_test(test_cubes_of_any_form),
 		cmocka_unit_test(test_same_bytes),
 		cmocka_unit_test(test_matrix),
+		cmocka_unit_test(test_matrix_of_all),
 		cmocka_unit_test(test_walls_are_not_enforced),
 		cmocka_unit_test(test_names_stay_names),
 		cmocka_unit_test(test_places),

@@ -432,6 +432,37 @@ static void test_layout(void **state)
 	}
 }
 
+/* The left side stays; colours have no columns. */
+static void test_hanging_lines(void **state)
+{
+	const struct {
+		const char *line;
+		size_t hang, width;
+		const char *laid;
+	} rows[] = {
+		{"  1  one two three four five six seven", 5, 32, "  1  one two three four five six\n     seven\n"},
+		{"  1  short", 5, 32, "  1  short\n"},
+		{" 1", 5, 32, " 1\n"},
+		{"  1  \033[1;31mred\033[0m  two three four five six seven", 5, 32,
+		 "  1  \033[1;31mred\033[0m  two three four five\n     six seven\n"},
+		{"\033[31m  1  \033[0mone two three four five six seven", 5, 32,
+		 "\033[31m  1  \033[0mone two three four five six\n     seven\n"},
+		{"a left side that is wide  one two three", 26, 40, "a left side that is wide  one two three\n"},
+		{"a left side that is wide  one two three four", 26, 40,
+		 "a left side that is wide  one two three\n    four\n"},
+		{"  1  averyveryveryverylongwordthatisnotbroken x", 5, 32,
+		 "  1  averyveryveryverylongwordthatisnotbroken\n     x\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < SG_ARRAY_SIZE(rows); i++) {
+		SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
+
+		sg_layout_hang(rows[i].line, strlen(rows[i].line), rows[i].hang, rows[i].width, &out);
+		assert_string_equal(out.data, rows[i].laid);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -444,6 +475,7 @@ int main(void)
 		cmocka_unit_test(test_limits_in_words),
 		cmocka_unit_test(test_reasons),
 		cmocka_unit_test(test_layout),
+		cmocka_unit_test(test_hanging_lines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
