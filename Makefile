@@ -19,6 +19,12 @@ test-kernel: all
 test-features: all
 	@tools/test-features $(FEATURE)
 
+# The races and storms of the escape suite, SOAK times as long as in CI.
+SOAK ?= 20
+test-soak: all
+	@SG_TEST_LONGER=$(SOAK) SG_BUILD_ROOT=$(CURRENT) /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/escape \
+		-k 'race or storm or moment or lies_in_wait or flood'
+
 # The first two commands of the README on a Debian 12 with nothing but a shell and apt.
 test-fresh:
 	@tools/test-fresh
@@ -72,4 +78,4 @@ install: all
 clean:
 	@rm -rf $(BUILD)
 
-.PHONY: all test test-features test-asan test-tsan test-clang analyze fuzz test-kernel test-fresh bench install clean
+.PHONY: all test test-soak test-features test-asan test-tsan test-clang analyze fuzz test-kernel test-fresh bench install clean

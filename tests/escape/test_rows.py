@@ -10,7 +10,7 @@ import tomllib
 
 import pytest
 
-from live_conftest import BASE, ROOT, cannot
+from live_conftest import BASE, LONGER, ROOT, cannot
 from test_escape import SECRET, all_below, await_end_of, opening_world, programs, reading_profiles, tree  # noqa: F401
 
 # Sockets of what would act for whoever asks (systemd, D-Bus, container engines, cron's and at's spools are files).
@@ -238,13 +238,13 @@ def test_killed_at_any_moment(tree, victim):
     """One of ours is killed after 0 to 60 ms of a session's life, from its start on: nothing escapes, nothing is left running."""
     profile, folder, _ = reading_profiles(tree)["writable"]
     path = tree.sg.profile(profile)
-    for i in range(16):
+    for i in range(16 * LONGER):
         log = os.path.join(tree.sg.work, "kill-%s-%d.jsonl" % (victim, i))
         process = subprocess.Popen(tree.sg.command([tree.sg.program, "run", "--quiet", "--record", log, "-p", path, "--", "/bin/sh", "-c",
                                                     "setsid sleep 70 & while :; do echo x > %s/made; cat %s/secret.key; done"
                                                     % (folder, folder)]), env=tree.sg.environment(), cwd=tree.sg.cwd,
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        wanted = time.monotonic() + i * 0.004
+        wanted = time.monotonic() + i * 0.004 / LONGER
         deadline, seen = time.monotonic() + 20, set()
         while True:
             seen |= set(all_below(process.pid))

@@ -21,7 +21,8 @@ terminal = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(terminal)
 MUST_WORK = os.environ.get("SG_MUST_WORK") == "1"
 USER = "sgtest"
-TIMEOUT = 60
+LONGER = int(os.environ.get("SG_TEST_LONGER", "1"))  # times what races and storms do in CI (make test-soak)
+TIMEOUT = 60 * LONGER
 # Features that the program is to take for missing, in every test of the run (tools/test-features); "" for none.
 HIDDEN = os.environ.get("SG_TEST_HIDE", "")
 

@@ -167,15 +167,19 @@ def test_who_enters_is_watched_too(sg):
     while not os.path.exists(os.path.join(sg.cwd, "ready")):
         assert time.monotonic() < end
         time.sleep(0.02)
-    session = []
+    session, ready = [], time.monotonic()
     while not session:
         assert time.monotonic() < end
         session = [line["session"] for line in map(json.loads, sg.cli("ps", "--json").stdout.splitlines()) if "wait.py" in line["command"]]
+    listed = time.monotonic()
     done = sg.cli("enter", session[0], "--", "/bin/cat", srv + "/a.txt")
+    entered = time.monotonic()
     assert done.stdout == "contents of a.txt\n", done.stderr
     sg.write("end", "")
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
+    took = {"ready": ready - end + 30, "listed": listed - ready, "entered": entered - listed, "ended": time.monotonic() - entered}
+    assert max(took.values()) < 12, took
     assert srv + "/a.txt" in values(out, "ReadOnly") and "/usr/bin/cat" in " ".join(values(out, "Exec")), out
 
 
