@@ -38,6 +38,8 @@ static const struct {
 	{IN(SESSION_START), "host", "kernel", "  kernel ", ""},
 	{IN(SESSION_START), "features", "missing", "  missing ", ""},
 	{IN(SESSION_START), "features", "accepted", "  accepted ", ""},
+	{IN(SESSION_START), "bounds", "apparmor", "  AppArmor ", ""},
+	{IN(SESSION_START), "bounds", "no_apparmor", "  no AppArmor: ", ""},
 	{IN(SESSION_START), "links", "followed", "  links ", ""},
 	{IN(SESSION_START), "links", "refused", "  links refused ", ""},
 	{IN(LEAVE), "", "entry", "entry ", "  "},

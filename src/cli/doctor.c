@@ -6,6 +6,8 @@
 #include "cli/help.h"
 #include "cli/layout.h"
 #include "cli/options.h"
+#include "export/apparmor_bound.h"
+#include "export/apparmor_host.h"
 #include "world/probe.h"
 
 static const char *const states[] = {
@@ -130,6 +132,59 @@ static const char *find_hint(const struct report *report)
 	return NULL;
 }
 
+static void write_name(const char *key, const char *value, struct sg_buffer *out)
+{
+	sg_buffer_printf(out, "\"%s\":", key);
+	if (value == NULL)
+		sg_buffer_append_text(out, "null");
+	else
+		sg_buffer_append_json(out, value, strlen(value));
+}
+
+/* Profiles of AppArmor that are ours: how the text, and the JSON, say what each is. */
+struct profile_list {
+	struct sg_buffer *out;
+	bool json, some;
+};
+
+static void write_profile(struct profile_list *list, const char *name, const char *state, const char *meaning)
+{
+	if (list->json) {
+		sg_buffer_append_text(list->out, list->some ? ",{" : "{");
+		write_name("name", name, list->out);
+		sg_buffer_append_byte(list->out, ',');
+		write_name("state", state, list->out);
+		sg_buffer_append_byte(list->out, '}');
+	} else {
+		sg_buffer_append_text(list->out, list->some ? "  " : "\nProfiles of AppArmor that are loaded:\n  ");
+		sg_buffer_append_escaped(list->out, name, strlen(name));
+		sg_buffer_printf(list->out, "\t%s\n", meaning);
+	}
+	list->some = true;
+}
+
+static void note_session_profile(void *data, const char *name, bool held)
+{
+	write_profile(data, name, held ? "held" : "stale",
+		      held ? "held by a session"
+			   : "stale: of a session that was killed; the next session that root starts takes it away");
+}
+
+static void note_host_profile(void *data, const char *name, bool whole)
+{
+	write_profile(data, name, whole ? "loaded" : "stale",
+		      whole ? "loaded for good, by compile --load"
+			    : "stale: a load or an unload was cut short; the next one takes it away");
+}
+
+static void write_profiles(bool json, struct sg_buffer *out)
+{
+	struct profile_list list = {.out = out, .json = json};
+
+	sg_apparmor_bound_list(&sg_apparmor_folders, note_session_profile, &list);
+	sg_apparmor_host_list(note_host_profile, &list);
+}
+
 static void write_text(const struct report *report, struct sg_buffer *out)
 {
 	const char *hint = find_hint(report);
@@ -149,15 +204,7 @@ static void write_text(const struct report *report, struct sg_buffer *out)
 	write_remedies(report, SG_EFFECT_RULE, "Needed by some profiles (or accepted with Misc.AcceptMissing):", out);
 	write_remedies(report, SG_EFFECT_SLOWER, "Every promise holds, but slower:", out);
 	write_remedies(report, SG_EFFECT_OTHERWISE, "Every promise holds, in another way:", out);
-}
-
-static void write_name(const char *key, const char *value, struct sg_buffer *out)
-{
-	sg_buffer_printf(out, "\"%s\":", key);
-	if (value == NULL)
-		sg_buffer_append_text(out, "null");
-	else
-		sg_buffer_append_json(out, value, strlen(value));
+	write_profiles(false, out);
 }
 
 static void write_json_row(enum sg_feature feature, const struct sg_probe_result *result, struct sg_buffer *out)
@@ -208,6 +255,8 @@ static void write_json(const struct report *report, struct sg_buffer *out)
 			sg_buffer_append_byte(out, ',');
 		write_json_row((enum sg_feature)i, &report->results[i], out);
 	}
+	sg_buffer_append_text(out, "],\"profiles\":[");
+	write_profiles(true, out);
 	sg_buffer_append_text(out, "]}\n");
 }
 

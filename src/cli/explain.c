@@ -5,6 +5,7 @@
 
 #include "cli/help.h"
 #include "cli/layout.h"
+#include "cli/missing.h"
 #include "cli/options.h"
 #include "cli/pathwhy.h"
 #include "policy/explain.h"
@@ -77,6 +78,7 @@ static void append_whole(const struct sg_policy *policy, const struct sg_plan *p
 	sg_explain_process(policy, sg_environment_passed, out);
 	sg_explain_overlaps(policy, out);
 	sg_plan_explain(plan, out);
+	sg_missing_explain_apparmor(true, out);
 }
 
 static void append_short(const struct sg_policy *policy, const struct sg_plan *plan, struct sg_buffer *out)
@@ -84,6 +86,7 @@ static void append_short(const struct sg_policy *policy, const struct sg_plan *p
 	sg_explain_short(policy, out);
 	sg_explain_openbsd(policy, false, out);
 	sg_plan_explain_short(plan, out);
+	sg_missing_explain_apparmor(false, out);
 	sg_buffer_append_text(out,
 			      "\n--long shows each rule with its place, and what stands behind numbers and flags.\n");
 }

@@ -48,6 +48,7 @@ struct run {
 	char *default_command[2];
 	struct sg_cgroup group;
 	struct sg_missing missing;
+	struct sg_missing_profile profile; /* of AppArmor */
 	int log;
 };
 
@@ -188,6 +189,8 @@ static void describe_world(struct run *run, const struct sg_variables *variables
 		.umask = mask,
 		.pty = run->stdio.wants_pty,
 		.landlock = run->missing.landlock,
+		.apparmor = run->profile.lock >= 0 ? run->profile.name : NULL,
+		.apparmor_lock = run->profile.lock,
 		.ping = sg_policy_has_flag(run->policy, "ping"),
 		.resolver = sg_policy_has_flag(run->policy, "dns"),
 		.background = run->stdio.keys_on_demand,
@@ -335,6 +338,7 @@ static int run_session(struct run *run, const struct sg_variables *variables)
 		spec.control = control[1];
 		spec.missing = run->missing.features;
 		spec.missing_count = run->missing.count;
+		spec.no_apparmor = run->missing.no_apparmor;
 		if (run->identity.mapped)
 			spec.parent = parent[1];
 		supervisor = fork_supervisor(&spec, control[0], parent[0], run);
@@ -358,9 +362,9 @@ static int run_session(struct run *run, const struct sg_variables *variables)
 	sg_fd_close(control[0]);
 	/*
 	 * By its last message the supervisor says that the world is gone and the record whole: its own exit is waited for only
-	 * where that message did not come as it should.
+	 * where that message did not come as it should, or where it holds what only we can take away: the world's profile.
 	 */
-	if (supervisor > 0 && (status < 0 || !relay.started))
+	if (supervisor > 0 && (status < 0 || !relay.started || run->profile.lock >= 0))
 		while (waitpid(supervisor, NULL, 0) < 0 && errno == EINTR)
 			continue;
 	if (run->door_path != NULL)
@@ -498,7 +502,8 @@ static int run_all(struct run *run)
 		sg_complain("%s", error.code != 0 ? error.text : "cannot prepare the session");
 		return SG_EXIT_FAILED;
 	}
-	status = sg_missing_find(run->policy, run->plan, &run->identity, run->session, &run->group, &run->missing);
+	status = sg_missing_find(run->policy, run->plan, &run->identity, run->session, run->mode.watched, &run->group,
+				 &run->missing);
 	if (status != 0)
 		return status;
 	if (!run->options.quiet)
@@ -520,15 +525,27 @@ static int run_all(struct run *run)
 		(void)unlink(run->door_path);
 		return SG_EXIT_FAILED;
 	}
-	return run_session(run, variables);
+	status = sg_missing_take_apparmor(run->plan, &run->missing, &run->profile);
+	if (status != 0) {
+		if (run->door_path != NULL)
+			(void)unlink(run->door_path);
+		return status;
+	}
+	status = run_session(run, variables);
+	sg_missing_release_apparmor(&run->profile);
+	return status;
 }
 
 /*
  * Not freed: it goes with the process. Its pages are shared with the supervisor, a fork of ours, and to free each piece
  * would copy nearly all of them, just before the end.
  */
-static struct run the_run = {
-	.pipes = SG_STDIO_PIPES_INIT, .group = SG_CGROUP_INIT, .log = -1, .door = -1, .mode = {.tell = -1}};
+static struct run the_run = {.pipes = SG_STDIO_PIPES_INIT,
+			     .group = SG_CGROUP_INIT,
+			     .log = -1,
+			     .door = -1,
+			     .profile = {.lock = -1},
+			     .mode = {.tell = -1}};
 
 /*
  * Large tables in pages of their own, for the start: what is taken from the heap is cleared by writing to it, also where it was

@@ -18,6 +18,7 @@
 
 #include "export/apparmor_files.h"
 #include "export/apparmor_host.h"
+#include "export/apparmor_sockets.h"
 #include "export/exporters.h"
 #include "export/host.h"
 #include "tables/flags.h"
@@ -25,44 +26,6 @@
 #include "world/grants.h"
 
 /* --- sockets --- */
-
-static const struct {
-	int domain;
-	const char *name;
-} families[] = {
-	{AF_INET, "inet"},
-	{AF_INET6, "inet6"},
-	{AF_NETLINK, "netlink"},
-	{AF_PACKET, "packet"},
-};
-
-static const struct {
-	int type;
-	const char *name;
-} types[] = {
-	{SOCK_STREAM, "stream"},
-	{SOCK_DGRAM, "dgram"},
-	{SOCK_SEQPACKET, "seqpacket"},
-	{SOCK_RAW, "raw"},
-};
-
-static bool may_make_sockets(const struct sg_filter_grants *grants, int domain, int type)
-{
-	const struct sg_socket_kind *kinds;
-	size_t count;
-
-	/* Pairs are of unix sockets, and of no flag. */
-	if (domain == AF_UNIX && type != SOCK_RAW && sg_syscall_set_has(&grants->calls, SYS_socketpair))
-		return true;
-	if (!sg_syscall_set_has(&grants->calls, SYS_socket))
-		return false;
-	kinds = sg_socket_kinds(&count);
-	for (size_t i = 0; i < count; i++)
-		if (kinds[i].domain == domain && kinds[i].type == type &&
-		    sg_flag_set_has(&grants->flags, (enum sg_flag)kinds[i].flag))
-			return true;
-	return false;
-}
 
 enum reach { REACHES_NOTHING, REACHES_NAMES /* of unix sockets */, REACHES_ADDRESSES };
 
@@ -72,11 +35,12 @@ static enum reach find_reach(const struct sg_policy *policy)
 	enum reach reach = REACHES_NOTHING;
 
 	sg_grants_find(policy, &grants);
-	for (size_t i = 0; i < SG_ARRAY_SIZE(types); i++) {
-		if (may_make_sockets(&grants, AF_UNIX, types[i].type) && reach == REACHES_NOTHING)
+	for (size_t i = 0; sg_apparmor_types[i].name != NULL; i++) {
+		if (sg_apparmor_makes_sockets(&grants, AF_UNIX, sg_apparmor_types[i].type) && reach == REACHES_NOTHING)
 			reach = REACHES_NAMES;
-		for (size_t j = 0; j < SG_ARRAY_SIZE(families); j++)
-			if (may_make_sockets(&grants, families[j].domain, types[i].type))
+		for (size_t j = 0; sg_apparmor_families[j].name != NULL; j++)
+			if (sg_apparmor_makes_sockets(&grants, sg_apparmor_families[j].domain,
+						      sg_apparmor_types[i].type))
 				reach = REACHES_ADDRESSES;
 	}
 	return reach;
@@ -84,17 +48,14 @@ static enum reach find_reach(const struct sg_policy *policy)
 
 static void write_sockets(const struct sg_filter_grants *grants, const char *name, struct sg_buffer *out)
 {
-	for (size_t i = 0; i < SG_ARRAY_SIZE(families); i++)
-		for (size_t j = 0; j < SG_ARRAY_SIZE(types); j++)
-			if (may_make_sockets(grants, families[i].domain, types[j].type))
-				sg_buffer_printf(out, "  network %s %s,\n", families[i].name, types[j].name);
-	for (size_t i = 0; i < SG_ARRAY_SIZE(types); i++)
-		if (may_make_sockets(grants, AF_UNIX, types[i].type))
+	sg_apparmor_sockets_write(grants, out);
+	for (size_t i = 0; sg_apparmor_types[i].name != NULL; i++)
+		if (sg_apparmor_makes_sockets(grants, AF_UNIX, sg_apparmor_types[i].type))
 			sg_buffer_printf(
 				out,
 				"  unix (create, bind, listen, getattr, setattr, getopt, setopt, shutdown) type=%s,\n"
 				"  unix (accept, connect, send, receive) type=%s peer=(label=\"%s\"),\n",
-				types[i].name, types[i].name, name);
+				sg_apparmor_types[i].name, sg_apparmor_types[i].name, name);
 }
 
 /* --- limits --- */
@@ -271,7 +232,7 @@ static int write_apparmor(const struct sg_export *with, struct sg_buffer *out, s
 static int open_apparmor(struct sg_export *with)
 {
 	with->state = calloc(1, sizeof(struct sg_apparmor_files));
-	return with->state != NULL ? sg_apparmor_files_compose(with->policy, with->state) : -ENOMEM;
+	return with->state != NULL ? sg_apparmor_files_compose(with->policy, NULL, with->state) : -ENOMEM;
 }
 
 static void close_apparmor(struct sg_export *with)

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 
 #include "export/apparmor_above.h"
+#include "export/apparmor_world.h"
 #include "policy/decide.h"
 #include "tables/flags.h"
 #include "tables/syscalls.h"
@@ -80,9 +81,11 @@ static const struct {
 
 struct composer {
 	const struct sg_policy *policy;
+	const struct sg_plan *plan; /* of the session whose world is meant; NULL: a host that is not known */
 	struct sg_apparmor_files *files;
 	struct sg_above *above; /* owned; which folders may be renamed */
 	unsigned int possible;  /* permissions that some flag gives */
+	const struct sg_rule *current; /* the one that lines are made of */
 	int status;             /* the first error */
 };
 
@@ -100,55 +103,63 @@ static void hold(struct composer *composer, const struct sg_rule *rule, enum sg_
 {
 	struct sg_hold *at;
 
-	if (rule == NULL) /* what every world has */
+	if (rule == NULL || composer->plan != NULL) /* what every world has; a session judges nothing here */
 		return;
 	at = &composer->files->holds[rule - composer->policy->rules];
 	if (holding <= at->holding)
 		*at = (struct sg_hold){holding, how};
 }
 
-static struct sg_apparmor_line *grow(struct composer *composer)
+static struct sg_apparmor_line *grow(struct sg_apparmor_files *files)
 {
-	struct sg_apparmor_files *files = composer->files;
-
 	if (files->count == files->capacity) {
 		const size_t capacity = files->capacity > 0 ? 2 * files->capacity : 256;
 		struct sg_apparmor_line *grown = reallocarray(files->lines, capacity, sizeof(*grown));
 
-		if (grown == NULL) {
-			composer->status = -ENOMEM;
+		if (grown == NULL)
 			return NULL;
-		}
 		files->lines = grown;
 		files->capacity = capacity;
 	}
 	return &files->lines[files->count++];
 }
 
-/* Adds a line for a glob. Takes `made`, which is the glob or NULL. Where the language cannot hold it the rule is judged so. */
-static void add_glob(struct composer *composer, const struct sg_rule *rule, const struct sg_glob *glob,
-		     struct sg_glob *made, const struct sg_apparmor_line *like)
+/*
+ * Adds a line for a glob. Takes `made`, which is the glob or NULL. Returns 0, SG_GLOB_TOO_MANY where the language cannot hold it, or
+ * -ENOMEM.
+ */
+static int add_line(struct sg_apparmor_files *files, const struct sg_glob *glob, struct sg_glob *made,
+		    const struct sg_apparmor_line *like)
 {
 	SG_AUTO_GLOB struct sg_glob *owned = made;
 	SG_AUTO_BUFFER struct sg_buffer path = SG_BUFFER_INIT;
 	struct sg_apparmor_line *line;
 	const int status = sg_glob_to_apparmor(glob, &path);
 
-	if (status == SG_GLOB_TOO_MANY && like->deny)
-		composer->files->unwritable = rule;
+	if (status != 0)
+		return status;
+	line = grow(files);
+	if (line == NULL)
+		return -ENOMEM;
+	*line = *like;
+	line->of = glob;
+	line->made = sg_take_pointer(owned);
+	line->path = sg_buffer_take(&path);
+	return line->path != NULL ? 0 : -ENOMEM;
+}
+
+/* The same for a rule, which is judged where the language cannot hold it. */
+static void add_glob(struct composer *composer, const struct sg_rule *rule, const struct sg_glob *glob,
+		     struct sg_glob *made, const struct sg_apparmor_line *like)
+{
+	const int status = add_line(composer->files, glob, made, like);
+
+	if (status == SG_GLOB_TOO_MANY && (like->deny || composer->plan != NULL))
+		composer->files->unwritable = composer->current;
 	else if (status == SG_GLOB_TOO_MANY)
 		hold(composer, rule, SG_HOLDS_STRICTER, TOO_MANY);
 	else if (status < 0)
 		composer->status = status;
-	if (status != 0 || (line = grow(composer)) == NULL)
-		return;
-	*line = *like;
-	line->of = glob;
-	line->made = owned;
-	owned = NULL;
-	line->path = sg_buffer_take(&path);
-	if (line->path == NULL)
-		composer->status = -ENOMEM;
 }
 
 static void add_text(struct composer *composer, const struct sg_rule *rule, const char *text, size_t length,
@@ -203,7 +214,7 @@ static void add_readers(struct composer *composer, const struct sg_rule *rule, c
 	size_t length;
 	const char *text = sg_glob_text(rule->glob, &length);
 
-	line.owner = !like->deny;
+	line.owner = !like->deny && composer->plan == NULL;
 	for (size_t i = 0; i < SG_ARRAY_SIZE(links) && composer->status == 0; i++) {
 		SG_AUTO_BUFFER struct sg_buffer whole = SG_BUFFER_INIT;
 		const size_t same = strlen(links[i].link);
@@ -225,6 +236,8 @@ static void add_readers(struct composer *composer, const struct sg_rule *rule, c
 static void find_own_places(struct composer *composer, const struct sg_rule *rule, bool *ret_owner)
 {
 	*ret_owner = false;
+	if (composer->plan != NULL) /* they are the world's */
+		return;
 	for (size_t i = 0; i < SG_ARRAY_SIZE(own_places) && composer->status == 0; i++) {
 		SG_AUTO_GLOB struct sg_glob *place = NULL;
 		size_t length, place_length;
@@ -278,7 +291,8 @@ static void add_grant(struct composer *composer, const struct sg_rule *rule)
 	struct sg_apparmor_line line = {.permissions = kinds[rule->kind].permissions & composer->possible};
 
 	if (rule->kind == SG_RULE_PRIVATE) {
-		add_private(composer, rule, &line);
+		if (composer->plan == NULL) /* else they are mounts of the plan */
+			add_private(composer, rule, &line);
 		return;
 	}
 	find_own_places(composer, rule, &line.owner);
@@ -316,7 +330,34 @@ static void add_refusal(struct composer *composer, const struct sg_rule *rule)
 	add_readers(composer, rule, &line);
 	if (rule->kind == SG_RULE_HIDE && ends_in_tree(rule->glob) && length > 4)
 		add_text(composer, rule, text, length - 2, &line);
-	add_above(composer, rule);
+	/* Where changes run natively, nothing is refused in what may be written (world/plan_roots.c). */
+	if (composer->plan == NULL || composer->plan->decide_changes)
+		add_above(composer, rule);
+}
+
+static void add_rule(struct composer *composer, const struct sg_rule *rule)
+{
+	if (is_grant(rule->kind))
+		add_grant(composer, rule);
+	else if (is_refusal(rule->kind))
+		add_refusal(composer, rule);
+}
+
+/* What symbolic links of the host make of the rules. */
+static void add_aliases(struct composer *composer)
+{
+	for (size_t i = 0; i < composer->plan->alias_count && composer->status == 0; i++) {
+		const struct sg_plan_alias *alias = &composer->plan->aliases[i];
+		struct sg_rule rule = composer->policy->rules[alias->rule];
+		size_t length;
+
+		/* What /proc/self leads to here is us; what it means in the world add_readers says. */
+		if (strncmp(sg_glob_prefix(alias->glob, &length), "/proc/", strlen("/proc/")) == 0)
+			continue;
+		composer->current = &composer->policy->rules[alias->rule];
+		rule.glob = alias->glob;
+		add_rule(composer, &rule);
+	}
 }
 
 /*
@@ -399,7 +440,7 @@ static void compose_rules(struct composer *composer)
 	const struct sg_policy *policy = composer->policy;
 	size_t granted, budget = COMPARISONS_MAX;
 
-	for (size_t i = 0; i < SG_ARRAY_SIZE(every_world) && composer->status == 0; i++)
+	for (size_t i = 0; i < SG_ARRAY_SIZE(every_world) && composer->status == 0 && composer->plan == NULL; i++)
 		add_name(composer, NULL, every_world[i].path, "",
 			 &(struct sg_apparmor_line){.permissions = every_world[i].permissions});
 	for (size_t i = 0; i < policy->rule_count && composer->status == 0; i++) {
@@ -408,10 +449,12 @@ static void compose_rules(struct composer *composer)
 		if (rule->glob == NULL || kinds[rule->kind].permissions == 0)
 			continue;
 		composer->files->holds[i] = kinds[rule->kind].hold;
-		if (is_grant(rule->kind))
-			add_grant(composer, rule);
-		else if (is_refusal(rule->kind))
-			add_refusal(composer, rule);
+		composer->current = rule;
+		add_rule(composer, rule);
+	}
+	if (composer->plan != NULL) { /* what is recorded is the supervisor's to say */
+		add_aliases(composer);
+		return;
 	}
 	granted = composer->files->count;
 	for (size_t i = 0; i < policy->rule_count && composer->status == 0; i++)
@@ -419,27 +462,58 @@ static void compose_rules(struct composer *composer)
 			add_log(composer, &policy->rules[i], granted, &budget);
 }
 
-int sg_apparmor_files_compose(const struct sg_policy *policy, struct sg_apparmor_files *ret)
+/* Locks and links are permissions of their own, which some flags give. In a session its filter holds them. */
+static unsigned int find_possible(const struct sg_policy *policy)
+{
+	unsigned int possible = ~0U;
+	struct sg_filter_grants grants;
+
+	sg_grants_find(policy, &grants);
+	if (!sg_flag_set_has(&grants.flags, SG_FLAG_LOCKS))
+		possible &= ~(unsigned int)SG_APPARMOR_LOCK;
+	if (!sg_syscall_set_has(&grants.calls, SYS_link) && !sg_syscall_set_has(&grants.calls, SYS_linkat))
+		possible &= ~(unsigned int)SG_APPARMOR_LINK;
+	return possible;
+}
+
+int sg_apparmor_files_compose(const struct sg_policy *policy, const struct sg_plan *plan, struct sg_apparmor_files *ret)
 {
 	SG_AUTO_ABOVE struct sg_above *above = NULL;
-	struct composer composer = {.policy = policy, .files = ret, .possible = ~0U};
-	struct sg_filter_grants grants;
+	struct composer composer = {.policy = policy, .plan = plan, .files = ret, .possible = ~0U};
 	int status;
 
-	*ret = (struct sg_apparmor_files){.holds = calloc(policy->rule_count + 1, sizeof(*ret->holds))};
+	*ret = (struct sg_apparmor_files){.holds = calloc(policy->rule_count + 1, sizeof(*ret->holds)),
+					  .links_freely = plan != NULL && !plan->decide_changes};
 	status = ret->holds != NULL ? sg_above_new(policy, &above) : -ENOMEM;
 	if (status < 0)
 		return status;
 	composer.above = above;
-	sg_grants_find(policy, &grants);
-	if (!sg_flag_set_has(&grants.flags, SG_FLAG_LOCKS))
-		composer.possible &= ~(unsigned int)SG_APPARMOR_LOCK;
-	if (!sg_syscall_set_has(&grants.calls, SYS_link) && !sg_syscall_set_has(&grants.calls, SYS_linkat))
-		composer.possible &= ~(unsigned int)SG_APPARMOR_LINK;
+	if (plan == NULL)
+		composer.possible = find_possible(policy);
 	compose_rules(&composer);
+	if (composer.status == 0 && plan != NULL)
+		composer.status = sg_apparmor_world_add(plan, ret);
 	if (composer.status == 0)
 		settle(ret);
 	return composer.status;
+}
+
+int sg_apparmor_files_add(struct sg_apparmor_files *files, const char *name, size_t length, const char *then,
+			  unsigned int permissions)
+{
+	const struct sg_apparmor_line line = {.permissions = permissions};
+	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
+	struct sg_glob *glob = NULL;
+	int status;
+
+	sg_glob_quote(&text, name, length);
+	sg_buffer_append_text(&text, then);
+	status = sg_buffer_status(&text);
+	if (status == 0)
+		status = sg_glob_parse(text.data, text.size, NULL, &glob);
+	if (status == 0)
+		status = add_line(files, glob, glob, &line);
+	return status <= 0 ? status : -E2BIG;
 }
 
 void sg_apparmor_files_done(struct sg_apparmor_files *files)
@@ -466,17 +540,33 @@ static void write_line(const struct sg_apparmor_line *line, bool audit, unsigned
 	sg_buffer_append_text(out, ",\n");
 }
 
+/*
+ * A link may have permissions only that its file has too ("link subset", what the letter l means), and where a name that may be executed
+ * is within a folder that may be written, a session lets it be linked all the same.
+ */
+static void write_links(const struct sg_apparmor_line *line, struct sg_buffer *out)
+{
+	sg_buffer_printf(out, "  link %s -> /**,\n", line->path);
+}
+
 void sg_apparmor_files_write(const struct sg_apparmor_files *files, struct sg_buffer *out)
 {
 	for (size_t i = 0; i < files->count; i++) {
 		const struct sg_apparmor_line *line = &files->lines[i];
 
+		const bool free = files->links_freely && (line->permissions & SG_APPARMOR_LINK) != 0;
+		unsigned int plain = line->permissions & ~line->audited;
+
 		if (line->deny) {
 			write_line(line, true, line->permissions, out);
 			continue;
 		}
-		if ((line->permissions & ~line->audited) != 0)
-			write_line(line, false, line->permissions & ~line->audited, out);
+		if (free) {
+			plain &= ~(unsigned int)SG_APPARMOR_LINK;
+			write_links(line, out);
+		}
+		if (plain != 0)
+			write_line(line, false, plain, out);
 		if (line->audited != 0)
 			write_line(line, true, line->audited, out);
 	}

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "export/export.h"
+#include "world/plan.h"
 
 /* Permissions of apparmor.d(5), in the order of "mrwklx". */
 enum sg_apparmor_permission {
@@ -35,13 +36,24 @@ struct sg_apparmor_files {
 	struct sg_apparmor_line *lines; /* owned; refusals first, then by path; none twice */
 	size_t count, capacity;
 	struct sg_hold *holds; /* owned; by index of the policy's rules; of file rules only */
+	bool links_freely;     /* a link may have other permissions than its file */
 	const struct sg_rule
-		*unwritable; /* a refusal that AppArmor's language cannot hold, or NULL: then there is no artefact */
+		*unwritable; /* a refusal (of a session: any rule) that AppArmor's language cannot hold, or NULL: then
+					     there is no artefact */
 };
 
-/* Fills *ret, which is to be given to sg_apparmor_files_done in every case. Pure. Returns 0 or -ENOMEM. */
-SG_MUST_USE int sg_apparmor_files_compose(const struct sg_policy *policy, struct sg_apparmor_files *ret);
+/*
+ * Fills *ret, which is to be given to sg_apparmor_files_done in every case. With a plan, of that policy, the files are those of
+ * the session's world (apparmor_world.h), and nothing is judged. Pure. Returns 0, -ENOMEM, or -E2BIG (a mount of the plan has no name in
+ * AppArmor's language).
+ */
+SG_MUST_USE int sg_apparmor_files_compose(const struct sg_policy *policy, const struct sg_plan *plan,
+					  struct sg_apparmor_files *ret);
 void sg_apparmor_files_done(struct sg_apparmor_files *files);
+
+/* Adds a line that gives `permissions` to a literal name, or with `then`, the end of a glob, to those that begin so. 0, -ENOMEM or -E2BIG. */
+SG_MUST_USE int sg_apparmor_files_add(struct sg_apparmor_files *files, const char *name, size_t length,
+				      const char *then, unsigned int permissions);
 
 /* Appends the rules, a line each. */
 void sg_apparmor_files_write(const struct sg_apparmor_files *files, struct sg_buffer *out);

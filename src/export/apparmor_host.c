@@ -1,7 +1,6 @@
 #include "export/apparmor_host.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium/crypto_hash_sha256.h>
@@ -14,6 +13,7 @@
 
 #include "base/fd.h"
 #include "export/apparmor_files.h"
+#include "export/apparmor_kernel.h"
 #include "export/host.h"
 #include "policy/decide.h"
 #include "policy/names.h"
@@ -21,9 +21,8 @@
 #define PREFIX "shellguard-"
 #define FOLDER "/etc/apparmor.d"
 #define NEW_FILE ".shellguard.new" /* the host loads no file whose name begins with a dot */
-#define KERNEL "/sys/kernel/security/apparmor"
 
-enum { NAME_PLAIN_MAX = 96, LIST_MAX = 16 * 1024 * 1024 };
+enum { NAME_PLAIN_MAX = 96 };
 
 void sg_apparmor_name(const char *name, struct sg_buffer *out)
 {
@@ -136,114 +135,27 @@ int sg_apparmor_add_host_names(const struct sg_export *with, struct sg_buffer *o
 
 /* --- the kernel's list --- */
 
-static void close_folder(DIR **folder)
-{
-	if (*folder != NULL)
-		(void)closedir(*folder);
-}
-
-/* The next entry that is a number, or NULL. */
-static const char *next_number(DIR *folder)
-{
-	const struct dirent *entry;
-
-	while (folder != NULL && (entry = readdir(folder)) != NULL)
-		if (isdigit((unsigned char)entry->d_name[0]))
-			return entry->d_name;
-	return NULL;
-}
-
-/* A label is a name, or several with "//&" between, and then a mode. */
-static bool is_in_label(const char *label, const char *name)
-{
-	const size_t length = strlen(name);
-
-	for (const char *at = strstr(label, name); at != NULL; at = strstr(at + 1, name))
-		if ((at == label || at[-1] == '&') && (at[length] == '\0' || strchr(" \n/", at[length]) != NULL))
-			return true;
-	return false;
-}
-
-static bool is_thread_in(const char *process, const char *thread, const char *name)
-{
-	char path[128], label[4096];
-	SG_AUTO_FD int fd = -1;
-	ssize_t length;
-
-	(void)snprintf(path, sizeof(path), "/proc/%.16s/task/%.16s/attr/current", process, thread);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	length = fd >= 0 ? read(fd, label, sizeof(label) - 1) : -1;
-	if (length < 0)
-		return false; /* it has ended */
-	label[length] = '\0';
-	return is_in_label(label, name);
-}
-
-/* True if some thread of the host is in the profile, or where that cannot be told. */
-static bool is_used(const char *name)
-{
-	SG_CLEANUP(close_folder) DIR *processes = opendir("/proc");
-	const char *process, *thread;
-
-	if (processes == NULL)
-		return true;
-	while ((process = next_number(processes)) != NULL) {
-		SG_CLEANUP(close_folder) DIR *threads = NULL;
-		char path[64];
-
-		(void)snprintf(path, sizeof(path), "/proc/%.16s/task", process);
-		threads = opendir(path);
-		while ((thread = next_number(threads)) != NULL)
-			if (is_thread_in(process, thread, name))
-				return true;
-	}
-	return false;
-}
-
-/* Takes a profile out of the kernel. 0; 1: it is not there; or a negative errno value. */
-static int remove_from_kernel(const char *name, struct sg_error *error)
-{
-	SG_AUTO_FD int fd = -1;
-	int status;
-
-	if (is_used(name))
-		return sg_error_set(error, -EBUSY,
-				    "programs run in the AppArmor profile %s: they would go on without it", name);
-	fd = open(KERNEL "/.remove", O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return sg_error_set_errno(error, -errno, KERNEL "/.remove");
-	status = sg_fd_write_full(fd, name, strlen(name));
-	if (status == -ENOENT)
-		return 1;
-	return status < 0 ? sg_error_set_errno(error, status, "taking the profile %s out of the kernel", name) : 0;
-}
-
 static bool has_file(int folder, const char *name)
 {
 	return faccessat(folder, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* What an end half-way has left: profiles of ours in the kernel that no file is of, and a file that was being written. */
+/* A profile of ours in the kernel that no file is of. */
+static int sweep_one(void *data, const char *name, const char *mode)
+{
+	const int *folder = data;
+
+	(void)mode;
+	if (strncmp(name, PREFIX, strlen(PREFIX)) == 0 && strchr(name, '/') == NULL && !has_file(*folder, name))
+		(void)sg_apparmor_remove(SG_APPARMOR_KERNEL, name, NULL);
+	return 0;
+}
+
+/* What an end half-way has left: such profiles, and a file that was being written. */
 static void sweep(int folder)
 {
-	SG_AUTO_FD int fd = open(KERNEL "/profiles", O_RDONLY | O_CLOEXEC);
-	SG_AUTO_FREE char *list = NULL;
-	size_t size;
-	char *rest;
-
 	(void)unlinkat(folder, NEW_FILE, 0);
-	if (fd < 0 || sg_fd_read_file(fd, LIST_MAX, &list, &size) < 0)
-		return;
-	rest = list;
-	for (char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n")) {
-		char *mode = strrchr(line, ' '); /* "name (enforce)" */
-
-		if (mode == NULL || strncmp(line, PREFIX, strlen(PREFIX)) != 0 || strchr(line, '/') != NULL)
-			continue;
-		*mode = '\0';
-		if (!has_file(folder, line))
-			(void)remove_from_kernel(line, NULL);
-	}
+	(void)sg_apparmor_list(SG_APPARMOR_KERNEL, sweep_one, &folder);
 }
 
 int sg_apparmor_may_load(struct sg_error *error)
@@ -343,7 +255,7 @@ int sg_apparmor_load(const struct sg_export *with, const struct sg_buffer *artef
 		return 0;
 	/* A profile that was loaded before keeps its file, and the kernel the new one until the host starts again. */
 	if (!has_file(folder, name.data))
-		(void)remove_from_kernel(name.data, NULL);
+		(void)sg_apparmor_remove(SG_APPARMOR_KERNEL, name.data, NULL);
 	return sg_error_set_errno(error, status, FOLDER "/%s", name.data);
 }
 
@@ -361,10 +273,36 @@ int sg_apparmor_unload(const char *name, struct sg_error *error)
 	if (sg_buffer_status(&full) < 0)
 		return sg_error_set_errno(error, -ENOMEM, "the profile");
 	there = has_file(folder, full.data);
-	status = remove_from_kernel(full.data, error);
+	status = sg_apparmor_remove(SG_APPARMOR_KERNEL, full.data, error);
 	if (status < 0)
 		return status;
 	if (there && unlinkat(folder, full.data, 0) < 0)
 		return sg_error_set_errno(error, -errno, FOLDER "/%s", full.data);
 	return there ? 0 : status;
+}
+
+/* --- what there is --- */
+
+struct listing {
+	int folder;
+	void (*note)(void *data, const char *name, bool whole);
+	void *data;
+};
+
+static int list_one(void *data, const char *name, const char *mode)
+{
+	const struct listing *listing = data;
+
+	(void)mode;
+	if (strncmp(name, PREFIX, strlen(PREFIX)) == 0 && strchr(name, '/') == NULL)
+		listing->note(listing->data, name, has_file(listing->folder, name));
+	return 0;
+}
+
+void sg_apparmor_host_list(void (*note)(void *data, const char *name, bool whole), void *data)
+{
+	SG_AUTO_FD int folder = open(FOLDER, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct listing listing = {folder, note, data};
+
+	(void)sg_apparmor_list(SG_APPARMOR_KERNEL, list_one, &listing);
 }

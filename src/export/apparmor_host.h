@@ -22,6 +22,9 @@ int sg_apparmor_may_load(struct sg_error *error);
 int sg_apparmor_load(const struct sg_export *with, const struct sg_buffer *artefact, struct sg_error *error);
 int sg_apparmor_unload(const char *name, struct sg_error *error);
 
+/* Calls `note` for each profile of ours that is loaded for good, with whether its file is there: else a load or an unload was cut short. */
+void sg_apparmor_host_list(void (*note)(void *data, const char *name, bool whole), void *data);
+
 /*
  * Appends refusals, as lines of the profile, for what links of this host make of the refused names: AppArmor decides on where links
  * lead. Returns 0 or a negative errno value.

@@ -108,21 +108,21 @@ bool sg_host_runs_systemd(struct sg_buffer *out)
 }
 
 /* In the child: only calls that are safe there. Returns only if it fails. */
-static void become(const char *path, char *const *arguments, int input, int output)
+static void become(const char *path, char *const *arguments, const int streams[3])
 {
 	char *const environment[] = {(char[]){"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, (char[]){"LC_ALL=C"}, NULL};
 
 	if (setrlimit(RLIMIT_CPU, &(struct rlimit){SECONDS_MAX, SECONDS_MAX}) < 0 || chdir("/") < 0)
 		return;
 	(void)alarm(2 * SECONDS_MAX); /* stays over the execution, and ends a program that waits for something */
-	if (dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0 ||
-	    sg_fd_close_from(STDERR_FILENO + 1) < 0)
+	if (dup2(streams[0], STDIN_FILENO) < 0 || dup2(streams[1], STDOUT_FILENO) < 0 ||
+	    dup2(streams[2], STDERR_FILENO) < 0 || sg_fd_close_from(STDERR_FILENO + 1) < 0)
 		return;
 	(void)execve(path, arguments, environment);
 }
 
 /* The child's descriptors are copies above the standard streams: one of ours may be closed. */
-static int start(const char *path, const char *const *arguments, int input, int output, struct sg_error *error)
+static int start(const char *path, const char *const *arguments, const int streams[3], struct sg_error *error)
 {
 	int status;
 	pid_t child = fork();
@@ -130,7 +130,7 @@ static int start(const char *path, const char *const *arguments, int input, int 
 	if (child < 0)
 		return sg_error_set_errno(error, -errno, "%s", path);
 	if (child == 0) {
-		become(path, (char *const *)(uintptr_t)arguments, input, output);
+		become(path, (char *const *)(uintptr_t)arguments, streams);
 		_exit(127);
 	}
 	while (waitpid(child, &status, 0) < 0)
@@ -156,27 +156,54 @@ static int make_file(const char *name, const void *data, size_t size, struct sg_
 	return sg_error_set_errno(error, status, "memfd");
 }
 
-int sg_host_run(const char *const *arguments, const void *input, size_t size, struct sg_buffer *said,
-		struct sg_error *error)
+/* What was written to a file, up to `limit` bytes of it. Returns 0 or a negative errno value. */
+static int append_file(int fd, size_t limit, struct sg_buffer *out)
 {
-	SG_AUTO_FD int in = -1, out = -1;
-	char path[128], text[SAID_MAX];
-	ssize_t length;
-	int status;
+	SG_AUTO_FREE char *data = NULL;
+	size_t size;
+	int status = lseek(fd, 0, SEEK_SET) < 0 ? -errno : sg_fd_read_file(fd, limit, &data, &size);
 
-	if (sg_host_program(arguments[0], path, sizeof(path)) == NULL)
+	if (status < 0)
+		return status;
+	sg_buffer_append(out, data, size);
+	return sg_buffer_status(out);
+}
+
+int sg_host_run_for(const char *const *arguments, const void *input, size_t size, size_t limit, struct sg_buffer *out,
+		    struct sg_buffer *said, struct sg_error *error)
+{
+	SG_AUTO_FD int in = -1, output = -1, messages = -1;
+	const char *path = arguments[0];
+	char found[128], text[SAID_MAX];
+	ssize_t length;
+	int status, written;
+
+	if (path[0] != '/')
+		path = sg_host_program(path, found, sizeof(found));
+	if (path == NULL)
 		return sg_error_set(error, -ENOENT, "%s is not installed", arguments[0]);
 	in = make_file("input", input, size, error);
 	if (in < 0)
 		return in;
-	out = make_file("output", NULL, 0, error);
-	if (out < 0)
-		return out;
-	status = start(path, arguments, in, out, error);
-	if (status >= 0 && lseek(out, 0, SEEK_SET) == 0) {
-		length = sg_fd_read_full(out, text, sizeof(text));
+	messages = make_file("messages", NULL, 0, error);
+	if (messages < 0)
+		return messages;
+	output =
+		out == NULL ? fcntl(messages, F_DUPFD_CLOEXEC, STDERR_FILENO + 1) : make_file("output", NULL, 0, error);
+	if (output < 0)
+		return sg_error_set_errno(error, -errno, "a file for what %s says", path);
+	status = start(path, arguments, (const int[3]){in, output, messages}, error);
+	if (status >= 0 && lseek(messages, 0, SEEK_SET) == 0) {
+		length = sg_fd_read_full(messages, text, sizeof(text));
 		if (length > 0)
 			sg_buffer_append(said, text, (size_t)length);
 	}
-	return status;
+	written = status == 0 && out != NULL ? append_file(output, limit, out) : 0;
+	return written < 0 ? sg_error_set_errno(error, written, "what %s made", path) : status;
+}
+
+int sg_host_run(const char *const *arguments, const void *input, size_t size, struct sg_buffer *said,
+		struct sg_error *error)
+{
+	return sg_host_run_for(arguments, input, size, 0, NULL, said, error);
 }

@@ -33,3 +33,10 @@ bool sg_host_runs_systemd(struct sg_buffer *out);
  */
 int sg_host_run(const char *const *arguments, const void *input, size_t size, struct sg_buffer *said,
 		struct sg_error *error);
+
+/*
+ * The same for what is on its standard output: appended to *out. The program may be named by its path. More than `limit` bytes are a
+ * fault (-EFBIG).
+ */
+int sg_host_run_for(const char *const *arguments, const void *input, size_t size, size_t limit, struct sg_buffer *out,
+		    struct sg_buffer *said, struct sg_error *error);

@@ -119,12 +119,13 @@ static void check_feature(struct sg_compiler *compiler, const struct sg_rule *ru
 /* What Filesystem.Bounds takes. */
 static void check_bound(struct sg_compiler *compiler, const struct sg_rule *rule)
 {
-	static const char *const names[] = {"landlock", "overlay"};
+	static const char *const names[] = {"apparmor", "landlock", "overlay"};
 
 	for (size_t i = 0; i < SG_ARRAY_SIZE(names); i++)
 		if (strcmp(rule->text, names[i]) == 0)
 			return;
-	complain_rule(compiler, rule, "the bounds are: landlock, overlay", "there is no bound \"%s\"", rule->text);
+	complain_rule(compiler, rule, "the bounds are: apparmor, landlock, overlay", "there is no bound \"%s\"",
+		      rule->text);
 }
 
 static void check_capability(struct sg_compiler *compiler, const struct sg_rule *rule)

@@ -249,6 +249,8 @@ static int record_start(const struct sg_session_spec *spec, struct sg_audit *aud
 	record.command = (struct sg_record_list){argv, count};
 	record.missing = (struct sg_record_list){missing, spec->missing_count};
 	record.accepted = record.missing; /* what is not accepted does not get here */
+	record.apparmor = sg_record_text(spec->world.apparmor);
+	record.no_apparmor = sg_record_text(spec->world.apparmor == NULL ? spec->no_apparmor : NULL);
 	followed_list = list_links(spec->plan, false, &followed, &record.links_followed);
 	refused_list = list_links(spec->plan, true, &refused, &record.links_refused);
 	if (followed_list == NULL || refused_list == NULL)

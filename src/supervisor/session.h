@@ -30,6 +30,7 @@ struct sg_session_spec {
 	const struct sg_filter_program *watched; /* the session is watched (learn.h): its own filter; else NULL */
 	const enum sg_feature *missing; /* what this kernel lacks of what the policy uses, and the policy accepts */
 	size_t missing_count;           /* less than SG_FEATURES_ */
+	const char *no_apparmor;        /* why the world is in no profile of AppArmor; NULL: it is in world.apparmor */
 };
 
 /*

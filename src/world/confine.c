@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "tables/features.h"
+#include "world/label.h"
 
 /* Linux 6.12; absent from older headers. */
 #ifndef LANDLOCK_SCOPE_SIGNAL
@@ -67,7 +68,7 @@ static int drop_bounding(uint64_t kept, struct sg_error *error)
 }
 
 /* Sets permitted and effective to `held`, and everything else to `kept`. */
-static int confine(uint64_t kept, uint64_t held, struct sg_error *error)
+static int confine(uint64_t kept, uint64_t held, const char *profile, struct sg_error *error)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	const uint32_t low = (uint32_t)held, high = (uint32_t)(held >> 32);
@@ -93,24 +94,27 @@ static int confine(uint64_t kept, uint64_t held, struct sg_error *error)
 	for (unsigned long i = 0; i < CAPABILITIES_MAX; i++)
 		if ((kept >> i & 1) != 0 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, i, 0, 0) < 0)
 			return sg_error_set_errno(error, -errno, "cannot keep capability %lu", i);
+	/* The last step that needs more than the world has: in the profile its capabilities are those that the world keeps. */
+	if (profile != NULL && sg_label_enter(profile, error) < 0)
+		return error != NULL ? error->code : -EPERM;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return sg_error_set_errno(error, -errno, "cannot set no_new_privs");
 	return 0;
 }
 
-int sg_confine_capabilities(uint64_t kept, struct sg_error *error)
+int sg_confine_capabilities(uint64_t kept, const char *profile, struct sg_error *error)
 {
-	return confine(kept, kept, error);
+	return confine(kept, kept, profile, error);
 }
 
-int sg_confine_capabilities_at_exec(uint64_t kept, struct sg_error *error)
+int sg_confine_capabilities_at_exec(uint64_t kept, const char *profile, struct sg_error *error)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2] = {{0}};
 
 	if (syscall(SYS_capget, &header, data) < 0)
 		return sg_error_set_errno(error, -errno, "cannot look at the capabilities");
-	return confine(kept, data[0].permitted | (uint64_t)data[1].permitted << 32, error);
+	return confine(kept, data[0].permitted | (uint64_t)data[1].permitted << 32, profile, error);
 }
 
 int sg_confine_landlock_version(void)

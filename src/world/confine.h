@@ -11,15 +11,16 @@
 
 /*
  * Drops every capability but those of the mask `kept` from all five sets (bounding, permitted, effective, inheritable,
- * ambient), locks the secure bits so that uid 0 regains none by execve, and sets no_new_privs. Returns 0 or -errno.
+ * ambient), locks the secure bits so that uid 0 regains none by execve, enters the AppArmor profile `profile` (sg_label_enter; NULL: none),
+ * and sets no_new_privs. Returns 0 or -errno.
  */
-int sg_confine_capabilities(uint64_t kept, struct sg_error *error);
+int sg_confine_capabilities(uint64_t kept, const char *profile, struct sg_error *error);
 
 /*
  * The same, but the permitted and effective sets stay as they are until the next execve(2), at which the kernel makes them
  * `kept`: capabilities(7), with SECBIT_NOROOT and no_new_privs nothing but the ambient set passes.
  */
-int sg_confine_capabilities_at_exec(uint64_t kept, struct sg_error *error);
+int sg_confine_capabilities_at_exec(uint64_t kept, const char *profile, struct sg_error *error);
 
 enum { SG_CONFINE_SCOPES_ABI = 6 };
 

@@ -238,8 +238,8 @@ static int take_group(const struct sg_world_spec *spec, int slave, struct sg_err
 
 static int give_up_capabilities(const struct sg_world_spec *spec, struct sg_error *error)
 {
-	return spec->entering ? sg_confine_capabilities_at_exec(spec->capabilities, error)
-			      : sg_confine_capabilities(spec->capabilities, error);
+	return spec->entering ? sg_confine_capabilities_at_exec(spec->capabilities, spec->apparmor, error)
+			      : sg_confine_capabilities(spec->capabilities, spec->apparmor, error);
 }
 
 void sg_init_command(const struct sg_world_spec *spec, int slave, int report)
@@ -388,7 +388,7 @@ static SG_NORETURN void watch(const struct sg_world_spec *spec, struct watched *
 	/* None is for us, and setting the terminal's foreground from a background group asks that SIGTTOU is blocked. */
 	(void)sigfillset(&all);
 	(void)sigprocmask(SIG_SETMASK, &all, NULL);
-	if (sg_confine_capabilities(0, &error) < 0)
+	if (sg_confine_capabilities(0, spec->apparmor, &error) < 0)
 		sg_init_fail(report, &error);
 	if (keep_terminal) {
 		slave = sg_fd_move_above(slave, 3);

@@ -287,7 +287,7 @@ void sg_keeper_run(const struct sg_world_spec *spec, int supervisor, int socket,
 {
 	struct keeper keeper = {.spec = spec, .first_pidfd = -1, .terminals = -1};
 	struct sg_error error = SG_ERROR_INIT;
-	int go[2];
+	int go[2], profile;
 	sigset_t all;
 
 	(void)prctl(PR_SET_NAME, "sg-keeper", 0, 0, 0);
@@ -321,10 +321,11 @@ void sg_keeper_run(const struct sg_world_spec *spec, int supervisor, int socket,
 	keeper.first_pidfd = sg_fd_move_above(keeper.first_pidfd, LOWEST_OWN);
 	if (keeper.group > 0)
 		keeper.group = keep_group(keeper.group);
+	profile = spec->apparmor_lock > 0 ? sg_fd_move_above(spec->apparmor_lock, LOWEST_OWN) : 0;
 	(void)close_range(0, LOWEST_OWN - 1, 0);
 	/* Without these nobody can enter, or ends would not be seen: the world is not started, rather than found out later. */
-	if (keeper.supervisor < 0 || keeper.socket < 0 || keeper.first_pidfd < 0 || open_spaces(&keeper) < 0 ||
-	    sg_fd_send(keeper.socket, "", 1, NULL, 0) < 0) {
+	if (profile < 0 || keeper.supervisor < 0 || keeper.socket < 0 || keeper.first_pidfd < 0 ||
+	    open_spaces(&keeper) < 0 || sg_fd_send(keeper.socket, "", 1, NULL, 0) < 0) {
 		(void)kill(keeper.first, SIGKILL);
 		_exit(125);
 	}

@@ -357,6 +357,19 @@ static void refuse_peeping(struct sg_planner *planner)
 	}
 }
 
+static enum sg_placement find_bound(const char *name)
+{
+	static const struct {
+		const char *name;
+		enum sg_placement placement;
+	} bounds[] = {{"apparmor", SG_PLACED_APPARMOR}, {"overlay", SG_PLACED_OVERLAY}};
+
+	for (size_t i = 0; i < SG_ARRAY_SIZE(bounds); i++)
+		if (strcmp(name, bounds[i].name) == 0)
+			return bounds[i].placement;
+	return SG_PLACED_LANDLOCK;
+}
+
 static void decide_placements(struct sg_plan *plan)
 {
 	for (size_t i = 0; i < plan->policy->rule_count; i++) {
@@ -364,8 +377,8 @@ static void decide_placements(struct sg_plan *plan)
 
 		if (plan->placements[i] == SG_PLACED_NOWHERE)
 			plan->placements[i] = default_placements[kind];
-		if (kind == SG_RULE_BOUND && strcmp(plan->policy->rules[i].text, "overlay") == 0)
-			plan->placements[i] = SG_PLACED_OVERLAY;
+		if (kind == SG_RULE_BOUND)
+			plan->placements[i] = find_bound(plan->policy->rules[i].text);
 		if (kind == SG_RULE_LOG_READ || kind == SG_RULE_DENY_READ || kind == SG_RULE_DENY ||
 		    kind == SG_RULE_HIDE)
 			if (plan->placements[i] == SG_PLACED_NOWHERE)
@@ -516,6 +529,9 @@ void sg_plan_free(struct sg_plan *plan)
 	free(plan->mounts);
 	free(plan->placements);
 	free(plan->led);
+	for (size_t i = 0; i < plan->alias_count; i++)
+		sg_glob_free(plan->aliases[i].glob);
+	free(plan->aliases);
 	sg_globset_free(plan->names);
 	free(plan);
 }

@@ -23,6 +23,7 @@ enum sg_placement {
 	SG_PLACED_LOOKS,    /* decided at every look at a name, too */
 	SG_PLACED_EXEC,     /* decided at execve */
 	SG_PLACED_LANDLOCK, /* held by Landlock's part for files, behind the mount tree */
+	SG_PLACED_APPARMOR, /* held by a profile of AppArmor around the world (label.h) */
 	SG_PLACED_OVERLAY,  /* held by overlays in the place of the trees that may only be read */
 	SG_PLACED_FILTER,   /* held by the system call filter */
 	SG_PLACED_NETWORK,  /* decided at connect, bind and their like */
@@ -34,6 +35,12 @@ struct sg_plan_led {
 	const struct sg_rule *rule;
 	const char *name, *target; /* as the rule has it; what it stands for on this host, canonical */
 	const char *link, *why;    /* the link for which the rule gives nothing here, and why; NULL: it was followed */
+};
+
+/* A glob of a rule as symbolic links of this host make it: the names behind them, which the policy decides on too. */
+struct sg_plan_alias {
+	struct sg_glob *glob; /* owned */
+	size_t rule;          /* index into policy->rules */
 };
 
 struct sg_plan {
@@ -53,6 +60,8 @@ struct sg_plan {
 	enum sg_placement *placements; /* one for each rule of the policy */
 	struct sg_plan_led *led;       /* owned; of rules that did not come with flags */
 	size_t led_count;
+	struct sg_plan_alias *aliases; /* owned; with the policy's own globs they are all that `names` was made of */
+	size_t alias_count;
 	char **strings; /* owned: names that the mounts point to */
 	size_t string_count;
 	bool system_proc; /* /proc shows the machine too */

@@ -45,7 +45,7 @@ struct sg_planner {
 		const char *target, *text;
 	} * links; /* symbolic links of the skeleton */
 	size_t link_count, link_capacity;
-	size_t mount_capacity, string_capacity, led_capacity;
+	size_t mount_capacity, string_capacity, led_capacity, alias_capacity;
 	struct sg_matcher *matcher;
 	struct sg_globset *writable; /* links.c: what may be written by a pattern; made when first asked */
 	struct sg_matcher *writable_matcher;

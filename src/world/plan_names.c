@@ -7,15 +7,23 @@
 #include "policy/names.h"
 #include "world/plan_internal.h"
 
-static void add_text(struct sg_planner *planner, const char *text, size_t length, size_t rule, uint64_t mask)
+/* Adds what a link makes of a glob of a rule; `shown`: with the folders that it shows. */
+static void add_text(struct sg_planner *planner, const struct sg_buffer *text, size_t rule, uint64_t mask, bool shown)
 {
 	SG_AUTO_GLOB struct sg_glob *glob = NULL;
-	int status = sg_glob_parse(text, length, NULL, &glob);
+	struct sg_plan *plan = planner->plan;
+	int status = sg_buffer_status(text);
 
 	if (status == 0)
-		status = sg_globset_add(planner->plan->names, glob, (uint32_t)rule, mask);
+		status = sg_glob_parse(text->data, text->size, NULL, &glob);
+	if (status == 0)
+		status = shown ? sg_names_add_glob(plan->names, glob, (uint32_t)rule, mask)
+			       : sg_globset_add(plan->names, glob, (uint32_t)rule, mask);
 	if (status < 0)
 		planner->status = status;
+	else if (sg_plan_grow(planner, &plan->aliases, plan->alias_count, &planner->alias_capacity,
+			      sizeof(*plan->aliases)))
+		plan->aliases[plan->alias_count++] = (struct sg_plan_alias){sg_take_pointer(glob), rule};
 }
 
 /* A refusal holds wherever links lead; a grant follows only those that may be trusted. */
@@ -28,10 +36,8 @@ static int find_target(struct sg_planner *planner, const char *name, uint64_t ma
 static void add_alias(struct sg_planner *planner, const struct sg_rule *rule, size_t index, uint64_t mask)
 {
 	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
-	SG_AUTO_GLOB struct sg_glob *glob = NULL;
 	size_t folder, offset = sg_names_folder(rule->glob, &folder), length;
 	const char *whole = sg_glob_text(rule->glob, &length), *canonical, *kept;
-	int status;
 
 	if (folder <= 1)
 		return;
@@ -42,14 +48,7 @@ static void add_alias(struct sg_planner *planner, const struct sg_rule *rule, si
 		sg_glob_quote(&text, canonical, strlen(canonical));
 	sg_buffer_append_byte(&text, '/');
 	sg_buffer_append(&text, whole + offset, length - offset);
-	status = sg_buffer_status(&text);
-	if (status == 0)
-		status = sg_glob_parse(text.data, text.size, NULL, &glob);
-	if (status < 0) {
-		planner->status = status;
-		return;
-	}
-	planner->status = sg_names_add_glob(planner->plan->names, glob, (uint32_t)index, mask);
+	add_text(planner, &text, index, mask, true);
 }
 
 /* The literal target of a file glob that is itself a symbolic link: decided by where it leads. */
@@ -63,10 +62,7 @@ static void add_literal_target(struct sg_planner *planner, const struct sg_rule 
 	    find_target(planner, name, mask, &canonical) != 0 || strcmp(canonical, name) == 0)
 		return;
 	sg_glob_quote(&text, canonical, strlen(canonical));
-	if (sg_buffer_status(&text) < 0)
-		planner->status = sg_buffer_status(&text);
-	else
-		add_text(planner, text.data, text.size, index, mask);
+	add_text(planner, &text, index, mask, false);
 }
 
 void sg_plan_make_names(struct sg_planner *planner)

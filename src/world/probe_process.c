@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "world/cgroup.h"
 #include "world/confine.h"
+#include "world/label.h"
 #include "world/probe_internal.h"
 
 #ifndef CLONE_NEWTIME
@@ -159,7 +160,7 @@ static int enter_scopes(const struct sg_trial *trial)
 {
 	struct sg_error error = SG_ERROR_INIT;
 
-	if (sg_confine_capabilities(0, &error) < 0 || sg_confine_scopes(&error) < 0)
+	if (sg_confine_capabilities(0, NULL, &error) < 0 || sg_confine_scopes(&error) < 0)
 		return sg_trial_say(trial, error.code, "%s", error.text);
 	return 0;
 }
@@ -238,9 +239,10 @@ int sg_trial_bpf_lsm(const struct sg_trial *trial)
 
 int sg_trial_apparmor(const struct sg_trial *trial)
 {
-	char text[8];
+	SG_AUTO_BUFFER struct sg_buffer reason = SG_BUFFER_INIT;
 
-	if (read_text("/sys/module/apparmor/parameters/enabled", text, sizeof(text)) < 0 || text[0] != 'Y')
-		return sg_trial_say(trial, -EOPNOTSUPP, "it is not enabled");
-	return 0;
+	if (sg_label_find(&reason))
+		return 0;
+	sg_buffer_append_byte(&reason, '\0');
+	return sg_trial_say(trial, -EOPNOTSUPP, "%s", sg_buffer_status(&reason) == 0 ? reason.data : "no memory");
 }
