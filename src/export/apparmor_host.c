@@ -22,7 +22,9 @@
 #define FOLDER "/etc/apparmor.d"
 #define NEW_FILE ".shellguard.new" /* the host loads no file whose name begins with a dot */
 
-enum { NAME_PLAIN_MAX = 96 };
+#define IN_USE "programs run in the AppArmor profile %s: they would go on without it"
+
+enum { NAME_PLAIN_MAX = 96, PROFILE_MAX = 64 * 1024 * 1024 };
 
 void sg_apparmor_name(const char *name, struct sg_buffer *out)
 {
@@ -259,6 +261,49 @@ int sg_apparmor_load(const struct sg_export *with, const struct sg_buffer *artef
 	return sg_error_set_errno(error, status, FOLDER "/%s", name.data);
 }
 
+/* Gives a profile its rules back, those of its file. */
+static int put_back(int folder, const char *name, struct sg_error *error)
+{
+	SG_AUTO_FD int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	SG_AUTO_FREE char *data = NULL;
+	struct sg_buffer text = SG_BUFFER_INIT;
+	size_t size;
+	int status = fd < 0 ? -errno : sg_fd_read_file(fd, PROFILE_MAX, &data, &size);
+
+	if (status < 0)
+		return sg_error_set_errno(error, status, FOLDER "/%s, whose profile allows nothing now", name);
+	text.data = data;
+	text.size = size;
+	return give_to_kernel(&text, error);
+}
+
+/*
+ * Takes a profile that no thread is in out of the kernel. Somebody may enter it just then, and would go on without: so it is emptied first.
+ * Who enters it from now on finds that it allows nothing, not even to load a program's libraries. Whoever had entered before is seen
+ * by looking once more; then it gets its rules back.
+ */
+static int take_away(int folder, const char *name, bool has_rules, struct sg_error *error)
+{
+	SG_AUTO_BUFFER struct sg_buffer empty = SG_BUFFER_INIT;
+	int status = sg_apparmor_is_loaded(SG_APPARMOR_KERNEL, name);
+
+	if (status == 0)
+		return 1;
+	if (sg_apparmor_is_used(name))
+		return sg_error_set(error, -EBUSY, IN_USE, name);
+	sg_buffer_printf(&empty, "abi <abi/3.0>,\nprofile \"%s\" {\n}\n", name);
+	status = sg_buffer_status(&empty);
+	if (status == 0)
+		status = give_to_kernel(&empty, error);
+	if (status < 0)
+		return status;
+	status = sg_apparmor_remove(SG_APPARMOR_KERNEL, name, error);
+	if (status != -EBUSY || !has_rules)
+		return status;
+	status = put_back(folder, name, error);
+	return status < 0 ? status : sg_error_set(error, -EBUSY, IN_USE, name);
+}
+
 int sg_apparmor_unload(const char *name, struct sg_error *error)
 {
 	SG_AUTO_BUFFER struct sg_buffer full = SG_BUFFER_INIT;
@@ -273,7 +318,7 @@ int sg_apparmor_unload(const char *name, struct sg_error *error)
 	if (sg_buffer_status(&full) < 0)
 		return sg_error_set_errno(error, -ENOMEM, "the profile");
 	there = has_file(folder, full.data);
-	status = sg_apparmor_remove(SG_APPARMOR_KERNEL, full.data, error);
+	status = take_away(folder, full.data, there, error);
 	if (status < 0)
 		return status;
 	if (there && unlinkat(folder, full.data, 0) < 0)

@@ -5,7 +5,9 @@
  * which says whether it is one, and then put into the folder by one rename: an end in between leaves a profile in the kernel that no
  * program is in and no file is of, and the next load or unload takes it away.
  *
- * The kernel lets the processes of a profile that is removed go on without one: a profile in use is not taken away.
+ * The kernel lets the processes of a profile that is removed go on without one: a profile in use is not taken away, and one that somebody could
+ * enter meanwhile allows nothing by then. (What is left: a process that enters it by its own wish in the microseconds between the last look and the
+ * removal, and that executes nothing and opens nothing until it is over.)
  */
 #pragma once
 
