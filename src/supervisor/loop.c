@@ -406,6 +406,32 @@ static bool receive_quickly(struct sg_supervisor *supervisor)
 	return received;
 }
 
+/* Fails where somebody of the host has taken the limits that the session began with: it cannot go on, and does not spin. */
+static void end_blind(struct sg_supervisor *supervisor, int error)
+{
+	char text[96];
+	const int length = snprintf(text, sizeof(text), "the session was ended: its supervisor cannot wait for calls any more: %s",
+				    strerror(error));
+
+	sg_entry_notice(supervisor, supervisor->world.listener, text, (size_t)length);
+	supervisor->ended = true;
+	supervisor->exit_status = 125;
+}
+
+/* Waits, and looks at what seldom has anything where there is something. Returns false if nothing is known, or all is over. */
+static bool wait_for(struct sg_supervisor *supervisor, struct pollfd *wait, size_t count, struct pollfd rare[RARE_COUNT])
+{
+	int found = poll(wait, (nfds_t)count, find_timeout(supervisor));
+
+	if (found >= 0 && wait[RARE].revents != 0) {
+		fill_rare(supervisor, rare);
+		found = poll(rare, RARE_COUNT, 0);
+	}
+	if (found < 0 && errno != EINTR)
+		end_blind(supervisor, errno);
+	return found >= 0;
+}
+
 int sg_supervise(struct sg_supervisor *supervisor)
 {
 	if (make_signals(supervisor) < 0 || make_rare(supervisor) < 0)
@@ -417,16 +443,8 @@ int sg_supervise(struct sg_supervisor *supervisor)
 		if (receive_quickly(supervisor))
 			continue;
 		count = fill_polls(supervisor, wait);
-		if (poll(wait, (nfds_t)count, find_timeout(supervisor)) < 0) {
-			if (errno != EINTR)
-				return 125;
+		if (!wait_for(supervisor, wait, count, rare))
 			continue;
-		}
-		if (wait[RARE].revents != 0) {
-			fill_rare(supervisor, rare);
-			if (poll(rare, RARE_COUNT, 0) < 0)
-				continue;
-		}
 		if ((wait[SIGNALS].revents & POLLIN) != 0)
 			drain_signals(supervisor);
 		if ((wait[LISTENER].revents & POLLIN) != 0)

@@ -268,6 +268,26 @@ def test_killed_at_any_moment(tree, victim):
         assert await_end_of(seen) and time.monotonic() - killed < 15, (victim, i, err)
 
 
+@pytest.mark.parametrize("victim", ["sg-supervisor", "sg-keeper", "sg-auditor"])
+def test_limits_taken_away(tree, victim):
+    """Who may set limits of ours takes them all at once: the session goes on or ends, it neither hangs nor passes anything."""
+    profile = tree.profile('ReadWrite = ["%s/**"]\nDeny = ["%s/*.key"]\nLogOnRead = ["%s/**"]' % (tree.rw, tree.rw, tree.rw))
+    script = ("i=0; while [ $i -lt 40 ]; do i=$((i+1)); read line <open.txt; read line <secret.key && echo $line; /bin/true; "
+              "done 2>/dev/null; echo end")
+    for limit in ("nofile=3", "nofile=40", "as=1000000", "data=4096", "fsize=100", "nproc=1"):
+        process, _ = tree.sg.start(profile, "/bin/sh", "-c", "echo ready; read go; " + script, cwd=tree.rw, stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert process.stdout.readline() == b"ready\n"
+        below = all_below(process.pid)
+        target = next(pid for pid in below if comm_of(pid) == victim)
+        subprocess.run(["/usr/bin/prlimit", "--pid", str(target), "--" + limit], capture_output=True)  # EPERM: as it should be
+        out, err = process.communicate(b"go\n", timeout=60)
+        assert out in (b"", b"end\n"), (limit, out, err)
+        assert process.returncode != 0 or out == b"end\n", (limit, process.returncode, out, err)
+        assert process.returncode == 0 or err or process.returncode > 128, (limit, process.returncode, out)
+        assert await_end_of(below), limit
+
+
 def caught_before_the_seal(tree, path):
     """A session whose first process is stopped while its command, executed and traced, waits for it; or None. (front end, first, all)"""
     process = subprocess.Popen(tree.sg.command([tree.sg.program, "run", "--quiet", "-p", path, "--", "/bin/echo", "escaped"]),

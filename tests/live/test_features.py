@@ -245,6 +245,13 @@ def test_memory_limit(sg):
     if held:
         assert done.status == 137 and done.stdout == ""
         assert sg.run(MEMORY, "/bin/echo", "fits").stdout == "fits\n"
+        # What meets the limit ends; what decides about the world does not count there, and goes on.
+        done = sg.shell(MEMORY.replace("[Runtime]", 'LogOnRead = ["/etc/hostname"]\n[Runtime]'),
+                        "for i in 1 2 3; do /usr/bin/python3 -c 'x = bytearray(400 << 20)'; echo $?; done; read x </etc/hostname && echo alive")
+        assert done.stdout == "137\n" * 3 + "alive\n" and done.of("grant", object="/etc/hostname"), (done.stdout, done.stderr)
+        done = sg.shell(MEMORY, "cat /dev/zero >/tmp/full; echo alive")  # files in memory are the world's too
+        assert done.status in (0, 137), (done.status, done.stderr)
+        assert done.records[-1]["kind"] == "session-end"
     else:
         assert done.status == 125 and "cgroup-memory" in done.stderr and "Memory" in done.stderr and not done.records
     unlimited = sg.run(BASE, *EATER)
