@@ -198,12 +198,14 @@ static const char *const unit_hints[] = {
 
 static void complain_small(struct reader *reader, struct sg_span span, const struct sg_limit_info *limit)
 {
-	const bool mebibytes = limit->unit == SG_LIMIT_BYTES && limit->smallest % (1 << 20) == 0;
+	const uint64_t least = limit->smallest;
+	const bool bytes = limit->unit == SG_LIMIT_BYTES, mebi = least % (1 << 20) == 0;
 	char hint[64];
 
-	(void)snprintf(hint, sizeof(hint), mebibytes ? "write \"%lluMiB\" or more" : "write %llu or more",
-		       (unsigned long long)(mebibytes ? limit->smallest >> 20 : limit->smallest));
-	complain(reader, span, hint, "with so small a %s no program can start", limit->name);
+	(void)snprintf(hint, sizeof(hint), bytes ? "write \"%llu%s\" or more" : "write %llu%s or more",
+		       (unsigned long long)(!bytes ? least : mebi ? least >> 20 : least >> 10),
+		       !bytes ? "" : mebi ? "MiB" : "KiB");
+	complain(reader, span, hint, "with so small a limit %s no program starts", limit->name);
 }
 
 static void read_limit(struct reader *reader, const struct sg_toml_entry *entry, const struct sg_limit_info *limit)
