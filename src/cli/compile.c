@@ -46,9 +46,9 @@ static int complain_of_back_end(const char *name, size_t length)
 		sg_buffer_printf(&text, "%s%s", i == 0 ? "" : ", ", names[i]);
 	}
 	nearest = sg_text_nearest(given, names, sg_exporter_count);
-	sg_complain("there is no back end \"%s\"%s%s%s; there are: %s", given,
-		    nearest != NULL ? ", did you mean \"" : "", nearest != NULL ? nearest : "",
-		    nearest != NULL ? "\"?" : "", text.data != NULL ? text.data : "");
+	sg_complain("there is no back end \"%s\"%s%s%s there are %s", given,
+		    nearest != NULL ? "; did you mean \"" : ":", nearest != NULL ? nearest : "",
+		    nearest != NULL ? "\"? Else" : "", text.data != NULL ? text.data : "");
 	return SG_EXIT_USAGE;
 }
 

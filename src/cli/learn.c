@@ -143,7 +143,7 @@ static int observe(const char *record, struct sg_observed *observed)
 static int load_bounds(struct learn *learn, const char *world)
 {
 	const struct sg_options *options = &learn->options;
-	const struct sg_profile_text texts[] = {{"command line", options->lines.data}, {SG_LEARN_WORLD, world}};
+	const struct sg_profile_text texts[] = {{SG_POLICY_COMMAND_LINE, options->lines.data}, {SG_LEARN_WORLD, world}};
 
 	if (sg_load_policy_texts(options->profiles, options->profile_count, texts, SG_ARRAY_SIZE(texts),
 				 learn->variables, &learn->watched) != 0)

@@ -136,7 +136,7 @@ int sg_load_policy_texts(const char *const *names, size_t count, const struct sg
 int sg_load_policy(const char *const *names, size_t count, const char *extra, const struct sg_variables *variables,
 		   struct sg_policy **ret)
 {
-	const struct sg_profile_text text = {"command line", extra};
+	const struct sg_profile_text text = {SG_POLICY_COMMAND_LINE, extra};
 
 	return sg_load_policy_texts(names, count, &text, 1, variables, ret);
 }
@@ -168,12 +168,26 @@ static bool lacks_sockets(const struct sg_policy *policy)
 	return allowed + listened > 0;
 }
 
+/* What it lacks to start a program; a profile that others extend need not have it. */
+static void append_start(const struct sg_policy *policy, struct sg_buffer *out)
+{
+	const bool start = sg_policy_has_flag(policy, "start");
+	size_t executable;
+
+	(void)sg_policy_rules(policy, SG_RULE_EXECUTE, &executable);
+	if (start && executable > 0)
+		return;
+	sg_buffer_printf(out, "By itself it starts nothing: that takes %s%s%s. Others can extend it.\n",
+			 start ? "" : "Flags = [\"start\"] under [Runtime]", start || executable > 0 ? "" : ", and ",
+			 executable > 0 ? "" : "an Exec rule under [Filesystem]");
+}
+
 static int check(const struct sg_options *options)
 {
 	const struct sg_variables *variables = sg_variables_of_caller();
 	SG_AUTO_POLICY struct sg_policy *policy = NULL;
 	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
-	size_t count = 0, executable;
+	size_t count = 0;
 	int status;
 
 	while (options->command[count] != NULL)
@@ -187,14 +201,9 @@ static int check(const struct sg_options *options)
 	status = sg_load_policy((const char *const *)options->command, count, NULL, variables, &policy);
 	if (status != 0)
 		return status;
-	(void)sg_policy_rules(policy, SG_RULE_EXECUTE, &executable);
 	sg_buffer_append_escaped(&out, policy->name, strnlen(policy->name, 200));
-	sg_buffer_printf(
-		&out, ": no errors\n%s",
-		sg_policy_has_flag(policy, "start") && executable > 0
-			? ""
-			: "By itself it starts nothing: that takes Flags = [\"start\"] under [Runtime], and an "
-			  "Exec rule. Others can extend it.\n");
+	sg_buffer_append_text(&out, ": no errors\n");
+	append_start(policy, &out);
 	if (lacks_sockets(policy))
 		sg_buffer_append_text(
 			&out, "By itself it connects to nothing: Allow and Listen need a flag that gives sockets, "

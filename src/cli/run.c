@@ -449,7 +449,7 @@ static int check_cores(void)
 static int load(struct run *run, const struct sg_variables *variables)
 {
 	static const char *const fallback[] = {"developer"};
-	const struct sg_profile_text texts[] = {{"command line", run->options.lines.data},
+	const struct sg_profile_text texts[] = {{SG_POLICY_COMMAND_LINE, run->options.lines.data},
 						{run->mode.name, run->mode.text}};
 	const bool named = run->options.profile_count > 0 || run->mode.text != NULL;
 

@@ -8,7 +8,7 @@
 #include "export/export.h"
 #include "policy/words.h"
 
-enum { COLUMN = 18, SIGNS = 4, NOTES_MAX = 64 };
+enum { COLUMN = 18, SIGNS = 4, NOTES_MAX = 64, RUN_MIN = 4 };
 
 static const char signs[] = {
 	[SG_HOLDS_NOT] = '-',
@@ -72,12 +72,17 @@ struct form {
 	struct notes notes;
 };
 
+static bool is_laid_out(const struct form *form)
+{
+	return form->prefix[0] == '\0';
+}
+
 static void append_verdict(struct form *form, size_t index, const struct sg_hold *hold, struct sg_buffer *out)
 {
 	const size_t number = hold->how != NULL && hold->holding != SG_HOLDS
 				      ? number_of_note(&form->notes, form->exports[index].exporter, hold)
 				      : 0;
-	const bool last = index + 1 == form->count, laid = form->prefix[0] == '\0';
+	const bool last = index + 1 == form->count, laid = is_laid_out(form);
 	char text[64];
 
 	if (form->count == 1)
@@ -93,7 +98,7 @@ static void append_verdict(struct form *form, size_t index, const struct sg_hold
 /* Several back ends: each has a line that leads to its column. */
 static void append_titles(const struct form *form, struct sg_buffer *out)
 {
-	const char *gap = form->prefix[0] == '\0' ? "\t" : "";
+	const char *gap = is_laid_out(form) ? "\t" : "";
 
 	if (form->count == 1) {
 		sg_buffer_printf(out, "%s%-*s%srule\n", form->prefix, gap[0] == '\0' ? COLUMN : 0,
@@ -112,17 +117,31 @@ static void append_titles(const struct form *form, struct sg_buffer *out)
 	sg_buffer_printf(out, "%srule\n", gap);
 }
 
-/* What the signs mean, and the notes that rows name. */
+/* What the signs of several back ends mean. */
+static void append_legend(const struct form *form, struct sg_buffer *out)
+{
+	static const struct {
+		enum sg_holding holding;
+		const char *words;
+	} rows[] = {
+		{SG_HOLDS, "enforced"},
+		{SG_HOLDS_NOT, "not enforced"},
+		{SG_HOLDS_PARTLY, "approximated, weaker than the profile"},
+		{SG_HOLDS_STRICTER, "approximated, stricter than the profile"},
+	};
+
+	for (size_t i = 0; i < SG_ARRAY_SIZE(rows) && form->count > 1; i++)
+		sg_buffer_printf(out, "%s%c  %s\n", form->prefix, signs[rows[i].holding], rows[i].words);
+	if (form->count > 1)
+		sg_buffer_printf(out, "%s1  a note, below\n%s\n", form->prefix, form->prefix);
+}
+
+/* What rows name by its number. */
 static void append_notes(const struct form *form, struct sg_buffer *out)
 {
-	if (form->count > 1)
-		sg_buffer_printf(out,
-				 "%s%c enforced, %c approximated: weaker than the profile, %c approximated: stricter, "
-				 "%c not enforced; a number is that of a note\n",
-				 form->prefix, signs[SG_HOLDS], signs[SG_HOLDS_PARTLY], signs[SG_HOLDS_STRICTER],
-				 signs[SG_HOLDS_NOT]);
 	for (size_t i = 0; i < form->notes.count; i++)
-		sg_buffer_printf(out, "%s[%zu] %s%s: %s\n", form->prefix, i + 1, form->notes.notes[i].exporter,
+		sg_buffer_printf(out, "%s[%zu]%s%s%s: %s\n", form->prefix, i + 1, is_laid_out(form) ? "\t" : " ",
+				 form->notes.notes[i].exporter,
 				 form->notes.notes[i].holding == SG_HOLDS_PARTLY     ? ", weaker than the profile"
 				 : form->notes.notes[i].holding == SG_HOLDS_STRICTER ? ", stricter than the profile"
 										     : "",
@@ -170,6 +189,36 @@ static size_t count_alike(const struct sg_export *exports, size_t count, bool sh
 	return alike;
 }
 
+/*
+ * The rules from `first` on that stand in one profile's text, are of one kind and fare alike: for a person they are one row, where
+ * they are some. What is written into an artefact has a row for each.
+ */
+static size_t count_run(const struct form *form, size_t first)
+{
+	const struct sg_policy *policy = form->exports[0].policy;
+	const struct sg_rule *rule = &policy->rules[first];
+	size_t count = 1;
+
+	if (!is_laid_out(form) || form->weak_only || rule->flag != NULL)
+		return 1;
+	while (first + count < policy->first[rule->kind + 1] && policy->rules[first + count].flag == NULL &&
+	       policy->rules[first + count].source == rule->source &&
+	       is_alike(form->exports, form->count, true, first, first + count))
+		count++;
+	return count < RUN_MIN ? 1 : count;
+}
+
+static void append_run(const struct sg_rule *rules, size_t count, struct sg_buffer *out)
+{
+	sg_buffer_printf(out, "%s, %zu rules from \"", sg_rule_infos[rules->kind].name, count);
+	sg_buffer_append_escaped(out, rules->written, strlen(rules->written));
+	sg_buffer_append_text(out, "\" to \"");
+	sg_buffer_append_escaped(out, rules[count - 1].written, strlen(rules[count - 1].written));
+	sg_buffer_append_text(out, "\" (");
+	sg_buffer_append_escaped(out, sg_words_base(rules->source->name), strlen(sg_words_base(rules->source->name)));
+	sg_buffer_append_text(out, ")\n");
+}
+
 static void append_flag(const char *before, const struct sg_rule *rule, const char *after, struct sg_buffer *out)
 {
 	sg_buffer_printf(out, "%s\"", before);
@@ -199,10 +248,11 @@ static void append_rules(struct form *form, struct sg_buffer *out)
 	const struct sg_export *exports = form->exports;
 	const struct sg_policy *policy = exports[0].policy;
 
-	for (size_t i = 0; i < policy->rule_count; i++) {
+	for (size_t i = 0, run = 1; i < policy->rule_count; i += run) {
 		const struct sg_rule *rule = &policy->rules[i];
 		size_t alike;
 
+		run = 1;
 		if (!sg_export_is_judged(rule) ||
 		    (form->weak_only && sg_export_rule_together(exports, form->count, i) >= SG_HOLDS_STRICTER))
 			continue;
@@ -212,7 +262,11 @@ static void append_rules(struct form *form, struct sg_buffer *out)
 		sg_buffer_append_text(out, form->prefix);
 		for (size_t j = 0; j < form->count; j++)
 			append_verdict(form, j, &exports[j].rules[i], out);
-		append_name(rule, alike, form->weak_only, out);
+		run = count_run(form, i);
+		if (run > 1)
+			append_run(rule, run, out);
+		else
+			append_name(rule, alike, form->weak_only, out);
 	}
 }
 
@@ -234,9 +288,12 @@ void sg_export_matrix(const struct sg_export *exports, size_t count, bool weak_o
 {
 	struct form form = {.exports = exports, .count = count, .weak_only = weak_only, .prefix = prefix};
 
+	append_legend(&form, out);
 	append_titles(&form, out);
 	append_rules(&form, out);
 	append_rests(&form, out);
+	if (form.notes.count > 0 && is_laid_out(&form))
+		sg_buffer_append_byte(out, '\n');
 	append_notes(&form, out);
 }
 

@@ -153,7 +153,7 @@ static bool append_rows(const struct sg_policy *policy, const struct row *rows, 
 	return any;
 }
 
-/* A flag of the profile's own with what it is for: nobody else knows. */
+/* A flag of the profile's own with what it is for, which nobody else knows; and one of the command line, which is what is asked about. */
 static void append_flag(const struct sg_policy *policy, const struct sg_rule *rule, struct sg_buffer *out)
 {
 	const char *words = sg_need_describe_flag(policy, rule->text);
@@ -161,7 +161,9 @@ static void append_flag(const struct sg_policy *policy, const struct sg_rule *ru
 	append_escaped(out, rule->text);
 	if (sg_policy_find(policy, SG_RULE_DENY_FLAG, rule->text) != NULL)
 		sg_buffer_append_text(out, " (refused by DenyFlags)");
-	else if (words[0] != '\0' && sg_flag_find(rule->text, strlen(rule->text)) == SG_FLAG_NONE_) {
+	else if (words[0] != '\0' &&
+		 (sg_flag_find(rule->text, strlen(rule->text)) == SG_FLAG_NONE_ ||
+		  (rule->flag == NULL && strcmp(rule->source->name, SG_POLICY_COMMAND_LINE) == 0))) {
 		sg_buffer_append_text(out, " (");
 		append_escaped(out, words);
 		sg_buffer_append_byte(out, ')');

@@ -11,6 +11,9 @@
 
 enum { SG_POLICY_HASH_SIZE = 32, SG_POLICY_FLAGS_MAX = 256, SG_POLICY_SYSCALLS_MAX = 1024 };
 
+/* The name of the profile that the options of a command line are. */
+#define SG_POLICY_COMMAND_LINE "command line"
+
 struct sg_addresspattern;
 
 /* One rule. Rules of a policy are sorted by kind, then text; equal ones are merged into the first by place. */

@@ -188,6 +188,7 @@ def test_options_become_a_profile(sg):
     alone = sg.cli("explain", "--toml", *options).stdout
     assert alone == toml.stdout  # beside no profile they stand beside the one that `run` takes
     assert sg.cli("explain", "--toml").stdout == ""
+    assert "debug (trace and inspect the other processes" in words(sg.cli("explain", "--flag", "debug").stdout)  # what is asked about has its words
     shown = sg.cli("explain", "developer", *options).stdout
     assert "These options as a profile (NAME.toml):" in shown and toml.stdout in shown
 

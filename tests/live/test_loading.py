@@ -71,6 +71,8 @@ def test_installed(sg):
     done = sg.cli("compile", sg.profile(BASE), "--installed")
     assert done.returncode == 0 and sorted(os.listdir(sg.cwd)) == before
     lines = done.stdout.splitlines()
+    assert lines[0] == "+  enforced" and "not enforced" in lines[1]
+    lines = lines[lines.index("") + 1:]
     heading = next(i for i, line in enumerate(lines) if line.endswith(" rule"))
     columns = [line.split()[-1] for line in lines[:heading]]
     assert "seccomp-bpf" in columns and lines[heading].split()[:-1] == ["|"] * len(columns)

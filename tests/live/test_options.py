@@ -150,7 +150,11 @@ def test_every_error_in_one_go(sg):
     """Errors of the schema, of globs and addresses, of flags nothing uses: each with its place, its line and a suggestion."""
     path = sg.profile(BROKEN)
     piece = sg.cli("check", sg.profile('[Filesystem]\nReadOnly = ["/etc/**"]\n'))
-    assert piece.returncode == 0 and "By itself it starts nothing" in piece.stdout
+    assert piece.returncode == 0 and 'that takes Flags = ["start"] under [Runtime], and an Exec rule' in piece.stdout
+    for lines, told in (('Exec = ["/usr/**"]\n', 'that takes Flags = ["start"] under [Runtime]. '),
+                        ('[Runtime]\nFlags = ["start"]\n', "that takes an Exec rule under [Filesystem]. ")):
+        piece = sg.cli("check", sg.profile("[Filesystem]\n" + lines))
+        assert piece.returncode == 0 and told in piece.stdout, piece.stdout
     assert sg.cli("check", sg.profile(BASE)).stdout.count("\n") == 1
     done = sg.cli("check", path)
     assert done.returncode == 1 and done.stdout == ""

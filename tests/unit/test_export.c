@@ -294,10 +294,11 @@ static void test_matrix_of_all(void **state)
 		assert_true(strcspn(line, "\n") <= 80);
 	for (size_t i = 0; i < sg_exporter_count; i++)
 		assert_non_null(strstr(out.data, sg_exporters[i]->name));
-	assert_non_null(strstr(out.data, "+ enforced"));
+	assert_non_null(strstr(out.data, "+  enforced"));
+	assert_non_null(strstr(out.data, " rules from \"~/."));
 	assert_null(strstr(out.data, "approximated ["));
 	/* Each row has a sign for each back end. */
-	for (const char *line = strstr(text.data, "\trule\n") + 6; line[0] != '['; line += strcspn(line, "\n") + 1) {
+	for (const char *line = strstr(text.data, "\trule\n") + 6; line[0] != '\n'; line += strcspn(line, "\n") + 1) {
 		size_t signs = 0;
 
 		for (const char *at = line; *at != '\t' && *at != '\n'; at++)
