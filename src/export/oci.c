@@ -79,12 +79,13 @@ static struct sg_hold judge(const struct sg_export *with, const struct sg_rule *
 {
 	switch (rule->kind) {
 	case SG_RULE_FLAG:
-	case SG_RULE_DENY_FLAG:
 	case SG_RULE_SYSCALL:
-	case SG_RULE_DENY_SYSCALL:
 	case SG_RULE_DENY_CAPABILITY:
 	case SG_RULE_DIRECTORY:
 		return (struct sg_hold){SG_HOLDS, NULL};
+	case SG_RULE_DENY_FLAG:
+	case SG_RULE_DENY_SYSCALL:
+		return sg_seccomp_judge_calls(with->policy, rule);
 	case SG_RULE_LIMIT:
 		return judge_limit(rule);
 	case SG_RULE_CAPABILITY:
@@ -112,6 +113,8 @@ static struct sg_hold judge_rest(const struct sg_export *with, enum sg_export_re
 			SG_HOLDS_PARTLY,
 			"of what /proc tells of the machine, only what is known to tell too much is covered; "
 			"and FIFOs of the host lie in folders that are given"};
+	if (rest == SG_REST_CALLS)
+		return sg_seccomp_judge_calls(with->policy, NULL);
 	if (rest == SG_REST_FILES || rest == SG_REST_PROGRAMS)
 		return sg_mounting_judge_rest(with, rest);
 	if (rest == SG_REST_ADDRESSES && sg_mounting_names_outside(with->policy))

@@ -22,15 +22,22 @@
 
 #define NO_NAMES "a system call filter sees numbers, not the names behind pointers"
 
+struct sg_hold sg_seccomp_judge_calls(const struct sg_policy *policy, const struct sg_rule *rule)
+{
+	const char *open = sg_static_filter_leaves_open(policy, rule);
+
+	return open == NULL ? (struct sg_hold){SG_HOLDS, NULL} : (struct sg_hold){SG_HOLDS_PARTLY, open};
+}
+
 static struct sg_hold judge(const struct sg_export *with, const struct sg_rule *rule)
 {
-	(void)with;
 	switch (rule->kind) {
 	case SG_RULE_FLAG:
-	case SG_RULE_DENY_FLAG:
 	case SG_RULE_SYSCALL:
-	case SG_RULE_DENY_SYSCALL:
 		return (struct sg_hold){SG_HOLDS, NULL};
+	case SG_RULE_DENY_FLAG:
+	case SG_RULE_DENY_SYSCALL:
+		return sg_seccomp_judge_calls(with->policy, rule);
 	case SG_RULE_ALLOW:
 	case SG_RULE_DENY_ADDRESS:
 	case SG_RULE_LISTEN:
@@ -54,7 +61,7 @@ static struct sg_hold judge_rest(const struct sg_export *with, enum sg_export_re
 {
 	switch (rest) {
 	case SG_REST_CALLS:
-		return (struct sg_hold){SG_HOLDS, NULL};
+		return sg_seccomp_judge_calls(with->policy, NULL);
 	case SG_REST_ADDRESSES:
 		if (!sg_static_filter_has_sockets(with->policy))
 			return (struct sg_hold){SG_HOLDS, NULL};

@@ -13,3 +13,6 @@ int sg_export_add_matrix(const struct sg_export *with, json_t *to);
 
 /* Appends `json` (taken over; NULL is -ENOMEM) with the matrix in it. Returns 0 or a negative errno value with context. */
 int sg_export_append_json(const struct sg_export *with, json_t *json, struct sg_buffer *out, struct sg_error *error);
+
+/* How the filter holds a rule that refuses system calls, or (rule NULL) the calls that no flag gives (static_filter.h). */
+struct sg_hold sg_seccomp_judge_calls(const struct sg_policy *policy, const struct sg_rule *rule);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <linux/seccomp.h>
+#include <string.h>
 #include <sys/syscall.h>
 
 #include "tables/values.h"
@@ -69,4 +70,35 @@ bool sg_static_filter_has_sockets(const struct sg_policy *policy)
 		if (sg_flag_set_has(&grants.flags, (enum sg_flag)kinds[i].flag))
 			return true;
 	return false;
+}
+
+/* True if the rule refuses the call, or the flag that it refuses gives it. */
+static bool refuses(const struct sg_policy *policy, const struct sg_rule *rule, const char *call)
+{
+	size_t count;
+	const struct sg_rule *rules;
+
+	if (rule->kind == SG_RULE_DENY_SYSCALL)
+		return strcmp(rule->text, call) == 0;
+	rules = sg_policy_rules(policy, SG_RULE_DENY_SYSCALL, &count);
+	for (size_t i = 0; i < count && rule->kind == SG_RULE_DENY_FLAG; i++)
+		if (rules[i].flag != NULL && strcmp(rules[i].flag, rule->text) == 0 && strcmp(rules[i].text, call) == 0)
+			return true;
+	return false;
+}
+
+const char *sg_static_filter_leaves_open(const struct sg_policy *policy, const struct sg_rule *rule)
+{
+	static const struct {
+		unsigned int number;
+		const char *name;
+	} calls[] = {{SYS_execve, "execve"}, {SYS_execveat, "execveat"}};
+	struct sg_filter_grants grants;
+
+	sg_grants_find(policy, &grants);
+	for (size_t i = 0; i < SG_ARRAY_SIZE(calls); i++)
+		if (!sg_syscall_set_has(&grants.calls, calls[i].number) &&
+		    (rule == NULL || refuses(policy, rule, calls[i].name)))
+			return "execve and execveat are left open: the program itself is executed under the filter";
+	return NULL;
 }

@@ -15,3 +15,9 @@ SG_MUST_USE int sg_static_filter(const struct sg_policy *policy, struct sg_filte
 
 /* True if the filter lets some socket be made that leads out of the process's own network or to a name of the host. */
 bool sg_static_filter_has_sockets(const struct sg_policy *policy);
+
+/*
+ * Whoever loads the filter executes the program under it, so the filter has execve and execveat whatever the profile says. `rule`: one
+ * that refuses; NULL: system calls that no flag gives. Returns why that is not held, in words for the matrix, or NULL where it is.
+ */
+const char *sg_static_filter_leaves_open(const struct sg_policy *policy, const struct sg_rule *rule);

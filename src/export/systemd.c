@@ -2,8 +2,9 @@
  * systemd: a drop-in for a service of the system manager (systemd.exec(5), version 252).
  *
  * An empty root is mounted, and in it what the profile names, each with '-' so that what a host lacks is passed over. Every list
- * that this file sets is emptied first, so that nothing the unit or another drop-in put there stays; what they set
- * besides is theirs, and so are their command lines (a '+' before one takes all of this away).
+ * that this file sets is emptied first, so that nothing the unit or another drop-in put there stays, and what would take a
+ * directive of this file away (another's network, a /tmp with code) is set back; what they set besides is theirs, and so
+ * are their command lines (a '+' before one takes all of this away).
  *
  *   system calls   by name; systemd always adds some (@default), and those that the profile does not give are taken away again. Of
  *                  arguments it looks at what its own directives are about. Calls that are younger than the library
@@ -24,6 +25,7 @@
 #include "export/exporters.h"
 #include "export/host.h"
 #include "export/mounting.h"
+#include "export/seccomp.h"
 #include "export/static_filter.h"
 #include "export/systemd_network.h"
 #include "export/unit_text.h"
@@ -40,6 +42,8 @@ static const struct sg_mounting mounting = {
 	.terminals = "terminals would be the host's, so there are none",
 };
 
+#define ARGUMENTS "of arguments it looks at code in memory, kinds of sockets, namespaces and set-id bits"
+
 static struct sg_hold judge_limit(const struct sg_rule *rule)
 {
 	if (strcmp(rule->text, "Processes") == 0 || strcmp(rule->text, "Memory") == 0)
@@ -52,6 +56,7 @@ static struct sg_hold judge(const struct sg_export *with, const struct sg_rule *
 {
 	switch (rule->kind) {
 	case SG_RULE_DENY_SYSCALL:
+		return sg_seccomp_judge_calls(with->policy, rule);
 	case SG_RULE_DENY_CAPABILITY:
 	case SG_RULE_ENVIRONMENT:
 	case SG_RULE_DIRECTORY:
@@ -107,9 +112,10 @@ static struct sg_hold judge_rest(const struct sg_export *with, enum sg_export_re
 	case SG_REST_ADDRESSES:
 		return judge_addresses(with);
 	case SG_REST_CALLS:
-		return (struct sg_hold){
-			SG_HOLDS_PARTLY,
-			"of arguments it looks at code in memory, kinds of sockets, namespaces and set-id bits"};
+		return (struct sg_hold){SG_HOLDS_PARTLY,
+					sg_static_filter_leaves_open(with->policy, NULL) == NULL ? ARGUMENTS
+												 : ARGUMENTS
+						"; execve and execveat are left open for the program itself"};
 	case SG_REST_PROCESSES:
 		return (struct sg_hold){
 			SG_HOLDS_PARTLY,
@@ -212,7 +218,8 @@ static void append_calls(const struct sg_filter_spec *spec, struct sg_buffer *ou
 {
 	size_t column = 0;
 
-	sg_buffer_append_text(out, "SystemCallArchitectures=native\nSystemCallErrorNumber=EPERM\nSystemCallFilter=\n");
+	sg_buffer_append_text(out, "SystemCallArchitectures=\nSystemCallArchitectures=native\nSystemCallErrorNumber="
+				   "EPERM\nSystemCallFilter=\n");
 	for (unsigned int number = 0; number < SG_SYSCALL_LIMIT; number++) {
 		const struct sg_syscall *call = sg_syscall_by_number(number);
 
@@ -263,6 +270,10 @@ static void append_families(const struct sg_filter_grants *grants, struct sg_buf
 
 static const char always[] = "NoNewPrivileges=yes\n"
 			     "PrivateMounts=yes\n"
+			     "MountFlags=private\n"
+			     "PrivateTmp=no\n"
+			     "NetworkNamespacePath=\n"
+			     "IPCNamespacePath=\n"
 			     "CapabilityBoundingSet=\n"
 			     "AmbientCapabilities=\n"
 			     "SecureBits=\n"

@@ -4,6 +4,7 @@ import os
 import random
 import socket
 import subprocess
+import time
 
 import pytest
 import units
@@ -227,6 +228,36 @@ def test_what_the_unit_had_is_gone(sg):
     script = "ls /host; echo $SECRET.; grep CapEff /proc/self/status; touch /usr/x; strace -f true 2>/dev/null; true"
     text, log = units.run(sg, drop_in_of(sg, "untrusted"), "/bin/sh -c " + word("exec 2>&1; " + script), more)
     assert "'/host'" in text and "\n.\n" in text and "CapEff:\t0000000000000000" in text and "Read-only file system" in text, text + log
+
+
+@as_root
+def test_what_the_unit_shared_is_gone(sg):
+    """Nor do other settings of the unit: another's network, a /tmp of the host's that has code, other architectures, mounts to come."""
+    need("gcc")
+    source = sg.write("old.c", '''#include <stdio.h>
+int main(void) { int r; __asm__ volatile("int $0x80" : "=a"(r) : "0"(20)); printf("int 0x80 = %d\\n", r > 0); return 0; }''', folder=sg.home)
+    program = os.path.join(sg.home, "old")
+    subprocess.run(["gcc", "-o", program, source], check=True)
+    profile = sg.profile(BASE.replace("Exec = [", 'Exec = ["%s", ' % program))
+    more = ("NetworkNamespacePath=/proc/1/ns/net\nIPCNamespacePath=/proc/1/ns/ipc\nPrivateTmp=yes\nSystemCallArchitectures=x86\n"
+            "MountFlags=shared\n")
+    script = "exec 2>&1; grep -c master: /proc/self/mountinfo; grep ' /tmp ' /proc/self/mountinfo; %s; true"
+    drop_in = drop_in_of(sg, profile)
+    text, log = units.run(sg, drop_in, "/bin/sh -c " + word(script % program), more)
+    lines = text.splitlines()
+    assert len(lines) > 1 and lines[0] == "0" and "noexec" in lines[1], text + log
+    assert "systemd-private" not in text and "shared:" not in text and "int 0x80 = 1" not in text, text + log
+    for key in ("NetworkNamespacePath", "IPCNamespacePath", "SystemCallArchitectures"):
+        assert drop_in.splitlines().count(key + "=") == 1, key
+
+
+@as_root
+def test_a_unit_that_is_none(sg):
+    """A unit that the manager does not load ends it, and nothing of the host is started in its place."""
+    begin = time.monotonic()
+    with pytest.raises(AssertionError, match="printed nothing"):
+        units.run(sg, None, '"/"')
+    assert time.monotonic() - begin < 60
 
 
 def test_addresses(sg):

@@ -1,4 +1,7 @@
-"""Runs a service under a systemd of its own: PID 1 of a namespace, with control groups of version 2 and an empty /run. Needs root."""
+"""Runs a service under a systemd of its own: PID 1 of a namespace, with control groups of version 2 and an empty /run. Needs root.
+
+A manager that cannot load its unit starts the host's rescue.target instead, with systemd-tmpfiles, which empties /tmp. So that target
+is one that ends the manager, /tmp is another one, and those services are masked."""
 import os
 import signal
 import subprocess
@@ -17,13 +20,19 @@ mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount -t tmpfs tmpfs /run
 mkdir -p /run/systemd/system /run/lock
 mount -t tmpfs tmpfs /etc/systemd/system
+mount -t tmpfs tmpfs /tmp
 cp -r "$1"/. /run/systemd/system
+for unit in systemd-tmpfiles-setup systemd-tmpfiles-setup-dev systemd-tmpfiles-clean; do ln -s /dev/null /run/systemd/system/$unit.service; done
 export container=test
 exec /lib/systemd/systemd --system --unit=probe.service --log-target=console --log-level=info --show-status=no --machine-id=11111111111111111111111111111111
 ' sh "$2" || true
 echo $$ > /sys/fs/cgroup/cgroup.procs
 find "/sys/fs/cgroup/$1" -depth -type d -exec rmdir {} +
 """
+RESCUE = {
+    "rescue.target": "[Unit]\nDefaultDependencies=no\nAllowIsolate=yes\nWants=end.service\n",
+    "end.service": "[Unit]\nDefaultDependencies=no\nSuccessAction=exit-force\nFailureAction=exit-force\n[Service]\nType=oneshot\nExecStart=/bin/true\n",
+}
 UNIT = """[Unit]
 DefaultDependencies=no
 SuccessAction=exit-force
@@ -56,6 +65,9 @@ def run(sg, drop_in, command, more="", timeout=90):
     sg.count += 1
     name = "units%d" % sg.count
     folder, out = write(sg, name, drop_in, command, more)
+    for unit, text in RESCUE.items():
+        with open(os.path.join(folder, unit), "w", encoding="utf-8") as f:
+            f.write(text)
     group = "sg-%d-%d" % (os.getpid(), sg.count)
     log = os.path.join(sg.work, name + ".log")
     with open(log, "wb") as f:

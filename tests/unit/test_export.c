@@ -484,6 +484,46 @@ static void test_mounting(void **state)
 	}
 }
 
+/* Whoever loads a filter executes the program under it: where the profile gives no execution, the matrix says that it is there. */
+static void test_execution_is_left_open(void **state)
+{
+	static const char *const filters[] = {"seccomp", "seccomp-bpf", "oci", "systemd"};
+	static const struct {
+		const char *text;
+		enum sg_rule_kind kind;
+		const char *refused; /* NULL: none */
+		bool told, rule_told;
+	} rows[] = {
+		{"Flags = [\"start\"]", SG_RULE_DENY_SYSCALL, NULL, true, false},
+		{"Flags = [\"start\", \"exec\"]", SG_RULE_DENY_SYSCALL, NULL, false, false},
+		{"Flags = [\"start\", \"exec\"]\nDenySyscalls = [\"execve\"]", SG_RULE_DENY_SYSCALL, "execve", true,
+		 true},
+		{"Flags = [\"start\"]\nDenySyscalls = [\"mlock\"]", SG_RULE_DENY_SYSCALL, "mlock", true, false},
+		{"Flags = [\"start\"]\nDenyFlags = [\"exec\"]", SG_RULE_DENY_FLAG, "exec", true, true},
+		{"Flags = [\"start\", \"exec\"]\nDenyFlags = [\"timers\"]", SG_RULE_DENY_FLAG, "timers", false, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < SG_ARRAY_SIZE(rows) * SG_ARRAY_SIZE(filters); i++) {
+		const char *name = filters[i % SG_ARRAY_SIZE(filters)];
+		const size_t row = i / SG_ARRAY_SIZE(filters);
+		SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
+		SG_AUTO_POLICY struct sg_policy *policy = NULL;
+		struct sg_export with;
+
+		sg_buffer_printf(&text, "[Runtime]\n%s\n", rows[row].text);
+		policy = compile_text(text.data);
+		assert_int_equal(sg_export_prepare(policy, sg_exporter_find(name, strlen(name)), &with), 0);
+		if ((with.rests[SG_REST_CALLS].how != NULL &&
+		     strstr(with.rests[SG_REST_CALLS].how, "execve") != NULL) != rows[row].told)
+			fail_msg("%s, %s: %s", name, rows[row].text, with.rests[SG_REST_CALLS].how);
+		sg_export_done(&with);
+		if (rows[row].refused != NULL && strcmp(name, "systemd") != 0)
+			assert_int_equal(holding_of(policy, name, rows[row].kind, rows[row].refused),
+					 rows[row].rule_told ? SG_HOLDS_PARTLY : SG_HOLDS);
+	}
+}
+
 /* JSON holds no bytes that are no UTF-8: the artefact is refused, not written with another name. */
 static void test_names_that_are_no_text(void **state)
 {
@@ -561,6 +601,7 @@ int main(void)
 		cmocka_unit_test(test_names_stay_names),
 		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_mounting),
+		cmocka_unit_test(test_execution_is_left_open),
 		cmocka_unit_test(test_names_that_are_no_text),
 		cmocka_unit_test(test_unit_text),
 	};
