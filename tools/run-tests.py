@@ -70,7 +70,7 @@ def run_pytest(suite, totals, files=()):
     report = os.path.join(BUILD, "pytest-%s.xml" % suite)
     what = [os.path.join(ROOT, file) for file in files] or [os.path.join(ROOT, "tests", suite)]
     start = time.monotonic()
-    code = subprocess.run([sys.executable if "/usr/bin" in sys.executable else "/usr/bin/python3", "-m", "pytest", "-q",
+    code = subprocess.run([sys.executable if "/usr/bin" in sys.executable else "/usr/bin/python3", "-m", "pytest", "-q", "-rs",
                            "-p", "no:cacheprovider", "--tb=short", "--junit-xml", report] + what,
                           cwd=ROOT, env=dict(os.environ, PYTHONDONTWRITEBYTECODE="1")).returncode
     if code == 5 or not os.path.exists(report):

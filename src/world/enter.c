@@ -141,8 +141,14 @@ const struct sg_enter_space_info sg_enter_spaces[SG_ENTER_SPACES] = {
 	[SG_ENTER_TIME] = {"time", CLONE_NEWTIME}, [SG_ENTER_MOUNT] = {"mnt", CLONE_NEWNS},
 };
 
+/* The keeper's death is ours: it is signalled to who has asked before, and afterwards another process is our parent. */
+static int follow(pid_t keeper)
+{
+	return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ? -errno : getppid() != keeper ? -ESRCH : 0;
+}
+
 /* From here on nothing of the host's is in reach but through the descriptors that are left. */
-static int join(const int *spaces, struct sg_error *error)
+static int join(const int *spaces, pid_t keeper, struct sg_error *error)
 {
 	static const struct rlimit no_core = {1, 1};
 
@@ -153,8 +159,8 @@ static int join(const int *spaces, struct sg_error *error)
 			return sg_error_set_errno(error, -errno, "cannot enter the world's %s namespace",
 						  sg_enter_spaces[i].name);
 	/* Gaining capabilities has set the one to the system's default and cleared the other. */
-	if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
-		return sg_error_set_errno(error, -errno, "prctl");
+	if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0 || follow(keeper) < 0)
+		return sg_error_set_errno(error, -EPERM, "cannot be ended with the session");
 	return chdir("/") < 0 ? sg_error_set_errno(error, -errno, "cannot enter the world's root") : 0;
 }
 
@@ -271,8 +277,8 @@ static int mount_terminals(int turns, struct sg_error *error)
 }
 
 /* Everything but the fork: the entry is in the world, leads a session, and has the terminal. */
-static int prepare(const struct sg_enter_request *request, struct sg_world_spec *world, const int *spaces, int *fds,
-		   size_t count, int *ret_slave, struct sg_error *error)
+static int prepare(const struct sg_enter_request *request, struct sg_world_spec *world, pid_t keeper, const int *spaces,
+		   int *fds, size_t count, int *ret_slave, struct sg_error *error)
 {
 	size_t next = 1;
 	int status;
@@ -282,7 +288,7 @@ static int prepare(const struct sg_enter_request *request, struct sg_world_spec 
 		return sg_error_set(error, -EPERM,
 				    "the session's profile gives CAP_SYS_PTRACE, with which its programs "
 				    "could take over whoever enters");
-	status = join(spaces, error);
+	status = join(spaces, keeper, error);
 	if (status == 0)
 		status = keep_only(fds, count + (world->pty ? 1 : 0), error);
 	if (status == 0)
@@ -304,7 +310,7 @@ static int prepare(const struct sg_enter_request *request, struct sg_world_spec 
 	return status == 0 && world->landlock ? sg_confine_files(world->mounts, world->mount_count, error) : status;
 }
 
-void sg_enter_run(const struct sg_world_spec *spec, const int spaces[SG_ENTER_SPACES],
+void sg_enter_run(const struct sg_world_spec *spec, pid_t keeper, const int spaces[SG_ENTER_SPACES],
 		  const struct sg_enter_request *request, const int *descriptors, size_t count, int terminals)
 {
 	struct sg_world_spec world = *spec;
@@ -312,7 +318,8 @@ void sg_enter_run(const struct sg_world_spec *spec, const int spaces[SG_ENTER_SP
 	int fds[SG_ENTER_DESCRIPTORS + 1], slave = -1;
 	pid_t command;
 
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (follow(keeper) < 0)
+		_exit(125);
 	(void)prctl(PR_SET_NAME, "sg-entry", 0, 0, 0);
 	memcpy(fds, descriptors, count * sizeof(*fds));
 	fds[count] = terminals; /* while the terminals are made; with a pty only */
@@ -324,7 +331,7 @@ void sg_enter_run(const struct sg_world_spec *spec, const int spaces[SG_ENTER_SP
 	world.argv = make_words(spec, request);
 	world.environment = make_environment(spec, request);
 	(void)umask(0);
-	if (prepare(request, &world, spaces, fds, count, &slave, &error) < 0)
+	if (prepare(request, &world, keeper, spaces, fds, count, &slave, &error) < 0)
 		sg_init_fail(fds[0], &error);
 	command = sg_sibling_fork();
 	if (command < 0) {

@@ -48,12 +48,12 @@ extern const struct sg_enter_space_info {
 } sg_enter_spaces[SG_ENTER_SPACES];
 
 /*
- * Runs in a fresh child of the keeper that was made in the world's control group. Enters the namespaces
+ * Runs in a fresh child of the keeper, whose number it is told, that was made in the world's control group. Enters the namespaces
  * `spaces` (-1, for TIME only: the world has none of its own), starts the command and tells of it on
  * descriptors[0] (enum sg_world_report_kind: PTY, COMMAND, then STOPPED and at last ENDED; or FAILED) until
  * it has ended. `terminals`, for a command with a pty: the file by whose lock entries take turns (a descriptor that is open for
  * writing, in each the same file). Never returns.
  */
-SG_NORETURN void sg_enter_run(const struct sg_world_spec *spec, const int spaces[SG_ENTER_SPACES],
+SG_NORETURN void sg_enter_run(const struct sg_world_spec *spec, pid_t keeper, const int spaces[SG_ENTER_SPACES],
 			      const struct sg_enter_request *request, const int *descriptors, size_t count,
 			      int terminals);

@@ -21,6 +21,7 @@
 #include <linux/audit.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -429,18 +430,27 @@ static int run_command(void *argument)
 	sg_init_command(commanding->spec, commanding->slave, commanding->report);
 }
 
+/*
+ * Waits for the maps, and takes care that the keeper's death is ours: it is signalled to who has asked before. A keeper that had died
+ * before we asked has closed its end of the pipe, which nobody else has and it keeps as long as it lives. Returns false then.
+ */
+static bool follow_keeper(int go)
+{
+	struct pollfd closed = {.fd = go};
+	char byte;
+
+	return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && sg_fd_read_full(go, &byte, 1) == 1 && poll(&closed, 1, 0) == 0;
+}
+
 void sg_world_init(const struct sg_world_spec *spec, int go, int report)
 {
 	struct sg_error error = SG_ERROR_INIT;
 	struct watched command = {.terminal = -1};
 	struct commanding commanding;
 	int slave = -1;
-	char byte;
 
-	/* Before the maps are read as written: a keeper that dies after this line takes us along. */
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	(void)prctl(PR_SET_NAME, "sg-init", 0, 0, 0);
-	if (sg_fd_read_full(go, &byte, 1) != 1)
+	if (!follow_keeper(go))
 		_exit(EXIT_FAILED);
 	reset_signals();
 	(void)umask(0);

@@ -50,6 +50,7 @@ struct keeper {
 	int spaces[SG_ENTER_SPACES]; /* the world's namespaces; -1: none of its own */
 	bool timed;
 	int supervisor, socket; /* a pidfd of the supervisor; our end of the socket to it */
+	int alive;              /* our end of a pipe to the first process, which no other has: init.c */
 	pid_t first;
 	int first_pidfd;
 	int held[HELD_MAX]; /* listeners */
@@ -125,6 +126,7 @@ static void enter(struct keeper *keeper, const struct sg_enter_request *request,
 {
 	struct sg_error error = SG_ERROR_INIT;
 	int pidfd = -1;
+	const pid_t self = getpid();
 	pid_t pid = -EAGAIN;
 
 	if (request->pty && keeper->terminals < 0) {
@@ -135,7 +137,7 @@ static void enter(struct keeper *keeper, const struct sg_enter_request *request,
 	if (keeper->entry_count < ENTRIES_MAX && keeper->group != GROUP_LOST)
 		pid = clone_with(0, keeper->group, &pidfd);
 	if (pid == 0)
-		sg_enter_run(keeper->spec, keeper->spaces, request, descriptors, count, keeper->terminals);
+		sg_enter_run(keeper->spec, self, keeper->spaces, request, descriptors, count, keeper->terminals);
 	if (pid < 0) {
 		(void)sg_error_set_errno(&error, pid, "the world takes no more processes");
 		sg_init_report_failure(descriptors[0], &error);
@@ -319,6 +321,7 @@ void sg_keeper_run(const struct sg_world_spec *spec, int supervisor, int socket,
 	keeper.supervisor = sg_fd_move_above(supervisor, LOWEST_OWN);
 	keeper.socket = sg_fd_move_above(socket, LOWEST_OWN);
 	keeper.first_pidfd = sg_fd_move_above(keeper.first_pidfd, LOWEST_OWN);
+	keeper.alive = sg_fd_move_above(go[1], LOWEST_OWN);
 	if (keeper.group > 0)
 		keeper.group = keep_group(keeper.group);
 	profile = spec->apparmor_lock > 0 ? sg_fd_move_above(spec->apparmor_lock, LOWEST_OWN) : 0;

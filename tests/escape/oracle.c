@@ -127,7 +127,8 @@ static int write_program(const char *path, const char *loader, const unsigned ch
 		Elf64_Ehdr header;
 		Elf64_Phdr parts[2];
 		unsigned char code[64];
-		char text[PATH_MAX];
+		/* Whole pages: before Linux 6.6 the rest of a loader's last one had to be writable. */
+		char text[2 * 4096 - sizeof(Elf64_Ehdr) - 2 * sizeof(Elf64_Phdr) - 64];
 	} file = {.header = {.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
 			     .e_type = ET_DYN,
 			     .e_machine = EM_X86_64,

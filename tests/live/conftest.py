@@ -22,7 +22,8 @@ _spec.loader.exec_module(terminal)
 MUST_WORK = os.environ.get("SG_MUST_WORK") == "1"
 USER = "sgtest"
 LONGER = int(os.environ.get("SG_TEST_LONGER", "1"))  # times what races and storms do in CI (make test-soak)
-TIMEOUT = 60 * LONGER
+SLOWER = max(int(os.environ.get("SG_PATIENCE", "4")) // 4, 1)  # in an emulated machine
+TIMEOUT = 60 * LONGER * SLOWER
 # Features that the program is to take for missing, in every test of the run (tools/test-features); "" for none.
 HIDDEN = os.environ.get("SG_TEST_HIDE", "")
 
