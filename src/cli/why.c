@@ -287,13 +287,14 @@ static void write_line(struct why *why)
 	}
 	if (strcmp(proposal->key, "ReadWrite") == 0 && why->refusal.object[0] == '/' &&
 	    lstat(why->refusal.object, &status) < 0)
-		sg_buffer_append_text(out, "\n(It does not exist yet: each name in its folder is decided "
-					   "then, and only this one may "
-					   "be made.)\n");
+		sg_layout_wrap(
+			"\n(It does not exist yet: each name in its folder is decided then, and only this one may "
+			"be made.)\n",
+			why->width, out);
 	if (strcmp(proposal->key, "Allow") == 0 && is_name_server(why->refusal.object))
-		sg_buffer_append_text(out, "\n(Port 53 is that of name servers. To look up names a profile has the "
-					   "flag \"dns\":\nthe session's own resolver, for the names that rules "
-					   "name.)\n");
+		sg_layout_wrap("\n(Port 53 is that of name servers. To look up names a profile has the flag \"dns\": "
+			       "the session's own resolver, for the names that rules name.)\n",
+			       why->width, out);
 	if (strcmp(proposal->key, "Flags") == 0)
 		sg_buffer_printf(out, "\n(It may give more than this call: shellguard explain --flag %s)\n",
 				 proposal->value.data);

@@ -291,12 +291,22 @@ static void append_folders(const struct sg_policy *policy, struct sg_buffer *out
 
 /* --- all of it --- */
 
+static size_t count_of(const struct sg_policy *policy, enum sg_rule_kind kind)
+{
+	size_t count;
+
+	(void)sg_policy_rules(policy, kind, &count);
+	return count;
+}
+
 static void append_may(const struct sg_policy *policy, struct sg_buffer *out)
 {
 	sg_buffer_append_text(out, "\nIt may\n");
 	(void)append_rows(policy, may, SG_ARRAY_SIZE(may), "", out);
 	if (sg_policy_has_flag(policy, "incoming"))
 		sg_buffer_append_text(out, "  listen on\tfree ports of the host from 1024 up (flag \"incoming\")\n");
+	if (count_of(policy, SG_RULE_ALLOW) == 0)
+		sg_buffer_append_text(out, "  connect to\tnothing outside: its network is its own\n");
 	append_folders(policy, out);
 	append_flags(policy, out);
 	append_calls(policy, out);

@@ -28,7 +28,7 @@
 #include "tables/values.h"
 #include "world/grants.h"
 
-enum { STATEMENTS_MAX = 40, PROFILES = 400, NAMES = 40 };
+enum { STATEMENTS_MAX = 40, PROFILES = 520, NAMES = 40 };
 
 enum effect { ALLOWS, DENIES, OTHER };
 
@@ -84,6 +84,14 @@ static const struct kind {
 	{"Misc", "DenyCapabilities", DENIES, {"CAP_SYS_ADMIN", "CAP_SETUID", "CAP_NET_RAW"}},
 	{"Runtime", "Env", OTHER, {"LANG", "TERM=dumb", "PATH=/bin"}},
 	{"Misc", "AcceptMissing", OTHER, {"cgroup-memory", "landlock"}},
+	{"Label.a", "Files", OTHER, {"/srv/a/**", "/srv/b/**"}},
+	{"Label.b", "Files", OTHER, {"/srv/a/**", "/srv/b/**"}},
+	{"Label.a", "May", OTHER, {"tcp:10.0.0.7:514", "tcp:10.0.0.8:514"}},
+	{"Label.a", "Network", OTHER, {"internet", "tcp:10.0.0.7:514"}},
+	/* Lists of their own: one value is one wall. */
+	{"Walls", "Never", OTHER, {"[\"one\", \"two\"]", "[\"two\", \"three\", \"one\"]", "[\"three\", \"two\"]"}},
+	{"Privileged", "Flags", OTHER, {"ping", "mount"}},
+	{"Privileged", "ReadAny", OTHER, {"/var/log/**", "/srv/**"}},
 };
 
 /* Flags of the profile's own; where a file names them, it must have them. */
@@ -91,10 +99,15 @@ static const char *const definitions[][2] = {
 	{"[Define.one]\nFlags = [\"dns\", \"two\"]\nReadOnly = [\"/one/**\", \"/o\"]\nSyscalls = [\"sysinfo\", "
 	 "\"times\"]\n"
 	 "[Define.two]\nNeedsSyscalls = [\"getrusage\"]\nCapabilities = [\"CAP_CHOWN\"]\nAllow = "
-	 "[\"tcp:10.9.9.9:1\"]\n",
+	 "[\"tcp:10.9.9.9:1\"]\n[Label.one]\n[Label.two]\nSecret = true\n[Label.three]\n"
+	 "[[Privileged.Action]]\nName = \"a\"\nCommand = [\"/bin/a\", \"x\", \"y\"]\n"
+	 "[[Privileged.Action]]\nName = \"b\"\nCommand = [\"/bin/b\"]\nAsk = \"me\"\n",
 	 "[Define.two]\nAllow = [\"tcp:10.9.9.9:1\", \"tcp:10.9.9.9:1\"]\nCapabilities = [\"CAP_CHOWN\"]\n"
 	 "NeedsSyscalls = [\"getrusage\"]\n[Define.one]\nSyscalls = [\"times\", \"sysinfo\"]\n"
-	 "ReadOnly = [\"/o\", \"/one/**\"]\nFlags = [\"two\", \"dns\"]\n"},
+	 "ReadOnly = [\"/o\", \"/one/**\"]\nFlags = [\"two\", \"dns\"]\n[Label.three]\n[Label.two]\nSecret = "
+	 "true\n[Label.one]\n"
+	 "[[Privileged.Action]]\nAsk = \"me\"\nCommand = [\"/bin/b\"]\nName = \"b\"\n"
+	 "[[Privileged.Action]]\nCommand = [\"/bin/a\", \"x\", \"y\"]\nName = \"a\"\n"},
 };
 
 struct statement {
@@ -187,7 +200,8 @@ static void write_file(const struct profile *profile, int file, const char *befo
 			sg_buffer_printf(out, "%s = [", all[k].kind->key);
 			for (size_t j = k; j < profile->count; j++)
 				if (all[j].file == file && all[j].kind == all[k].kind)
-					sg_buffer_printf(out, "\"%s\", ", all[j].value);
+					sg_buffer_printf(out, all[j].value[0] == '[' ? "%s, " : "\"%s\", ",
+							 all[j].value);
 			sg_buffer_append_text(out, "]\n");
 		}
 	}
