@@ -218,6 +218,25 @@ static int propose(struct learn *learn)
 	return sg_load_policy_texts(NULL, 0, &text, 1, learn->variables, &policy) == 0 ? 0 : SG_EXIT_FAILED;
 }
 
+/* To a person: a script knows what it named. */
+static void tell_proposal(const struct learn *learn)
+{
+	SG_AUTO_BUFFER struct sg_buffer path = SG_BUFFER_INIT;
+	const size_t length = strlen(learn->options.output);
+	const bool bare = strchr(learn->options.output, '/') == NULL &&
+			  (length <= 5 || strcmp(learn->options.output + length - 5, ".toml") != 0);
+
+	if (learn->options.quiet || !isatty(STDERR_FILENO))
+		return;
+	sg_buffer_append_text(&path,
+			      bare ? "./" : ""); /* a name alone is that of a profile that was put in its place */
+	sg_shell_quote(&path, learn->options.output);
+	if (sg_buffer_status(&path) == 0)
+		sg_complain(
+			"the proposal is in %s: read it, then \"shellguard run -p %s\" and the command run under it",
+			learn->options.output, path.data);
+}
+
 static int write_proposal(const struct learn *learn)
 {
 	const char *path = learn->options.output;
@@ -231,6 +250,8 @@ static int write_proposal(const struct learn *learn)
 	status = fd < 0 ? -errno : sg_fd_write_full(fd, learn->proposal.data, learn->proposal.size);
 	if (status < 0)
 		sg_complain("cannot write %s: %s", path, strerrordesc_np(-status));
+	else
+		tell_proposal(learn);
 	return status < 0 ? SG_EXIT_FAILED : 0;
 }
 

@@ -420,6 +420,17 @@ def test_wrong_usage(sg):
     assert "Nonsense" in broken.stderr
 
 
+def test_a_person_is_told_where_the_proposal_is(sg):
+    """And how to use it: a name without a slash or .toml would be that of an installed profile."""
+    env = sg.environment({"TERM": "vt100"})
+    for name, shown in (("mine.toml", "mine.toml"), ("mine", "./mine"), ("it is.toml", "'it is.toml'")):
+        with conftest.terminal.Terminal(sg.command([sg.program, "learn", "-o", name, "--", "/bin/true"]), env, sg.cwd, columns=200) as seen:
+            assert seen.wait() == 0, seen.text
+            assert 'the proposal is in %s: read it, then "shellguard run -p %s" and' % (name, shown) in seen.text, seen.text
+        assert sg.cli("run", "-p", shown.strip("'"), "--", "/bin/true").returncode == 0
+    assert learn(sg, "-o", "quiet.toml", "--", "/bin/true").stderr == ""
+
+
 def test_a_link_in_the_place_of_the_output(sg):
     """The command may write the working directory: what it puts under the proposal's name is not written through."""
     victim = sg.write("victim", "mine\n", folder=os.path.join(sg.work, "srv"))
