@@ -210,21 +210,26 @@ static int replace(const char *name, const void *data, size_t size, mode_t mode)
 
 int sg_fd_replace_file(const char *name, const void *data, size_t size, mode_t mode)
 {
-	SG_AUTO_FREE char *real = realpath(name, NULL);
+	/* The kernel follows a link here or refuses to (fs.protected_symlinks), which realpath(3) would not ask it. */
+	SG_AUTO_FD int there = open(name, O_PATH | O_CLOEXEC);
+	SG_AUTO_FREE char *real = NULL;
+	char path[32];
 	struct stat st;
 	mode_t mask;
 
-	if (real == NULL && errno != ENOENT)
-		return -errno;
-	if (real == NULL || stat(real, &st) < 0) {
+	if (there < 0 && errno == ENOENT) {
 		mask = umask(0);
 		(void)umask(mask);
-		return replace(real != NULL ? real : name, data, size, mode & ~mask);
+		return replace(name, data, size, mode & ~mask);
 	}
+	if (there < 0 || fstat(there, &st) < 0)
+		return -errno;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", there);
 	if (!S_ISREG(st.st_mode)) {
-		SG_AUTO_FD int fd = open(real, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+		SG_AUTO_FD int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
 
 		return fd < 0 ? -errno : sg_fd_write_full(fd, data, size);
 	}
-	return replace(real, data, size, st.st_mode & 07777);
+	real = realpath(path, NULL);
+	return real == NULL ? -errno : replace(real, data, size, st.st_mode & 07777);
 }

@@ -326,6 +326,27 @@ def test_wrong_usage(sg, arguments, said):
     assert done.returncode in (2, 125) and said in done.stderr and done.stdout == "", done.stderr
 
 
+def test_a_link_of_somebody_elses(sg):
+    """In a folder that everybody may write to, an artefact does not go where another user's link leads; elsewhere a link is followed."""
+    if os.getuid() != 0 or open("/proc/sys/fs/protected_symlinks", encoding="ascii").read().strip() != "1":
+        cannot("root, and fs.protected_symlinks")
+    victim = sg.write("victim", "old\n", folder=sg.home)
+    for mode, followed in ((0o1777, False), (0o755, True)):
+        folder = os.path.join(sg.work, "folder%o" % mode)
+        os.mkdir(folder)
+        link = os.path.join(folder, "ours.seccomp.json")
+        os.symlink(victim, link)
+        os.lchown(link, 65534, 65534)
+        if followed:
+            os.chown(folder, sg.uid, sg.uid)
+        else:
+            os.chmod(folder, mode)
+        for target in (link, folder):
+            done = sg.cli("compile", sg.profile('Name = "ours"\n' + PROFILE), "--to", "seccomp", "--approximate", "-q", "-o", target)
+            assert (done.returncode == 0) == followed, done.stderr
+            assert os.path.islink(link) and (open(victim, encoding="utf-8").read() == "old\n") != followed
+
+
 def test_a_file_that_cannot_be_written_whole(sg):
     """The old contents stay where a disk is full or a file too large."""
     target = os.path.join(sg.home, "out.json")
