@@ -457,11 +457,18 @@ static int add_linux(const struct sg_export *with, json_t *config)
 
 static int write_oci(const struct sg_export *with, struct sg_buffer *out, struct sg_error *error)
 {
-	json_t *config =
-		json_pack("{s:{s:b}, s:s}", "root", "readonly", 1, "x-shellguard-needs",
-			  "a bundle whose root folder is empty: what lies in it is shown, whatever the profile says");
-	int status = config == NULL ? -ENOMEM : add_process(with->policy, config);
+	json_t *config;
+	int status;
 
+	/* First in the order of paths. It would lie over the container's own /proc and /dev, and the host's would show. */
+	if (with->places->count > 0 && strcmp(with->places->places[0].path, "/") == 0)
+		return sg_error_set(
+			error, -EOPNOTSUPP,
+			"%s \"%s\" gives the root itself, where a runtime mounts nothing: name folders in it",
+			sg_rule_infos[with->places->places[0].rule->kind].name, with->places->places[0].rule->written);
+	config = json_pack("{s:{s:b}, s:s}", "root", "readonly", 1, "x-shellguard-needs",
+			   "a bundle whose root folder is empty: what lies in it is shown, whatever the profile says");
+	status = config == NULL ? -ENOMEM : add_process(with->policy, config);
 	if (status == 0)
 		status = add_mounts(with, config);
 	if (status == 0)

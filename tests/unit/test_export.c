@@ -524,6 +524,28 @@ static void test_execution_is_left_open(void **state)
 	}
 }
 
+/* A runtime mounts nothing on the root, and what it did mount there would lie over the container's own /proc. */
+static void test_the_root_of_a_container(void **state)
+{
+	static const char *const rows[] = {"ReadOnly = [\"/**\"]", "ReadOnly = [\"/*\"]",
+					   "ReadWrite = [\"/a\", \"/{,b/}**\"]"};
+
+	(void)state;
+	for (size_t i = 0; i < SG_ARRAY_SIZE(rows); i++) {
+		SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT, out = SG_BUFFER_INIT;
+		SG_AUTO_POLICY struct sg_policy *policy = NULL;
+		struct sg_error error = SG_ERROR_INIT;
+		struct sg_export with;
+
+		sg_buffer_printf(&text, "[Filesystem]\n%s\n", rows[i]);
+		policy = compile_text(text.data);
+		assert_int_equal(sg_export_prepare(policy, sg_exporter_find("oci", 3), &with), 0);
+		assert_int_equal(with.exporter->write(&with, &out, &error), -EOPNOTSUPP);
+		assert_non_null(strstr(error.text, "the root itself"));
+		sg_export_done(&with);
+	}
+}
+
 /* JSON holds no bytes that are no UTF-8: the artefact is refused, not written with another name. */
 static void test_names_that_are_no_text(void **state)
 {
@@ -602,6 +624,7 @@ int main(void)
 		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_mounting),
 		cmocka_unit_test(test_execution_is_left_open),
+		cmocka_unit_test(test_the_root_of_a_container),
 		cmocka_unit_test(test_names_that_are_no_text),
 		cmocka_unit_test(test_unit_text),
 	};
