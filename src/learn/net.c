@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "learn/names.h"
+#include "policy/addresspattern.h"
 
 enum { EPHEMERAL = 32768 };
 
@@ -68,15 +69,34 @@ static bool is_own_port(const struct sg_observed *observed, const struct parts *
 	return own;
 }
 
-static void add_named(const struct sg_used *answer, const struct parts *to, struct sg_learn_lines *lines)
+/* A name that somebody registered may be a word of the language ("internet", "*.name"), which gives more than was used. */
+static bool is_plain_name(const char *pattern)
+{
+	struct sg_addresspattern_problem problem;
+	struct sg_addresspattern parsed;
+	bool plain;
+
+	if (sg_addresspattern_parse(pattern, strlen(pattern), SG_ADDRESSPATTERN_ALLOW, &parsed, &problem) != 0)
+		return false;
+	plain = parsed.kind == SG_HOST_NAME;
+	sg_addresspattern_done(&parsed);
+	return plain;
+}
+
+static void add_named(const struct sg_used *answer, const struct sg_used *used, const struct parts *to,
+		      struct sg_learn_lines *lines)
 {
 	SG_AUTO_BUFFER struct sg_buffer value = SG_BUFFER_INIT;
 
 	sg_buffer_printf(&value, "%s:%s:%lu", to->protocol, answer->target, to->port);
-	if (sg_buffer_status(&value) == 0)
+	if (sg_buffer_status(&value) < 0)
+		lines->failed = true;
+	else if (is_plain_name(value.data))
 		sg_learn_add(lines, SG_LEARN_ALLOW, false, value.data, "looked up by this name");
 	else
-		lines->failed = true;
+		sg_learn_add(lines, SG_LEARN_ALLOW, false, used->name,
+			     "by its address: the name \"%s\" that was looked up is none that a rule can name",
+			     answer->target);
 }
 
 static void add_path(const struct sg_observed *observed, const char *path, const struct sg_variables *variables,
@@ -127,7 +147,7 @@ static void add_connects(const struct sg_observed *observed, const struct sg_var
 			continue;
 		answer = sg_used_find(&observed->answers, to.host);
 		if (answer != NULL)
-			add_named(answer, &to, lines);
+			add_named(answer, used, &to, lines);
 		else if (chosen)
 			sg_learn_add(lines, SG_LEARN_ALLOW, true, used->name,
 				     "its own port, it seems, that the kernel chose: in the world it is the world's");
