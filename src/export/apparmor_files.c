@@ -7,6 +7,7 @@
 
 #include "export/apparmor_above.h"
 #include "export/apparmor_world.h"
+#include "export/places.h"
 #include "policy/decide.h"
 #include "tables/flags.h"
 #include "tables/syscalls.h"
@@ -83,10 +84,10 @@ struct composer {
 	const struct sg_policy *policy;
 	const struct sg_plan *plan; /* of the session whose world is meant; NULL: a host that is not known */
 	struct sg_apparmor_files *files;
-	struct sg_above *above; /* owned; which folders may be renamed */
-	unsigned int possible;  /* permissions that some flag gives */
+	struct sg_above *above;        /* owned; which folders may be renamed */
+	unsigned int possible;         /* permissions that some flag gives */
 	const struct sg_rule *current; /* the one that lines are made of */
-	int status;             /* the first error */
+	int status;                    /* the first error */
 };
 
 static bool is_refusal(enum sg_rule_kind kind)
@@ -323,10 +324,16 @@ static void add_above(struct composer *composer, const struct sg_rule *rule)
 static void add_refusal(struct composer *composer, const struct sg_rule *rule)
 {
 	const struct sg_apparmor_line line = {.permissions = kinds[rule->kind].permissions, .deny = true};
+	struct sg_glob *twin = NULL;
 	size_t length;
 	const char *text = sg_glob_text(rule->glob, &length);
 
 	add_glob(composer, rule, rule->glob, NULL, &line);
+	/* The kernel arrives at one of the two names that such a folder has on most hosts. */
+	if (sg_places_find_twin(rule->glob, &twin) < 0)
+		composer->status = -ENOMEM;
+	else if (twin != NULL)
+		add_glob(composer, rule, twin, twin, &line);
 	add_readers(composer, rule, &line);
 	if (rule->kind == SG_RULE_HIDE && ends_in_tree(rule->glob) && length > 4)
 		add_text(composer, rule, text, length - 2, &line);

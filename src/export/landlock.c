@@ -51,7 +51,7 @@ static struct sg_hold judge_rest(const struct sg_export *with, enum sg_export_re
 	case SG_REST_FILES:
 		return (struct sg_hold){SG_HOLDS_PARTLY,
 					"their names, and what stat tells of them, show; modes, owners, times and "
-					"extended attributes are not looked at"};
+					"extended attributes are not looked at, nor truncation before Linux 6.2"};
 	case SG_REST_PROGRAMS:
 		return (struct sg_hold){SG_HOLDS_PARTLY,
 					"what may be read may be mapped as code, by a program's loader too"};

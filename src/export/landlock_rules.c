@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 
 #include "base/text.h"
+#include "export/places.h"
 #include "policy/addresspattern.h"
 #include "policy/decide.h"
 #include "tables/flags.h"
@@ -34,22 +35,26 @@ enum {
 #define NO_REFUSALS "Landlock has no refusals within what is given"
 #define ATTRIBUTES "modes, owners, times and extended attributes are not looked at"
 #define SHOWN "the name shows, and what stat tells of it"
+#define MAPPED "what may be read may be mapped as code, by a program's loader too"
 #define NO_ADDRESSES "of sockets only the ports of TCP are looked at"
 #define ANY_PORT "more ports than are listed: all are open"
+#define FIRST_DATA "data that is sent with the connection (MSG_FASTOPEN), and MPTCP, are not looked at"
 #define PORT_ALONE "of TCP the port alone counts, whatever the host, and nothing else is looked at"
 
 static const struct sg_hold holds = {SG_HOLDS, NULL};
 
-/* What refuses, what of a place it speaks of, and how it holds where nothing is given. */
+/* What refuses, what of a place it speaks of, how it holds where nothing is given, and what leads to it in another way. */
 static const struct {
 	unsigned int rights;
 	struct sg_hold hold;
+	unsigned int other_way;
+	const char *how;
 } refusals[SG_RULE_KINDS] = {
-	[SG_RULE_DENY] = {~0U, {SG_HOLDS_PARTLY, ATTRIBUTES}},
-	[SG_RULE_HIDE] = {~0U, {SG_HOLDS_PARTLY, SHOWN}},
-	[SG_RULE_DENY_READ] = {READS, {SG_HOLDS_PARTLY, ATTRIBUTES}},
-	[SG_RULE_DENY_WRITE] = {WRITES, {SG_HOLDS_PARTLY, ATTRIBUTES}},
-	[SG_RULE_DENY_EXECUTE] = {BIT(EXECUTE), {SG_HOLDS, NULL}},
+	[SG_RULE_DENY] = {~0U, {SG_HOLDS_PARTLY, ATTRIBUTES}, 0, NULL},
+	[SG_RULE_HIDE] = {~0U, {SG_HOLDS_PARTLY, SHOWN}, 0, NULL},
+	[SG_RULE_DENY_READ] = {READS, {SG_HOLDS_PARTLY, ATTRIBUTES}, 0, NULL},
+	[SG_RULE_DENY_WRITE] = {WRITES, {SG_HOLDS_PARTLY, ATTRIBUTES}, 0, NULL},
+	[SG_RULE_DENY_EXECUTE] = {BIT(EXECUTE), {SG_HOLDS, NULL}, BIT(READ_FILE), MAPPED},
 };
 
 static const struct {
@@ -247,25 +252,42 @@ static int may_meet(const struct sg_glob *glob, const struct sg_landlock_place *
 	return status < 0 ? -ENOMEM : status != SG_GLOB_NO;
 }
 
+/* By either name of a folder that has two: which of them the host has as a link is not known. */
+static bool may_refuse(struct finder *finder, const struct sg_glob *glob, const struct sg_glob *twin,
+		       const struct sg_landlock_place *place)
+{
+	int met;
+
+	if (finder->budget == 0)
+		return true;
+	finder->budget--;
+	met = may_meet(glob, place);
+	if (met == 0 && twin != NULL)
+		met = may_meet(twin, place);
+	if (met < 0)
+		finder->status = met;
+	return met > 0;
+}
+
 static void judge_refusal(struct finder *finder, const struct sg_rule *rule)
 {
-	const unsigned int rights = refusals[rule->kind].rights;
+	const unsigned int rights = refusals[rule->kind].rights, other_way = refusals[rule->kind].other_way;
+	SG_AUTO_GLOB struct sg_glob *twin = NULL;
+	const int any = sg_places_find_twin(rule->glob, &twin);
 
+	if (any < 0)
+		finder->status = any;
 	finder->rules->holds[rule - finder->policy->rules] = refusals[rule->kind].hold;
 	for (size_t i = 0; i < finder->rules->count && finder->status == 0; i++) {
 		const struct sg_landlock_place *place = &finder->rules->places[i];
-		int met = 1;
 
-		if ((place->rights & rights) == 0)
+		if ((place->rights & (rights | other_way)) == 0 ||
+		    (any == 0 && !may_refuse(finder, rule->glob, twin, place)))
 			continue;
-		if (finder->budget > 0) {
-			finder->budget--;
-			met = may_meet(rule->glob, place);
+		if ((place->rights & rights) == 0) {
+			hold(finder, rule, SG_HOLDS_PARTLY, refusals[rule->kind].how);
+			continue;
 		}
-		if (met < 0)
-			finder->status = met;
-		if (met <= 0)
-			continue;
 		hold(finder, rule, SG_HOLDS_NOT, NO_REFUSALS);
 		return;
 	}
@@ -319,7 +341,7 @@ static struct sg_hold judge_address(const struct finder *finder, const struct sg
 			return (struct sg_hold){SG_HOLDS_NOT, NO_ADDRESSES};
 		if (!connect->handled || !bind->handled || meets_ports(pattern, connect) || meets_ports(pattern, bind))
 			return (struct sg_hold){SG_HOLDS_NOT, NO_REFUSALS};
-		return holds;
+		return (struct sg_hold){SG_HOLDS_PARTLY, FIRST_DATA};
 	}
 	if (!ports->handled)
 		return (struct sg_hold){SG_HOLDS_NOT, ANY_PORT};

@@ -131,27 +131,11 @@ static void note(void *data, const struct sg_place *place)
 	met->code |= place->execute;
 }
 
-/* The same glob by the other name of the folder in which it begins; NULL: there is none. */
-static int find_twin(const struct sg_glob *glob, struct sg_glob **ret)
-{
-	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT, copy = SG_BUFFER_INIT;
-	size_t length;
-	const char *given = sg_glob_text(glob, &length);
-
-	sg_buffer_append(&copy, given, length);
-	if (sg_buffer_status(&copy) < 0)
-		return -ENOMEM;
-	if (!sg_places_twin(copy.data, &text))
-		return 0;
-	return sg_buffer_status(&text) < 0 ? -ENOMEM : sg_glob_parse(text.data, text.size, NULL, ret);
-}
-
 static struct met meet(const struct sg_export *with, const struct sg_rule *rule)
 {
 	SG_AUTO_GLOB struct sg_glob *twin = NULL;
 	const char *prefix = sg_glob_prefix(rule->glob, &(size_t){0});
-	const bool wide =
-		find_twin(rule->glob, &twin) < 0 || (!sg_glob_is_literal(rule->glob) && sg_places_above_twins(prefix));
+	const bool wide = sg_places_find_twin(rule->glob, &twin) != 0;
 	struct met met = {0};
 
 	for (size_t i = 0; i < with->places->count && wide; i++)

@@ -454,10 +454,28 @@ bool sg_places_twin(const char *path, struct sg_buffer *ret)
 	return false;
 }
 
-bool sg_places_above_twins(const char *prefix)
+/* True if wildcards after `prefix` could name such a folder. */
+static bool is_above_twins(const char *prefix)
 {
 	for (size_t i = 0; i < 2 * SG_ARRAY_SIZE(twins); i++)
 		if (strncmp(twins[i / 2][i % 2], prefix, strlen(prefix)) == 0)
 			return true;
 	return false;
+}
+
+int sg_places_find_twin(const struct sg_glob *glob, struct sg_glob **ret)
+{
+	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT, copy = SG_BUFFER_INIT;
+	size_t length;
+	const char *given = sg_glob_text(glob, &length);
+
+	*ret = NULL;
+	if (!sg_glob_is_literal(glob) && is_above_twins(sg_glob_prefix(glob, &(size_t){0})))
+		return 1;
+	sg_buffer_append(&copy, given, length);
+	if (sg_buffer_status(&copy) < 0)
+		return -ENOMEM;
+	if (!sg_places_twin(copy.data, &text))
+		return 0;
+	return sg_buffer_status(&text) < 0 ? -ENOMEM : sg_glob_parse(text.data, text.size, NULL, ret);
 }

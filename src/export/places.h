@@ -49,8 +49,11 @@ void sg_places_meet(const struct sg_places *places, const struct sg_glob *glob,
  */
 bool sg_places_twin(const char *path, struct sg_buffer *ret);
 
-/* True if wildcards after `prefix` could name such a folder. */
-bool sg_places_above_twins(const char *prefix);
+/*
+ * The same glob by the other name of the folder in which it begins. Returns 0 with *ret (owned by the caller; NULL: there is none), 1 if
+ * its wildcards could name such a folder themselves, or -ENOMEM.
+ */
+SG_MUST_USE int sg_places_find_twin(const struct sg_glob *glob, struct sg_glob **ret);
 
 /* The classes (SG_NAME_BIT) whose globs match the place, or everything in it if it is a folder. */
 uint64_t sg_places_given(const struct sg_places *places, const struct sg_place *place);

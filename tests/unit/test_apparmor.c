@@ -317,6 +317,10 @@ static void test_rows(void **state)
 		{"", "/dev/null", "rw"},
 		{"", "/etc/passwd", ""},
 		{"Deny = ['/dev/null']", "/dev/null", ""},
+		/* One folder, two names: the kernel arrives at one of them. */
+		{"Exec = ['/usr/bin/*']\nDeny = ['/bin/su']", "/usr/bin/su", ""},
+		{"Exec = ['/usr/bin/*']\nDeny = ['/bin/su']", "/usr/bin/true", "rmx"},
+		{"ReadOnly = ['/lib/**']\nHide = ['/usr/lib/x*']", "/lib/xy", ""},
 	};
 	static const struct {
 		char letter;

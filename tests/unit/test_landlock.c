@@ -110,7 +110,12 @@ static void test_judgement(void **state)
 		{"[Filesystem]\nReadOnly = ['/a/*']\nHide = ['/**/b']", SG_RULE_HIDE, SG_HOLDS_NOT},
 		{"[Filesystem]\nReadOnly = ['/a/**']\nDeny = ['/b/**']", SG_RULE_DENY, SG_HOLDS_PARTLY},
 		{"[Filesystem]\nReadOnly = ['/a/**']\nDenyWrite = ['/a/b']", SG_RULE_DENY_WRITE, SG_HOLDS_PARTLY},
-		{"[Filesystem]\nReadOnly = ['/a/**']\nDenyExec = ['/a/b']", SG_RULE_DENY_EXECUTE, SG_HOLDS},
+		{"[Filesystem]\nReadOnly = ['/a/**']\nDenyExec = ['/a/b']", SG_RULE_DENY_EXECUTE, SG_HOLDS_PARTLY},
+		{"[Filesystem]\nReadOnly = ['/a/**']\nDenyExec = ['/b/c']", SG_RULE_DENY_EXECUTE, SG_HOLDS},
+		/* One folder, two names. */
+		{"[Filesystem]\nExec = ['/usr/bin/*']\nDenyExec = ['/bin/su']", SG_RULE_DENY_EXECUTE, SG_HOLDS_NOT},
+		{"[Filesystem]\nReadOnly = ['/lib/**']\nDeny = ['/usr/lib/x*']", SG_RULE_DENY, SG_HOLDS_NOT},
+		{"[Filesystem]\nReadOnly = ['/lib/**']\nDeny = ['/u*/lib/x']", SG_RULE_DENY, SG_HOLDS_NOT},
 		{"[Filesystem]\nExec = ['/a/**']\nDenyExec = ['/a/b']", SG_RULE_DENY_EXECUTE, SG_HOLDS_NOT},
 		{"[Filesystem]\nReadOnly = ['/a/**']\nLogOnRead = ['/a/b']", SG_RULE_LOG_READ, SG_HOLDS_NOT},
 		{"[Networking]\nAllow = ['tcp:*:443']", SG_RULE_ALLOW, SG_HOLDS},
@@ -122,7 +127,8 @@ static void test_judgement(void **state)
 		{"[Networking]\nFlags = ['incoming']\nListen = ['tcp:*:80']", SG_RULE_LISTEN, SG_HOLDS_NOT},
 		{"[Networking]\nAllow = ['tcp:*:443']\nDeny = ['tcp:10.0.0.1:443']", SG_RULE_DENY_ADDRESS,
 		 SG_HOLDS_NOT},
-		{"[Networking]\nAllow = ['tcp:*:443']\nDeny = ['tcp:10.0.0.1:80']", SG_RULE_DENY_ADDRESS, SG_HOLDS},
+		{"[Networking]\nAllow = ['tcp:*:443']\nDeny = ['tcp:10.0.0.1:80']", SG_RULE_DENY_ADDRESS,
+		 SG_HOLDS_PARTLY},
 		{"[Networking]\nAllow = ['tcp:*:443']\nDeny = ['*:10.0.0.1:80']", SG_RULE_DENY_ADDRESS, SG_HOLDS_NOT},
 	};
 
