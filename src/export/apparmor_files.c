@@ -192,7 +192,8 @@ static void add_name(struct composer *composer, const struct sg_rule *rule, cons
 /* What an allow shows beside what it names: the folder of a tree, and those that wildcards range over. */
 static void add_shown(struct composer *composer, const struct sg_rule *rule)
 {
-	const struct sg_apparmor_line list = {.permissions = SG_APPARMOR_READ};
+	const struct sg_apparmor_line list = {
+		.permissions = composer->plan == NULL ? SG_APPARMOR_READ : SG_APPARMOR_READ | SG_APPARMOR_LOCK};
 	SG_AUTO_GLOB_NAMES struct sg_glob_names folders = {0};
 	const int status = sg_glob_folders(rule->glob, SG_GLOB_NAMES_MAX, &folders);
 

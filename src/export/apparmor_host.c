@@ -170,6 +170,9 @@ int sg_apparmor_may_load(struct sg_error *error)
 	}
 	if (geteuid() != 0)
 		return sg_error_set(error, -EPERM, "profiles of AppArmor are root's to load and to take away");
+	if (!sg_label_sees_all())
+		return sg_error_set(error, -EPERM,
+				    "whether profiles of AppArmor are in use shows outside of this container only");
 	return 0;
 }
 

@@ -142,6 +142,11 @@ int sg_apparmor_remove(const char *kernel, const char *name, struct sg_error *er
 	SG_AUTO_FD int fd = -1;
 	int status;
 
+	/* The kernel has one set of profiles for all; but who is in one only /proc of the first PID namespace says. */
+	if (strcmp(kernel, SG_APPARMOR_KERNEL) == 0 && !sg_label_sees_all())
+		return sg_error_set(error, -EPERM,
+				    "whether the AppArmor profile %s is in use shows outside of this container only",
+				    name);
 	if (sg_apparmor_is_used(name))
 		return sg_error_set(error, -EBUSY,
 				    "programs run in the AppArmor profile %s: they would go on without it", name);

@@ -18,11 +18,12 @@ int sg_apparmor_list(const char *kernel, int (*note)(void *data, const char *nam
 /* 1: a profile of that name is loaded, and enforced. 0: it is not loaded. A negative errno value: neither is so, or it cannot be told. */
 int sg_apparmor_is_loaded(const char *kernel, const char *name);
 
-/* True if some thread of this PID namespace is in the profile, or where that cannot be told. Reads all of /proc. */
+/* True if some thread that /proc shows is in the profile, or where that cannot be told. Reads all of /proc. */
 bool sg_apparmor_is_used(const char *name);
 
 /*
- * Takes a profile out of the kernel, which lets whatever is in it go on without one. Where threads are in it, it is refused: -EBUSY.
+ * Takes a profile out of the kernel, which lets whatever is in it go on without one. Where threads are in it, it is refused: -EBUSY; in a
+ * container, where that cannot be told: -EPERM.
  * Whoever calls sees to it that none enters it meanwhile. Returns 0; 1: it is not there; or a negative errno value, with context.
  */
 int sg_apparmor_remove(const char *kernel, const char *name, struct sg_error *error);

@@ -28,7 +28,7 @@ static const struct {
 	[SG_MOUNT_SYSFS] = {READ_ONLY, READ_ONLY, 0},
 };
 
-static int add_mount(const struct sg_mount *mount, struct sg_apparmor_files *files)
+static int add_mount(const struct sg_plan *plan, const struct sg_mount *mount, struct sg_apparmor_files *files)
 {
 	unsigned int folder = kinds[mount->kind].folder, below = kinds[mount->kind].below,
 		     file = kinds[mount->kind].file;
@@ -37,6 +37,9 @@ static int add_mount(const struct sg_mount *mount, struct sg_apparmor_files *fil
 
 	if (mount->kind == SG_MOUNT_PRIVATE && (mount->flags & SG_MOUNT_WRITE) != 0)
 		folder = below = READ_WRITE;
+	/* Its own attributes are its mount's to keep, where nobody decides about changes. */
+	if (mount->kind == SG_MOUNT_TREE && (mount->flags & SG_MOUNT_WRITE) != 0 && !plan->decide_changes)
+		folder = SG_APPARMOR_WRITE;
 	if ((mount->flags & SG_MOUNT_EXECUTE) != 0) {
 		below |= SG_APPARMOR_MAP;
 		file |= SG_APPARMOR_MAP;
@@ -71,10 +74,10 @@ int sg_apparmor_world_add(const struct sg_plan *plan, struct sg_apparmor_files *
 	/* Terminals may be made later, for who enters (world/enter.c). */
 	static const struct sg_mount terminals = {.kind = SG_MOUNT_PTS, .target = "/dev/pts"};
 	const char *before = "";
-	int status = add_mount(&terminals, files);
+	int status = add_mount(plan, &terminals, files);
 
 	for (size_t i = 0; i < plan->mount_count && status == 0; i++) {
-		status = add_mount(&plan->mounts[i], files);
+		status = add_mount(plan, &plan->mounts[i], files);
 		if (status == 0)
 			status = add_above(plan->mounts[i].target, before, files);
 		before = plan->mounts[i].target;

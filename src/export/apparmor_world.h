@@ -13,6 +13,7 @@
  *
  *   mapping as code   what lies on a mount with code may be mapped, as the mount lets it
  *   the world's own   all below a file system of its own; a rule that refuses in it stands over that
+ *   attributes        of a folder that is given with all below it, where changes run natively
  *   locks, links      permissions of their own in AppArmor, in a session the filter's
  *   unix sockets      all: names of them, and who is behind one, are the supervisor's to decide
  *   descriptors       what the supervisor, which is in no profile, has opened is the world's to use: AppArmor asks whoever opened

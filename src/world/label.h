@@ -22,14 +22,20 @@
 #define SG_LABEL_PARSER "apparmor_parser"
 
 /*
- * Whether worlds that this process starts can be put into a profile: AppArmor is active and enforces, we are root in the first user
- * namespace with CAP_MAC_ADMIN and in no profile ourselves, profiles can be loaded, and the compiler is there, root's alone to
+ * Whether worlds that this process starts can be put into a profile: AppArmor is active and enforces, we are root in the first user and PID
+ * namespaces with CAP_MAC_ADMIN and in no profile ourselves, profiles can be loaded, and the compiler is there, root's alone to
  * change. Returns true; or false with the reason appended, a part of a sentence. Reads a few files.
  */
 bool sg_label_find(struct sg_buffer *reason);
 
 /* The compiler's path in `path`, or false with the reason appended. It belongs to root, as do the folders above it, and has its table of features. */
 bool sg_label_find_parser(char *path, size_t size, struct sg_buffer *reason);
+
+/*
+ * True in the first PID and user namespaces, where /proc shows every process of the host: elsewhere nobody can tell whether a profile is in
+ * use, since the kernel has one set of them for all.
+ */
+bool sg_label_sees_all(void);
 
 /*
  * Enters the profile of that name, for good, and makes sure of it. To be called by a process with one thread, of which nothing else

@@ -167,6 +167,8 @@ static void test_rows(void **state)
 		{"ReadOnly = ['WORK/link/**']", "WORK/real/a", "r", "w"},
 		{"ReadWrite = ['WORK/**']\nDeny = ['WORK/link/secret']", "WORK/real/secret", "", "rwmxk"},
 		{"ReadWrite = ['WORK/**']", "WORK/real/a", "rwlk", "x"},
+		{"ReadWrite = ['WORK/**']", "WORK/", "rwk", "x"},
+		{"ReadWrite = ['WORK/**']\nDeny = ['WORK/a']", "WORK/", "rk", "w"},
 		{"Exec = ['WORK/real/*']", "WORK/real/a", "rmx", "w"},
 		/* A mount with code lets all on it be mapped. */
 		{"ReadOnly = ['WORK/real/**']\nExec = ['WORK/real/a*']", "WORK/real/b", "rm", "wx"},

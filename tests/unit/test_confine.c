@@ -18,6 +18,7 @@
 
 #include "base/fd.h"
 #include "world/confine.h"
+#include "world/label.h"
 
 static char folder[] = "/tmp/sg-confine-XXXXXX";
 static char names[4][64];
@@ -240,9 +241,34 @@ static void cores(void **state)
 			fail_msg("row %zu", i);
 }
 
+/* A profile that is not there, or no AppArmor: an error, and then no_new_privs is not set either, without which nothing is executed. */
+static void no_profile(void **state)
+{
+	int status;
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0) {
+		struct sg_error error = SG_ERROR_INIT;
+		char longer[512] = {0};
+
+		memset(longer, 'x', sizeof(longer) - 1);
+		if (sg_label_enter("shellguard.run.0000", &error) >= 0 || error.code == 0)
+			_exit(1);
+		if (sg_label_enter(longer, &error) != -ENAMETOOLONG)
+			_exit(2);
+		if (geteuid() == 0 && sg_confine_capabilities(0, "shellguard.run.0000", &error) >= 0)
+			_exit(3);
+		_exit(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 0 ? 0 : 4);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(files), cmocka_unit_test(fifo), cmocka_unit_test(cores)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(files), cmocka_unit_test(fifo), cmocka_unit_test(cores),
+					   cmocka_unit_test(no_profile)};
 
 	return cmocka_run_group_tests(tests, make_tree, remove_tree);
 }
