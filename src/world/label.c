@@ -82,6 +82,16 @@ bool sg_label_find_parser(char *path, size_t size, struct sg_buffer *reason)
 	return false;
 }
 
+/*
+ * Kernels that ask about unix sockets by the names of their peers (Ubuntu's, and Linux since 6.17) want rules for files that a profile of
+ * ours does not give, as it leaves those names to the supervisor: there it would be the first to refuse.
+ */
+static bool asks_for_peers(void)
+{
+	return access(SG_LABEL_KERNEL "/features/network/af_unix", F_OK) == 0 ||
+	       access(SG_LABEL_KERNEL "/features/network_v9", F_OK) == 0;
+}
+
 bool sg_label_find(struct sg_buffer *reason)
 {
 	char text[LABEL_MAX], path[64];
@@ -95,6 +105,9 @@ bool sg_label_find(struct sg_buffer *reason)
 		sg_buffer_append_text(reason, "AppArmor's mode (apparmor.mode) is not enforce");
 	else if (access(SG_LABEL_KERNEL "/.load", W_OK) < 0 || access(SG_LABEL_KERNEL "/.remove", W_OK) < 0)
 		sg_buffer_append_text(reason, SG_LABEL_KERNEL " is not there: securityfs is not mounted");
+	else if (asks_for_peers())
+		sg_buffer_append_text(reason, "AppArmor asks about the peers of unix sockets here, which a session's "
+					      "profile has no rules for");
 	else if (!read_text(CURRENT, text, sizeof(text)) || strcmp(text, "unconfined") != 0)
 		sg_buffer_append_text(reason, "shellguard itself runs in a profile of AppArmor");
 	else if (read_text("/proc/sys/kernel/apparmor_restrict_unprivileged_unconfined", text, sizeof(text)) &&

@@ -23,7 +23,7 @@
 
 /*
  * Whether worlds that this process starts can be put into a profile: AppArmor is active and enforces, we are root in the first user and PID
- * namespaces with CAP_MAC_ADMIN and in no profile ourselves, profiles can be loaded, and the compiler is there, root's alone to
+ * namespaces with CAP_MAC_ADMIN and in no profile ourselves, it does not ask about the peers of unix sockets, profiles can be loaded, and the compiler is there, root's alone to
  * change. Returns true; or false with the reason appended, a part of a sentence. Reads a few files.
  */
 bool sg_label_find(struct sg_buffer *reason);
