@@ -72,7 +72,9 @@ static int add_back_end(struct compilation *compilation, const struct sg_exporte
 	status = sg_export_prepare(compilation->policy, exporter, &compilation->exports[compilation->count++]);
 	if (status == 0)
 		return 0;
-	sg_complain("cannot judge the profile for %s: %s", exporter->name, strerrordesc_np(-status));
+	sg_complain("cannot judge the profile for %s: %s", exporter->name,
+		    status == -E2BIG ? "its rules name too many files, with alternatives ({a,b}) written out"
+				     : strerrordesc_np(-status));
 	return SG_EXIT_FAILED;
 }
 

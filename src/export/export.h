@@ -89,7 +89,7 @@ const struct sg_exporter *sg_exporter_find(const char *name, size_t length);
 
 /*
  * Judges every rule. `policy` must outlive *ret, which is to be given to sg_export_done in every case. Returns 0, -ENOMEM, or -E2BIG
- * (more rules by file name than one automaton holds).
+ * (more rules by file name than one automaton holds, more names than SG_PLACES_MAX).
  */
 SG_MUST_USE int sg_export_prepare(const struct sg_policy *policy, const struct sg_exporter *exporter,
 				  struct sg_export *ret);

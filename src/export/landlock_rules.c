@@ -13,8 +13,9 @@
 #include "world/grants.h"
 
 enum {
-	COMPARISONS_MAX = 2000000, /* of refusals with places, for one policy */
-	PORTS_MAX = 1024,          /* that are listed one by one */
+	COMPARED_MAX =
+		4000000, /* bytes of globs that are held against places, for one policy; beyond, each is taken to meet */
+	PORTS_MAX = 1024, /* that are listed one by one */
 };
 
 #define BIT(right) (1U << SG_LANDLOCK_##right)
@@ -119,6 +120,10 @@ static void add_place(struct finder *finder, const char *path, unsigned int righ
 	}
 	if (rights == 0 || finder->status < 0)
 		return;
+	if (rules->count == SG_PLACES_MAX) {
+		finder->status = -E2BIG;
+		return;
+	}
 	if (rules->count == rules->capacity) {
 		const size_t capacity = rules->capacity > 0 ? 2 * rules->capacity : 128;
 		struct sg_landlock_place *grown = reallocarray(rules->places, capacity, sizeof(*grown));
@@ -228,12 +233,12 @@ static void settle_places(struct sg_landlock_rules *rules)
 /* --- what is refused --- */
 
 /* Whether the glob could speak of something in the place. Returns 0, 1, or -ENOMEM. */
-static int may_meet(const struct sg_glob *glob, const struct sg_landlock_place *place)
+static int may_meet(struct finder *finder, const struct sg_glob *glob, const struct sg_landlock_place *place)
 {
 	SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
 	SG_AUTO_GLOB struct sg_glob *area = NULL;
 	const size_t path_length = strlen(place->path);
-	size_t length;
+	size_t length, whole;
 	const char *prefix = sg_glob_prefix(glob, &length);
 	int status;
 
@@ -241,6 +246,10 @@ static int may_meet(const struct sg_glob *glob, const struct sg_landlock_place *
 		return 0;
 	if (is_folder(place->path) && length >= path_length)
 		return 1;
+	(void)sg_glob_text(glob, &whole);
+	if (finder->budget < whole)
+		return 1;
+	finder->budget -= whole;
 	sg_glob_quote(&text, place->path, path_length);
 	if (is_folder(place->path))
 		sg_buffer_append_text(&text, "{,**}");
@@ -256,14 +265,10 @@ static int may_meet(const struct sg_glob *glob, const struct sg_landlock_place *
 static bool may_refuse(struct finder *finder, const struct sg_glob *glob, const struct sg_glob *twin,
 		       const struct sg_landlock_place *place)
 {
-	int met;
+	int met = may_meet(finder, glob, place);
 
-	if (finder->budget == 0)
-		return true;
-	finder->budget--;
-	met = may_meet(glob, place);
 	if (met == 0 && twin != NULL)
-		met = may_meet(twin, place);
+		met = may_meet(finder, twin, place);
 	if (met < 0)
 		finder->status = met;
 	return met > 0;
@@ -393,7 +398,7 @@ static void find_files(struct finder *finder)
 
 int sg_landlock_rules_find(const struct sg_policy *policy, struct sg_landlock_rules *ret)
 {
-	struct finder finder = {.policy = policy, .rules = ret, .budget = COMPARISONS_MAX};
+	struct finder finder = {.policy = policy, .rules = ret, .budget = COMPARED_MAX};
 
 	*ret = (struct sg_landlock_rules){.holds = calloc(policy->rule_count + 1, sizeof(*ret->holds))};
 	if (ret->holds == NULL)

@@ -35,6 +35,6 @@ struct sg_landlock_rules {
 	struct sg_hold *holds; /* owned; by index of the policy's rules; of file and address rules only */
 };
 
-/* Fills *ret, which is to be given to sg_landlock_rules_done in every case. Pure. Returns 0 or -ENOMEM. */
+/* Fills *ret, which is to be given to sg_landlock_rules_done in every case. Pure. Returns 0, -ENOMEM or -E2BIG (SG_PLACES_MAX). */
 SG_MUST_USE int sg_landlock_rules_find(const struct sg_policy *policy, struct sg_landlock_rules *ret);
 void sg_landlock_rules_done(struct sg_landlock_rules *rules);

@@ -81,6 +81,8 @@ static int add_place(struct sg_places *places, const struct sg_rule *rule, const
 	struct sg_place *place;
 	char *path;
 
+	if (places->count == SG_PLACES_MAX)
+		return -E2BIG;
 	while (length > 1 && name[length - 1] == '/')
 		length--;
 	path = strndup(name, length);
@@ -153,8 +155,21 @@ static bool is_allowing(const struct sg_rule *rule)
 	return rule->glob != NULL && (SG_NAME_BIT(rule->kind) & SG_NAMES_ALLOW) != 0;
 }
 
+/* A refusal is mounted over each of its names. */
+static int count_refused(const struct sg_rule *rule, size_t *refused)
+{
+	SG_AUTO_GLOB_NAMES struct sg_glob_names names = {0};
+	const int status = sg_places_names(rule->glob, &names);
+
+	*refused += names.count;
+	if (status < 0)
+		return status;
+	return *refused > SG_PLACES_MAX ? -E2BIG : 0;
+}
+
 static int add_rules(struct sg_places *places, const struct sg_policy *policy)
 {
+	size_t refused = 0;
 	int status = 0;
 
 	for (size_t i = 0; i < policy->rule_count && status == 0; i++) {
@@ -167,6 +182,8 @@ static int add_rules(struct sg_places *places, const struct sg_policy *policy)
 		} else if (rule->kind == SG_RULE_PRIVATE ||
 			   (rule->kind == SG_RULE_ALLOW && rule->glob != NULL && sg_glob_is_literal(rule->glob))) {
 			status = add_rule(places, rule);
+		} else if (rule->glob != NULL && (SG_NAME_BIT(rule->kind) & SG_NAMES_REFUSE) != 0) {
+			status = count_refused(rule, &refused);
 		}
 	}
 	return status;

@@ -7,6 +7,8 @@
 
 #include "policy/decide.h"
 
+enum { SG_PLACES_MAX = 65536 /* names of one policy that are given, and that are refused, with {a,b} written out */ };
+
 struct sg_place {
 	char *path;                 /* owned; no '/' at its end, but for "/" itself */
 	const struct sg_rule *rule; /* the first that asks for it */

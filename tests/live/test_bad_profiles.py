@@ -125,6 +125,16 @@ def test_ten_megabytes(prefix, tmp_path, name):
     assert len(errors) < MIB, "an error of bounded length too"
 
 
+@pytest.mark.parametrize("back_end, expected", [("oci", 125), ("systemd", 125), ("landlock", 125), ("apparmor", 0), ("seccomp", 0)])
+def test_a_thousand_alternatives_in_each_rule(sg, back_end, expected):
+    """Written out they would be two million names: refused where each has a line of its own, and in bounded time and memory."""
+    names = "{%s}" % ",".join(str(i) for i in range(1000))
+    given(sg, "[Filesystem]\nReadOnly = [%s]\n" % ",".join("'/srv/%d/%s'" % (i, names) for i in range(2000)))
+    done = limited(sg, "compile", "./bad.toml", "--to", back_end, "--approximate", "-q", "-o", "out")
+    assert done.returncode == expected and os.path.exists(os.path.join(sg.cwd, "out")) == (expected == 0), done.stderr
+    assert expected == 0 or b"too many files" in done.stderr, done.stderr
+
+
 def test_ten_thousand_rules(sg):
     """No error at all: they are explained, and a program runs under them."""
     text = conftest.BASE.replace('Exec = ["/usr/**"]', 'Exec = ["/usr/**"]\nDeny = [%s]\nHide = [%s]' % (

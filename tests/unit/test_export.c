@@ -546,6 +546,36 @@ static void test_the_root_of_a_container(void **state)
 	}
 }
 
+/* A few bytes of alternatives are many names: what would write them all out is refused, and what keeps the glob is not. */
+static void test_too_many_names(void **state)
+{
+	static const struct {
+		const char *key, *exporter;
+		int status;
+	} rows[] = {
+		{"ReadOnly", "oci", -E2BIG}, {"ReadOnly", "systemd", -E2BIG}, {"ReadOnly", "landlock", -E2BIG},
+		{"ReadOnly", "apparmor", 0}, {"Deny", "oci", -E2BIG},         {"Deny", "systemd", -E2BIG},
+		{"Deny", "landlock", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < SG_ARRAY_SIZE(rows); i++) {
+		SG_AUTO_BUFFER struct sg_buffer text = SG_BUFFER_INIT;
+		SG_AUTO_POLICY struct sg_policy *policy = NULL;
+		struct sg_export with;
+
+		sg_buffer_printf(&text, "[Filesystem]\n%s = [", rows[i].key);
+		for (int j = 0; j < SG_PLACES_MAX / 512 + 1; j++)
+			sg_buffer_printf(&text, "'/srv/%d%s', ", j, "{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}");
+		sg_buffer_append_text(&text, "]\n");
+		policy = compile_text(text.data);
+		assert_int_equal(
+			sg_export_prepare(policy, sg_exporter_find(rows[i].exporter, strlen(rows[i].exporter)), &with),
+			rows[i].status);
+		sg_export_done(&with);
+	}
+}
+
 /* JSON holds no bytes that are no UTF-8: the artefact is refused, not written with another name. */
 static void test_names_that_are_no_text(void **state)
 {
@@ -625,6 +655,7 @@ int main(void)
 		cmocka_unit_test(test_mounting),
 		cmocka_unit_test(test_execution_is_left_open),
 		cmocka_unit_test(test_the_root_of_a_container),
+		cmocka_unit_test(test_too_many_names),
 		cmocka_unit_test(test_names_that_are_no_text),
 		cmocka_unit_test(test_unit_text),
 	};
