@@ -144,6 +144,19 @@ static bool is_told_to_all(const char *last)
 	return last[1] >= '0' && last[1] <= '9'; /* the folder of a process or thread */
 }
 
+/*
+ * /proc/PID/net/...: of the network namespace that the process is in, whoever opens it, and all of the world are in one. Its files belong
+ * to that namespace's root, which most worlds do not have.
+ */
+static bool is_of_own_network(const char *name)
+{
+	int end = 0;
+
+	if (sscanf(name, "/proc/%*d/net/%n", &end) == 0 && end > 0)
+		return true;
+	return sscanf(name, "/proc/%*d/task/%*d/net/%n", &end) == 0 && end > 0;
+}
+
 /* The last component, without the slash that a folder's name ends in. */
 static void copy_last(const struct sg_resolved *object, char *last, size_t size)
 {
@@ -190,7 +203,7 @@ static int check_proc(struct sg_request *request, const struct sg_resolved *obje
 			return -EACCES;
 	/* The kernel gives the files of a process that may not be examined to root. */
 	if (object->status.st_uid != request->caller.uid && strncmp(object->name, "/proc/", 6) == 0 &&
-	    object->name[6] >= '0' && object->name[6] <= '9')
+	    object->name[6] >= '0' && object->name[6] <= '9' && !is_of_own_network(object->name))
 		return -EACCES;
 	return strcmp(last, "/mem") == 0 || strcmp(last, "/syscall") == 0 ? -EACCES : 0;
 }

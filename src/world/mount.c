@@ -25,22 +25,15 @@
 	"ordinary user, or accept with Misc.AcceptMissing = [\"idmapped-mounts\"] that the world's uid 0 owns "        \
 	"nothing there"
 
-/*
- * What programs ask of the machine and what holds nothing of the host's users: the processor, memory, load, versions.
- * "sys" is read-only; its files that could be written are root's on the host, and the world's 0 is not.
- */
-const char *const sg_mount_proc_kept[] = {"cpuinfo",     "meminfo", "stat",    "uptime", "loadavg", "version",
-					  "filesystems", "self",    "mounts",  "net",    "sysvipc", "thread-self",
-					  "sys",         "vmstat",  "cgroups", NULL};
-
-static bool proc_keeps(const char *name)
+/* True for processes, and for what is listed: "/one/two/". */
+static bool proc_keeps(const char *listed, const char *name)
 {
-	if (name[0] >= '0' && name[0] <= '9')
-		return true;
-	for (size_t i = 0; sg_mount_proc_kept[i] != NULL; i++)
-		if (strcmp(name, sg_mount_proc_kept[i]) == 0)
+	const size_t length = strlen(name);
+
+	for (const char *at = strstr(listed, name); at != NULL; at = strstr(at + 1, name))
+		if (at > listed && at[-1] == '/' && at[length] == '/')
 			return true;
-	return false;
+	return name[0] >= '0' && name[0] <= '9';
 }
 
 /* The name below the root's descriptor: "/a/b" → "a/b", "/" → ".". */
@@ -463,7 +456,7 @@ static int cover(int proc, const char *name, bool folder, int empty_folder, int 
 	return 0;
 }
 
-static int cover_all(int root, int proc, struct sg_error *error)
+static int cover_all(int root, int proc, const char *listed, struct sg_error *error)
 {
 	SG_AUTO_FD int folder = -1, file = -1;
 	struct dirent *entry;
@@ -481,7 +474,7 @@ static int cover_all(int root, int proc, struct sg_error *error)
 		return sg_error_set_errno(error, -errno, "cannot list /proc");
 	}
 	while (status == 0 && (entry = readdir(listing)) != NULL)
-		if (entry->d_name[0] != '.' && !proc_keeps(entry->d_name))
+		if (entry->d_name[0] != '.' && !proc_keeps(listed, entry->d_name))
 			status = cover(proc, entry->d_name, entry->d_type == DT_DIR, folder, file, error);
 	(void)closedir(listing);
 	(void)unlinkat(root, ".empty-folder", AT_REMOVEDIR);
@@ -489,24 +482,34 @@ static int cover_all(int root, int proc, struct sg_error *error)
 	return status;
 }
 
-static int build_proc_system(int root, struct sg_mount *mount, struct sg_error *error)
+/* By a mount of its own: what the files' own modes forbid is for other users than the world's. */
+static int lock_proc(int proc, const char *name, struct sg_error *error)
 {
 	struct mount_attr read_only = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
 						   MOUNT_ATTR_NOEXEC};
-	SG_AUTO_FD int proc = -1, sys = -1;
+	SG_AUTO_FD int tree = open_tree(proc, name, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+	if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH, &read_only, sizeof(read_only)) < 0 ||
+	    move_mount(tree, "", proc, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return sg_error_set_errno(error, -errno, "cannot make /proc/%s read-only", name);
+	return 0;
+}
+
+static int build_proc_system(int root, struct sg_mount *mount, struct sg_error *error)
+{
+	/* Of all that may be listed (plan_proc.c) only these have files that others than the host's root may write. */
+	static const char *const writable[] = {"sys", "pressure"};
+	SG_AUTO_FD int proc = -1;
 	int status;
 
 	proc = make_filesystem("proc", NULL, 0, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, error);
 	if (proc < 0)
 		return proc;
 	status = attach(root, proc, mount, error);
-	if (status < 0)
-		return status;
-	sys = open_tree(proc, "sys", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	if (sys < 0 || mount_setattr(sys, "", AT_EMPTY_PATH, &read_only, sizeof(read_only)) < 0 ||
-	    move_mount(sys, "", proc, "sys", MOVE_MOUNT_F_EMPTY_PATH) < 0)
-		return sg_error_set_errno(error, -errno, "cannot make /proc/sys read-only");
-	return cover_all(root, proc, error);
+	for (size_t i = 0; status == 0 && i < SG_ARRAY_SIZE(writable); i++)
+		if (proc_keeps(mount->source, writable[i]) && faccessat(proc, writable[i], F_OK, 0) == 0)
+			status = lock_proc(proc, writable[i], error);
+	return status == 0 ? cover_all(root, proc, mount->source, error) : status;
 }
 
 static int build_sysfs(int root, struct sg_mount *mount, struct sg_error *error)

@@ -27,7 +27,7 @@ enum sg_mount_kind {
 	SG_MOUNT_TEXT,    /* a read-only file with the contents `source`, in the skeleton or over a file of a tree */
 	SG_MOUNT_DEVICE,  /* the host's device node `source` */
 	SG_MOUNT_PROC,    /* a proc of the world's own PID namespace, processes only */
-	SG_MOUNT_PROC_SYSTEM, /* the same with the files about the machine that sg_mount_proc_kept lists */
+	SG_MOUNT_PROC_SYSTEM, /* the same with the files and folders of the kernel that `source` lists: "/one/two/"; read-only */
 	SG_MOUNT_PTS,         /* a devpts instance of the world's own */
 	SG_MOUNT_SYSFS,       /* a read-only sysfs of the world's own network namespace */
 	SG_MOUNT_KINDS_
@@ -64,9 +64,6 @@ struct sg_mount {
 	size_t cover_count;
 	int tree; /* -1, or a detached clone of the source made by sg_mount_prepare (owned by the list) */
 };
-
-/* The files of a full /proc that stay visible (all else that is not a process is covered); ends with NULL. */
-extern const char *const sg_mount_proc_kept[];
 
 /*
  * As root: opens and clones the sources of all TREE and DEVICE operations in the caller's own mount namespace, with their

@@ -411,7 +411,6 @@ int sg_plan_make(const struct sg_policy *policy, const struct sg_plan_options *o
 	if (plan != NULL) {
 		plan->policy = policy;
 		plan->placements = calloc(policy->rule_count + 1, sizeof(*plan->placements));
-		plan->system_proc = sg_policy_has_flag(policy, "sysinfo");
 	}
 	if (plan == NULL || plan->placements == NULL)
 		return sg_error_set_errno(error, -ENOMEM, "cannot plan the world");

@@ -64,7 +64,6 @@ struct sg_plan {
 	size_t alias_count;
 	char **strings; /* owned: names that the mounts point to */
 	size_t string_count;
-	bool system_proc; /* /proc shows the machine too */
 	bool may_hang; /* some tree is of a kind that waits for a server: calls on names are handled apart (pool.h) */
 };
 

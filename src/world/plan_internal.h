@@ -129,3 +129,9 @@ bool sg_plan_resolver_text(struct sg_planner *planner, const char **ret_target, 
 
 /* mounts.c: the operations, in order. */
 void sg_plan_make_mounts(struct sg_planner *planner);
+
+/*
+ * plan_proc.c: the names right below /proc that the world sees beside its processes, as "/one/two/", kept by the plan; NULL: none (or
+ * planner->status is set).
+ */
+const char *sg_plan_proc_names(struct sg_planner *planner);

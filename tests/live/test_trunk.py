@@ -108,3 +108,28 @@ def test_the_first_process_holds_nothing(sg):
     assert descriptors == [] and status["Seccomp"] == "2" and status["NoNewPrivs"] == "1", (descriptors, status)
     assert all(int(status[k], 16) == 0 for k in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")), status
     assert re.search(r"\b1$", status["NSpid"])
+
+
+def test_proc_shows_what_a_rule_names(sg):
+    """The kernel's own files: none without a rule, each that a rule names, none of those that give more than figures; never to write."""
+    see = ("for f in diskstats meminfo cmdline pressure/cpu kcore kmsg keys sysrq-trigger; do "
+           "head -c 0 /proc/$f 2>/dev/null && echo $f; done; ls /proc | grep -c '^[a-z]'")
+    assert sg.shell(BASE, see).stdout.splitlines() == ["2"], "self and thread-self"
+    named = BASE.replace('ReadOnly = [', 'ReadOnly = ["/proc/diskstats", "/proc/pressure/**", "/proc/kcore", "/proc/kmsg", "/proc/keys", '
+                                         '"/proc/sysrq-trigger", ')
+    done = sg.shell(named, see)
+    has_pressure = os.path.exists("/proc/pressure/cpu")
+    assert done.stdout.splitlines()[:-1] == ["diskstats"] + ["pressure/cpu"] * has_pressure, (done.stdout, done.stderr)
+    for text in (named, named + '[Misc]\nFlags = ["sysinfo"]\n'):
+        done = sg.shell(text, "for f in pressure/cpu sys/kernel/hostname diskstats; do echo x 2>/dev/null >/proc/$f && echo wrote $f; done; echo end")
+        assert done.stdout == "end\n", done.stdout
+    denied = named.replace('Exec = [', 'Deny = ["/proc/diskstats"]\nExec = [')
+    assert "diskstats" not in sg.shell(denied, see).stdout
+
+
+def test_the_own_network_is_told_in_proc(sg):
+    """Where openings are decided too: its files belong to a root that the world does not have."""
+    decided = BASE.replace("Exec = [", 'DenyRead = ["/usr/lib/**.key"]\nExec = [', 1) + '[Misc]\nFlags = ["sysinfo"]\n'
+    for profile in (BASE + '[Misc]\nFlags = ["sysinfo"]\n', decided):
+        done = sg.shell(profile, "cat /proc/net/dev /proc/self/net/dev /proc/thread-self/net/dev; cat /proc/self/mem /proc/self/syscall")
+        assert done.stdout.count(" lo:") == 3 and len(re.findall(r"^ *\w+:", done.stdout, re.M)) == 3, (done.stdout, done.stderr)
