@@ -146,6 +146,14 @@ static int prepare_installed(struct compilation *compilation)
 	return SG_EXIT_NO;
 }
 
+static bool has_unheld(const struct sg_policy *policy)
+{
+	for (size_t i = 0; i < policy->rule_count; i++)
+		if (sg_policy_means_together(policy->rules[i].kind))
+			return true;
+	return false;
+}
+
 /* The matrix, on standard error; and whether what is weaker than the profile is wanted. */
 static int tell(const struct compilation *compilation)
 {
@@ -159,8 +167,11 @@ static int tell(const struct compilation *compilation)
 					      ? "This back end does not hold all that the profile says:\n\n"
 					      : "These back ends together do not hold all that the profile says:\n\n");
 		sg_export_matrix(compilation->exports, compilation->count, true, "", &text);
-		sg_buffer_append_text(&text, "\nNothing was written. --approximate writes what can be held; "
-					     "\"shellguard run\" holds all of it.\n");
+		sg_buffer_printf(
+			&text, "\nNothing was written. --approximate writes what can be held; %s.\n",
+			has_unheld(compilation->policy)
+				? "labels, walls and privileged actions no session of this version holds either"
+				: "\"shellguard run\" holds all of it");
 	} else if (!compilation->options->quiet) {
 		sg_export_matrix(compilation->exports, compilation->count, false, "", &text);
 	}

@@ -68,6 +68,7 @@ static int print_toml(const struct sg_options *options, const char *title)
 	return sg_buffer_status(&toml) == 0 ? sg_layout_print(STDOUT_FILENO, &out, true) : SG_EXIT_FAILED;
 }
 
+/* What the policy says. What this host makes of it is left out where it cannot be held (`plan` is NULL). */
 static void append_whole(const struct sg_policy *policy, const struct sg_plan *plan, struct sg_buffer *out)
 {
 	sg_explain_files(policy, out);
@@ -76,8 +77,10 @@ static void append_whole(const struct sg_policy *policy, const struct sg_plan *p
 	sg_explain_flags(policy, out);
 	sg_explain_openbsd(policy, true, out);
 	sg_explain_process(policy, sg_environment_passed, out);
+	sg_explain_labels(policy, out);
 	sg_explain_overlaps(policy, out);
-	sg_plan_explain(plan, out);
+	if (plan != NULL)
+		sg_plan_explain(plan, out);
 	sg_missing_explain_apparmor(true, out);
 }
 
@@ -85,7 +88,8 @@ static void append_short(const struct sg_policy *policy, const struct sg_plan *p
 {
 	sg_explain_short(policy, out);
 	sg_explain_openbsd(policy, false, out);
-	sg_plan_explain_short(plan, out);
+	if (plan != NULL)
+		sg_plan_explain_short(plan, out);
 	sg_missing_explain_apparmor(false, out);
 	sg_buffer_append_text(out,
 			      "\n--long shows each rule with its place, and what stands behind numbers and flags.\n");
@@ -101,7 +105,7 @@ static int explain(const struct sg_options *options)
 	if (options->toml)
 		return print_toml(options, "");
 	status = sg_load_plan(options, &policy, &plan);
-	if (status != 0)
+	if (status != 0 && status != SG_EXIT_UNHELD)
 		return status;
 	if (options->lines.size > 0 && print_toml(options, "These options as a profile (NAME.toml):\n\n") != SG_EXIT_OK)
 		return SG_EXIT_FAILED;
@@ -110,9 +114,9 @@ static int explain(const struct sg_options *options)
 		append_whole(policy, plan, &text);
 	else
 		append_short(policy, plan, &text);
-	if (options->cost)
+	if (options->cost && plan != NULL)
 		sg_plan_explain_cost(plan, &text);
-	return sg_layout_print(STDOUT_FILENO, &text, false);
+	return sg_layout_print(STDOUT_FILENO, &text, false) == SG_EXIT_OK ? status : SG_EXIT_FAILED;
 }
 
 int sg_command_explain(int argc, char **argv)

@@ -22,6 +22,12 @@ int sg_plan_of_caller(const struct sg_policy *policy, const struct sg_variables 
 	return sg_plan_make(policy, &how, ret, error);
 }
 
+int sg_complain_unheld(const struct sg_error *error)
+{
+	sg_complain("in this folder \"run\" would refuse it: %s", error->text);
+	return SG_EXIT_UNHELD;
+}
+
 int sg_load_plan(const struct sg_options *options, struct sg_policy **ret_policy, struct sg_plan **ret_plan)
 {
 	static const char *const fallback[] = {"developer"};
@@ -39,12 +45,13 @@ int sg_load_plan(const struct sg_options *options, struct sg_policy **ret_policy
 				options->lines.size > 0 ? options->lines.data : NULL, variables, &policy);
 	if (status != 0)
 		return status;
-	if (sg_plan_of_caller(policy, variables, ret_plan, &error) != 0) {
+	status = sg_plan_of_caller(policy, variables, ret_plan, &error);
+	if (status < 0) {
 		sg_complain("%s", error.code != 0 ? error.text : "cannot plan the world");
 		return SG_EXIT_FAILED;
 	}
 	*ret_policy = sg_take_pointer(policy);
-	return 0;
+	return status == SG_PLAN_REFUSED ? sg_complain_unheld(&error) : 0;
 }
 
 /* The name as the world would see it: links followed, a folder's ending in '/'. */
@@ -248,7 +255,7 @@ int sg_why_path(const struct sg_options *options, const char *path)
 	int status = sg_load_plan(options, &policy, &plan);
 
 	if (status != 0)
-		return status;
+		return status == SG_EXIT_UNHELD ? SG_EXIT_FAILED : status; /* no world has that name */
 	status = sg_matcher_new(plan->names, SG_MATCHER_MEMORY_MIN, &names);
 	if (status < 0)
 		return SG_EXIT_FAILED;

@@ -149,8 +149,7 @@ static int say_refusal(const struct sg_policy *policy, const struct sg_variables
 
 	if (sg_plan_of_caller(policy, variables, &plan, &error) != SG_PLAN_REFUSED)
 		return SG_EXIT_OK;
-	sg_complain("in this folder \"run\" would refuse it: %s", error.text);
-	return SG_EXIT_UNHELD;
+	return sg_complain_unheld(&error);
 }
 
 /* Allow and Listen say which addresses; that there are sockets at all, a flag says. */

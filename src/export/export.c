@@ -41,12 +41,6 @@ bool sg_export_is_judged(const struct sg_rule *rule)
 	return !says_nothing[rule->kind] && !(rule->flag != NULL && is_of_flag[rule->kind]);
 }
 
-/* No back end knows what a world has seen, and none has somebody to ask. */
-static bool is_beyond_all(enum sg_rule_kind kind)
-{
-	return kind == SG_RULE_LABEL || kind == SG_RULE_WALL || kind == SG_RULE_PRIVILEGED;
-}
-
 int sg_export_prepare(const struct sg_policy *policy, const struct sg_exporter *exporter, struct sg_export *ret)
 {
 	int status = 0;
@@ -64,8 +58,10 @@ int sg_export_prepare(const struct sg_policy *policy, const struct sg_exporter *
 	if (status < 0)
 		return status;
 	for (size_t i = 0; i < policy->rule_count; i++)
-		if (is_beyond_all(policy->rules[i].kind))
-			ret->rules[i] = (struct sg_hold){SG_HOLDS_NOT, "it takes a session: shellguard run"};
+		/* No back end knows what a world has seen, and none has somebody to ask. */
+		if (sg_policy_means_together(policy->rules[i].kind))
+			ret->rules[i] =
+				(struct sg_hold){SG_HOLDS_NOT, "it takes a session, which knows what it has seen"};
 		else if (sg_export_is_judged(&policy->rules[i]))
 			ret->rules[i] = exporter->judge(ret, &policy->rules[i]);
 	for (int rest = 0; rest < SG_RESTS_; rest++)

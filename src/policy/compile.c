@@ -409,11 +409,6 @@ static int read_all(struct sg_compiler *compiler, struct sg_source **sources, si
 	return status == 0 ? read_builtin(compiler) : status;
 }
 
-static bool means_together(enum sg_rule_kind kind)
-{
-	return kind == SG_RULE_LABEL || kind == SG_RULE_WALL || kind == SG_RULE_PRIVILEGED;
-}
-
 static void compile_all(struct sg_compiler *compiler)
 {
 	const struct sg_policy *policy = compiler->policy;
@@ -430,7 +425,7 @@ static void compile_all(struct sg_compiler *compiler)
 				continue; /* stated where the flag is used */
 			if (statement->kind == SG_RULE_FLAG || statement->kind == SG_RULE_DENY_FLAG)
 				sg_compile_flag(compiler, statement);
-			else if (means_together(statement->kind))
+			else if (sg_policy_means_together(statement->kind))
 				used = sg_compile_together(compiler, statement, profile->count - j);
 			else
 				sg_compile_statement(compiler, statement->kind, statement, NULL);

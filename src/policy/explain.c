@@ -49,7 +49,7 @@ void sg_explain_title(const struct sg_policy *policy, bool whole, struct sg_buff
 static void append_origin(const struct sg_rule *rule, struct sg_buffer *out)
 {
 	sg_buffer_append_text(out, " (");
-	if (strcmp(rule->text, rule->written) != 0) {
+	if (!sg_policy_means_together(rule->kind) && strcmp(rule->text, rule->written) != 0) {
 		sg_buffer_append_text(out, "written ");
 		append_escaped(out, rule->written);
 		sg_buffer_append_text(out, ", ");
@@ -262,6 +262,22 @@ void sg_explain_flags(const struct sg_policy *policy, struct sg_buffer *out)
 			out,
 			"  That makes %zu system calls; all others are refused (shellguard syscalls has them all).\n",
 			calls);
+}
+
+/* --- labels, walls and what the broker may do --- */
+
+void sg_explain_labels(const struct sg_policy *policy, struct sg_buffer *out)
+{
+	SG_AUTO_BUFFER struct sg_buffer rows = SG_BUFFER_INIT;
+	bool any = append_rules(policy, SG_RULE_LABEL, "Classes of data and of reach:", words_of_rule, &rows);
+
+	any |= append_rules(policy, SG_RULE_WALL, "One world never holds all of:", words_of_rule, &rows);
+	any |= append_rules(policy, SG_RULE_PRIVILEGED, "Done for it by a privileged helper:", words_of_rule, &rows);
+	if (!any)
+		return;
+	heading(out, "Labels, walls and privileged actions (checked by this version, which cannot hold them)");
+	sg_buffer_append(out, rows.data, rows.size);
+	out->failed |= rows.failed;
 }
 
 /* --- the process --- */

@@ -20,6 +20,9 @@ void sg_explain_network(const struct sg_policy *policy, struct sg_buffer *out);
 /* Flags with their descriptions, system calls and capabilities named or refused. */
 void sg_explain_flags(const struct sg_policy *policy, struct sg_buffer *out);
 
+/* Labels, walls, and what the broker may do; nothing where there are none. */
+void sg_explain_labels(const struct sg_policy *policy, struct sg_buffer *out);
+
 /* Limits, environment, working directory, user. `passed`: names that pass always, NULL-terminated
  * (world/environment.h). */
 void sg_explain_process(const struct sg_policy *policy, const char *const *passed, struct sg_buffer *out);

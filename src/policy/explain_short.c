@@ -30,6 +30,12 @@ static const struct row may[] = {
 	{SG_RULE_PRIVATE, "have of its own", 16, ": empty at the start, gone at the end"},
 	{SG_RULE_ALLOW, "connect to", 24},
 	{SG_RULE_LISTEN, "listen on", 24},
+	{SG_RULE_PRIVILEGED, "have done, by a privileged helper", 24},
+};
+
+static const struct row labels[] = {
+	{SG_RULE_LABEL, "classes of data and of reach", 24},
+	{SG_RULE_WALL, "never held together", 24},
 };
 
 static const struct row refused[] = {
@@ -318,6 +324,7 @@ void sg_explain_short(const struct sg_policy *policy, struct sg_buffer *out)
 {
 	append_may(policy, out);
 	(void)append_rows(policy, refused, SG_ARRAY_SIZE(refused), "\nRefused, whatever allows it\n", out);
+	(void)append_rows(policy, labels, SG_ARRAY_SIZE(labels), "\nLabels and walls\n", out);
 	(void)append_rows(policy, recorded, SG_ARRAY_SIZE(recorded), "\nRecorded, refused ones too\n", out);
 	sg_buffer_append_text(out, "\nIts processes\n");
 	append_limits(policy, out);

@@ -72,6 +72,11 @@ uint64_t sg_policy_limit(const struct sg_policy *policy, const char *name, bool 
 	return 0;
 }
 
+bool sg_policy_means_together(enum sg_rule_kind kind)
+{
+	return kind == SG_RULE_LABEL || kind == SG_RULE_WALL || kind == SG_RULE_PRIVILEGED;
+}
+
 bool sg_policy_is_builtin(const struct sg_profile *profile)
 {
 	return profile->source->name[0] != '/' && strncmp(profile->source->name, "flags/", 6) == 0;

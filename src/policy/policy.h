@@ -55,6 +55,12 @@ void sg_policy_free(struct sg_policy *policy);
 SG_DEFINE_AUTO(struct sg_policy, policy, sg_policy_free)
 #define SG_AUTO_POLICY SG_CLEANUP(sg_auto_policy)
 
+/*
+ * True for rules of [Label], [Walls] and [Privileged], whose text says what stands together (`["a", "b"]`) and is no value of the
+ * profile; `written` is the first of these.
+ */
+bool sg_policy_means_together(enum sg_rule_kind kind);
+
 /* The rules of one kind: *ret_count of them (0 is fine). */
 const struct sg_rule *sg_policy_rules(const struct sg_policy *policy, enum sg_rule_kind kind, size_t *ret_count);
 

@@ -67,9 +67,12 @@ void sg_words_place(const struct sg_rule *rule, bool whole, struct sg_buffer *ou
 
 void sg_words_rule(const struct sg_rule *rule, struct sg_buffer *out)
 {
-	sg_buffer_printf(out, "%s \"", sg_rule_infos[rule->kind].name);
-	sg_buffer_append_escaped(out, rule->written, strlen(rule->written));
-	sg_buffer_append_byte(out, '"');
+	const bool together = sg_policy_means_together(rule->kind); /* quoted as it is */
+	const char *text = together ? rule->text : rule->written;
+
+	sg_buffer_printf(out, "%s %s", sg_rule_infos[rule->kind].name, together ? "" : "\"");
+	sg_buffer_append_escaped(out, text, strlen(text));
+	sg_buffer_append_text(out, together ? "" : "\"");
 }
 
 /* What may follow a literal folder, and what it means then. */

@@ -525,7 +525,7 @@ def test_cores_are_not_held_beside_decided_names(sg):
         words = " ".join(refused.stderr.split())
         assert 'Limits.CoreSize cannot be held together with %s "%s/' % (key, folder) in words and "Leave CoreSize out" in words, words
         explained = sg.cli("explain", sg.profile(text + limit))
-        assert explained.returncode == 125 and "Limits.CoreSize cannot be held" in explained.stderr
+        assert explained.returncode == 3 and "Limits.CoreSize cannot be held" in explained.stderr
         checked = sg.cli("check", sg.profile(text + limit))
         assert checked.returncode == 3 and "no errors" in checked.stdout
         assert 'in this folder "run" would refuse it: ' in checked.stderr and "Limits.CoreSize" in checked.stderr

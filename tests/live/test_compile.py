@@ -295,6 +295,13 @@ def test_weaker_is_not_written_unasked(sg):
         assert os.stat(target).st_uid == sg.uid
 
 
+def test_what_no_session_holds_either_is_said(sg):
+    done = sg.cli("compile", sg.profile(PROFILE + '[Label.a]\n[Label.b]\n[Walls]\nNever = [["b", "a"]]\n'), "--to", "seccomp")
+    assert done.returncode == 1 and 'Never ["a", "b"]' in done.stderr and "no session of this version holds either" in " ".join(done.stderr.split())
+    done = sg.cli("compile", sg.profile(PROFILE), "--to", "seccomp")
+    assert done.returncode == 1 and '"shellguard run" holds all of it' in " ".join(done.stderr.split())
+
+
 def test_several(sg):
     """A file for each back end, the same bytes every time; old files keep their modes."""
     folder = os.path.join(sg.home, "out")

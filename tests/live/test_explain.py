@@ -142,6 +142,32 @@ def test_every_grant_is_named_or_counted(sg):
         assert rows <= 3, name
 
 
+def test_what_cannot_be_held_is_explained(sg):
+    """Labels, walls and privileged actions: what they say is told, and that no session holds it yet."""
+    text = BASE + """[Label.customers]
+Secret = true
+Files = ["/srv/customers/**"]
+[Label.internet]
+Network = ["internet"]
+[Walls]
+Never = [["internet", "customers"]]
+[Privileged]
+ReadAny = ["/var/log/**"]
+[[Privileged.Action]]
+Name = "restart"
+Command = ["/usr/bin/systemctl", "restart", "nginx"]
+"""
+    for options, told in (([], ("classes of data and of reach", "never held together")),
+                          (["--long", "--cost"], ("Classes of data and of reach:", "One world never holds all of:"))):
+        done = sg.cli("explain", sg.profile(text), *options)
+        said = words(done.stdout)
+        assert done.returncode == 3 and 'in this folder "run" would refuse it: ' in done.stderr and "[Label]" in done.stderr
+        for expected in told + ('"customers" Files "/srv/customers/**"', '"customers" Secret "true"', '"internet" Network "internet"',
+                                '["customers", "internet"]', 'ReadAny "/var/log/**"', "by a privileged helper",
+                                'Action Name "restart" Command "/usr/bin/systemctl" "restart" "nginx"', "execute"):
+            assert expected in said, (expected, said)
+
+
 COSTS = [
     # profile lines, what makes every opening dear (None: nothing), what the advice says
     ('', None, "No rule makes reading dearer"),
