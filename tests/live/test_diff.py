@@ -49,7 +49,7 @@ def test_a_change_is_told_by_an_example(sg):
     assert (status, err) == (1, "")
     gives, takes = out.split("It takes away:")
     assert gives.startswith("It gives:\n") and "It changes" not in out
-    assert "  flag debug\n" in gives and "  connect to tcp:some-name.example:80\n" in gives and re.search("^  read /srv/[a-z]$", gives, re.M)
+    assert "  flag debug\n" in gives and "  connect to tcp:some-name.example:80\n" in gives and re.search("^  read /srv/[a-zA-Z]$", gives, re.M)
     assert 'ReadOnly "/srv/**" (%s:2:24)' % new in " ".join(gives.split())
     assert "  limit Processes: 64 before, 32 now\n" in takes and "  system call clone\n" in takes
     status, out, _ = diff(sg, old, new, "--json")
