@@ -330,8 +330,8 @@ static void add_refusal(struct composer *composer, const struct sg_rule *rule)
 	const char *text = sg_glob_text(rule->glob, &length);
 
 	add_glob(composer, rule, rule->glob, NULL, &line);
-	/* The kernel arrives at one of the two names that such a folder has on most hosts. */
-	if (sg_places_find_twin(rule->glob, &twin) < 0)
+	/* The kernel arrives at one of the two names that such a folder has on most hosts; of this one the plan knows. */
+	if (composer->plan == NULL && sg_places_find_twin(rule->glob, &twin) < 0)
 		composer->status = -ENOMEM;
 	else if (twin != NULL)
 		add_glob(composer, rule, twin, twin, &line);
