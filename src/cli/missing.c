@@ -1,6 +1,8 @@
 #include "cli/missing.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -160,6 +162,26 @@ static int go_without_loading(const struct sg_policy *policy, const char *reason
 		"missing: Misc.AcceptMissing = [\"apparmor\"]",
 		reason);
 	return SG_EXIT_FAILED;
+}
+
+int sg_missing_withhold_apparmor(struct sg_plan *plan, struct sg_error *error)
+{
+	const char *const folders[] = {sg_apparmor_folders.run, sg_apparmor_folders.cache};
+	SG_AUTO_BUFFER struct sg_buffer reason = SG_BUFFER_INIT;
+
+	if (!sg_label_find(&reason)) /* also for a world that has none itself */
+		return 0;
+	sg_apparmor_bound_prepare(&sg_apparmor_folders);
+	for (size_t i = 0; i < SG_ARRAY_SIZE(folders); i++) {
+		SG_AUTO_FREE char *path = realpath(folders[i], NULL);
+
+		if (path == NULL && errno == ENOENT) /* one that cannot be made holds nothing */
+			continue;
+		if (path == NULL || sg_plan_withhold(plan, path) < 0)
+			return sg_error_set_errno(error, path == NULL ? -errno : -ENOMEM, "cannot withhold %s",
+						  folders[i]);
+	}
+	return 0;
 }
 
 int sg_missing_take_apparmor(const struct sg_plan *plan, struct sg_missing *missing, struct sg_missing_profile *ret)

@@ -34,6 +34,13 @@ struct sg_missing_profile {
 };
 
 /*
+ * Withholds the locks and the compiled copies of such profiles, where there can be any, from the world: it could keep others from starting, or
+ * choose the bound of the next.
+ * Returns 0 or a negative errno value with context.
+ */
+int sg_missing_withhold_apparmor(struct sg_plan *plan, struct sg_error *error);
+
+/*
  * Makes and loads it, if sg_missing_find said that there is to be one: of the plan as it will be carried out. Once the host has it, whatever
  * fails refuses the start, unless the policy lets it be missing; then it is said and kept in *missing. Blocks for as long as compiling
  * takes. Returns 0 or SG_EXIT_FAILED after a message.

@@ -520,9 +520,10 @@ static int run_all(struct run *run)
 	}
 	tell_record(run);
 	make_door(run);
-	if (withhold_doors(run, &error) < 0) {
+	if (withhold_doors(run, &error) < 0 || sg_missing_withhold_apparmor(run->plan, &error) < 0) {
 		sg_complain("%s", error.text);
-		(void)unlink(run->door_path);
+		if (run->door_path != NULL)
+			(void)unlink(run->door_path);
 		return SG_EXIT_FAILED;
 	}
 	status = sg_missing_take_apparmor(run->plan, &run->missing, &run->profile);

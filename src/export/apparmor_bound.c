@@ -22,7 +22,7 @@ enum { PATIENCE_S = 10, ATTEMPTS = 100 };
 const struct sg_apparmor_folders sg_apparmor_folders = {
 	.kernel = SG_APPARMOR_KERNEL,
 	.run = "/run/shellguard/apparmor",
-	.cache = "/var/cache/shellguard/apparmor",
+	.cache = "/var/lib/shellguard/apparmor",
 };
 
 /* What sg_apparmor_world_write makes, and nothing that could be another file, or a rule of the kernel's list. */
@@ -88,6 +88,12 @@ int sg_apparmor_bound_lock(const struct sg_apparmor_folders *folders, const char
 			return sg_fd_take(&fd);
 	}
 	return sg_error_set(error, -EBUSY, "the lock %s/%s is taken away again and again", folders->run, name);
+}
+
+void sg_apparmor_bound_prepare(const struct sg_apparmor_folders *folders)
+{
+	sg_fd_close(sg_apparmor_open_folder(folders->run));
+	sg_fd_close(sg_apparmor_open_folder(folders->cache));
 }
 
 /* Takes one away if nobody holds it. `flags`: O_CREAT where there may be no file. */

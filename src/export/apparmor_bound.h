@@ -24,7 +24,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 
-/* Folders; those of this host but for tests. */
+/* Folders; those of this host but for tests. No world reaches them: who starts it withholds them (sg_missing_withhold_apparmor). */
 struct sg_apparmor_folders {
 	const char *kernel; /* securityfs */
 	const char *run;    /* the locks; gone when the host starts anew, as the profiles are */
@@ -48,6 +48,9 @@ void sg_apparmor_bound_sweep(const struct sg_apparmor_folders *folders);
 /* Calls `note` for each profile of a session that is loaded, with whether a session holds it. */
 void sg_apparmor_bound_list(const struct sg_apparmor_folders *folders,
 			    void (*note)(void *data, const char *name, bool held), void *data);
+
+/* Makes the folders, if it can, so that they can be withheld from worlds. */
+void sg_apparmor_bound_prepare(const struct sg_apparmor_folders *folders);
 
 /* The steps, for tests: the shared lock, whose file is in the folder. Returns a descriptor, or a negative errno value with context. */
 int sg_apparmor_bound_lock(const struct sg_apparmor_folders *folders, const char *name, struct sg_error *error);

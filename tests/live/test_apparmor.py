@@ -15,7 +15,7 @@ from test_compile import FILES, answers, need
 from test_enter import Session
 from test_loading import KERNEL, MORE, is_active, loaded, prepare
 
-RUN, CACHE = "/run/shellguard/apparmor", "/var/cache/shellguard/apparmor"
+RUN, CACHE = "/run/shellguard/apparmor", "/var/lib/shellguard/apparmor"
 PREFIX = "shellguard.run."
 NEEDED = BASE.replace("[Runtime]", 'Bounds = ["apparmor"]\n[Runtime]')
 ACCEPTED = NEEDED + '[Misc]\nAcceptMissing = ["apparmor"]\n'
@@ -224,6 +224,16 @@ def test_it_is_never_the_first_to_refuse(sg):
     done = sg.run(profile, "/usr/bin/python3", "-c", NATIVE, sg.cwd)
     assert done.status == 0, done.stderr
     assert done.stdout.splitlines() and all(line.endswith(" ok") for line in done.stdout.splitlines()), done.stdout
+
+
+def test_no_world_reaches_its_locks(sg):
+    """Nor what was compiled: who could change that would choose the bound of the next session."""
+    if not has_bound(sg):
+        return
+    text = BASE.replace('"/etc/**"]', '"/etc/**", "/run/**", "/var/lib/**"]')
+    done = sg.shell(text, "for f in %s %s; do ls -A $f; ls $f/*; done" % (RUN, CACHE))
+    assert done.stdout == "", done.stdout
+    assert os.listdir(CACHE)
 
 
 def test_a_fault_is_refused(sg):
