@@ -14,6 +14,7 @@ struct owned_source {
 	char *name;
 	char *text; /* NULL: not ours */
 	uint32_t *lines;
+	struct sg_source_mark *marks;
 };
 
 void sg_source_free(struct sg_source *source)
@@ -25,7 +26,63 @@ void sg_source_free(struct sg_source *source)
 	free(owned->name);
 	free(owned->text);
 	free(owned->lines);
+	free(owned->marks);
 	free(owned);
+}
+
+/* Characters that lie in [from, to): a byte that is not UTF-8 counts one. *ret_end (NULL: not wanted) is where the last one ends. */
+static size_t count_characters(const char *text, size_t size, size_t from, size_t to, size_t *ret_end)
+{
+	size_t count = 0, end = from;
+
+	while (from < to) {
+		unsigned int rune;
+		size_t taken;
+		uint64_t eight;
+
+		if (to - from >= sizeof(eight)) {
+			memcpy(&eight, text + from, sizeof(eight));
+			if ((eight & 0x8080808080808080U) == 0) {
+				from += sizeof(eight);
+				count += sizeof(eight);
+				end = from;
+				continue;
+			}
+		}
+		taken = sg_text_decode(text + from, size - from, &rune);
+		from += taken == 0 ? 1 : taken;
+		if (from <= to) {
+			count++;
+			end = from;
+		}
+	}
+	if (ret_end != NULL)
+		*ret_end = end;
+	return count;
+}
+
+/* Of a text of some size, so that a place in a line of megabytes is found without counting all that is before it. */
+static int index_characters(struct owned_source *owned)
+{
+	const struct sg_source *source = &owned->source;
+	const size_t count = (source->size - source->begin) / SG_SOURCE_MARK_EVERY + 1;
+
+	if (count < 2)
+		return 0;
+	owned->marks = calloc(count, sizeof(owned->marks[0]));
+	if (owned->marks == NULL)
+		return -ENOMEM;
+	owned->marks[0].offset = source->begin;
+	for (size_t i = 1; i < count; i++) {
+		const struct sg_source_mark *before = &owned->marks[i - 1];
+
+		owned->marks[i].characters =
+			before->characters + count_characters(source->text, source->size, before->offset,
+							      source->begin + i * SG_SOURCE_MARK_EVERY,
+							      &owned->marks[i].offset);
+	}
+	owned->source.marks = owned->marks;
+	return 0;
 }
 
 static int index_lines(struct owned_source *owned)
@@ -59,7 +116,7 @@ static int make_source(const char *name, char *text, size_t size, struct sg_sour
 	owned->text = text;
 	owned->name = strdup(name);
 	owned->source = (struct sg_source){.name = owned->name, .text = text, .size = size};
-	if (owned->name == NULL || index_lines(owned) < 0) {
+	if (owned->name == NULL || index_lines(owned) < 0 || index_characters(owned) < 0) {
 		sg_source_free(&owned->source);
 		return -ENOMEM;
 	}
@@ -92,7 +149,7 @@ int sg_source_part(const char *name, const char *text, size_t begin, size_t end,
 	owned->name = strdup(name);
 	owned->source = (struct sg_source){
 		.name = owned->name, .text = text, .size = end, .begin = begin, .line_before = line_before};
-	if (owned->name == NULL || index_lines(owned) < 0) {
+	if (owned->name == NULL || index_lines(owned) < 0 || index_characters(owned) < 0) {
 		sg_source_free(&owned->source);
 		return -ENOMEM;
 	}
@@ -143,44 +200,29 @@ static struct sg_span line_span(const struct sg_source *source, size_t line)
 	return (struct sg_span){(uint32_t)start, (uint32_t)(end - start)};
 }
 
-/* Characters that begin in [from, to): a byte that is not UTF-8 counts one. */
-static size_t count_characters(const char *text, size_t size, size_t from, size_t to)
-{
-	size_t count = 0;
-
-	while (from < to) {
-		unsigned int rune;
-		size_t taken;
-		uint64_t eight;
-
-		if (to - from >= sizeof(eight)) {
-			memcpy(&eight, text + from, sizeof(eight));
-			if ((eight & 0x8080808080808080U) == 0) {
-				from += sizeof(eight);
-				count += sizeof(eight);
-				continue;
-			}
-		}
-		taken = sg_text_decode(text + from, size - from, &rune);
-		from += taken == 0 ? 1 : taken;
-		if (from <= to)
-			count++;
-	}
-	return count;
-}
-
 size_t sg_source_line(const struct sg_source *source, size_t offset)
 {
 	return source->line_before + find_line(source, offset) + 1;
 }
 
+/* Characters of the text before `offset`. */
+static size_t characters_before(const struct sg_source *source, size_t offset)
+{
+	const struct sg_source_mark *mark = &source->marks[(offset - source->begin) / SG_SOURCE_MARK_EVERY];
+
+	return mark->characters + count_characters(source->text, source->size, mark->offset, offset, NULL);
+}
+
 struct sg_position sg_source_locate(const struct sg_source *source, size_t offset)
 {
 	size_t end = offset < source->size ? offset : source->size, line = find_line(source, end);
+	const size_t begin = line_span(source, line).offset;
 
 	return (struct sg_position){
 		source->line_before + line + 1,
-		1 + count_characters(source->text, source->size, line_span(source, line).offset, end),
+		1 + (end < begin + SG_SOURCE_MARK_EVERY || source->marks == NULL
+			     ? count_characters(source->text, source->size, begin, end, NULL)
+			     : characters_before(source, end) - characters_before(source, begin)),
 	};
 }
 
@@ -216,7 +258,7 @@ static struct sg_position locate_next(const struct sg_diagnostics *list, const s
 		return sg_source_locate(source, offset);
 	return (struct sg_position){
 		last->position.line,
-		last->position.column + count_characters(source->text, source->size, last->span.offset, offset),
+		last->position.column + count_characters(source->text, source->size, last->span.offset, offset, NULL),
 	};
 }
 

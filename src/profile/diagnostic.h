@@ -29,6 +29,13 @@ struct sg_span {
 	uint32_t length;
 };
 
+enum { SG_SOURCE_MARK_EVERY = 4096 };
+
+/* The last end of a character up to a multiple of those bytes, and how many characters are before it. */
+struct sg_source_mark {
+	size_t offset, characters;
+};
+
 /* A text with the name that messages call it by. Immutable once made; diagnostics and documents point into
  * it. */
 struct sg_source {
@@ -39,6 +46,8 @@ struct sg_source {
 	size_t line_count;     /* at least 1: an empty text has one empty line */
 	size_t begin; /* a part of a text: its first byte; `size` is where it ends, offsets are the whole text's */
 	size_t line_before; /* lines[0] is the line after so many */
+	const struct sg_source_mark
+		*marks; /* one for each SG_SOURCE_MARK_EVERY bytes from `begin`; NULL: a short text */
 };
 
 /* A place as people count it. */

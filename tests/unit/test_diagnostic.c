@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/text.h"
 #include "profile/diagnostic.h"
 
 static struct sg_source *make_source(const char *text, size_t size)
@@ -167,11 +168,58 @@ static void test_places(void **state)
 	assert_int_equal(sg_source_locate(source, 13).line, 2);
 }
 
+/* In long lines places are counted from marks: what comes of it is what counting from the beginning gives. */
+static void test_long_places(void **state)
+{
+	static const char *const pieces[] = {"a",        "\xc3\xa9", "\xff", "\xe4\xb8\xad", "\xf0\x9f\x98\x80",
+					     "\xe4\xb8", "abcdefgh"};
+	enum { SIZE = 5 * SG_SOURCE_MARK_EVERY, NEW_LINE = 3000 };
+	static char text[SIZE + 16];
+	size_t size = 0, column = 1, next = 3;
+	uint64_t random = 5;
+
+	(void)state;
+	memcpy(text, "\xef\xbb\xbf", 3);
+	for (size = 3; size < SIZE;) {
+		const char *piece = pieces[(random >> 33) % SG_ARRAY_SIZE(pieces)];
+
+		random = random * UINT64_C(6364136223846793005) + 1;
+		memcpy(text + size, piece, strlen(piece));
+		size += strlen(piece);
+	}
+	text[NEW_LINE] = '\n';
+	for (int part = 0; part < 2; part++) {
+		SG_AUTO_SOURCE struct sg_source *source = NULL;
+
+		assert_int_equal(part == 0 ? sg_source_new("x", text, size, &source)
+					   : sg_source_part("x", text, NEW_LINE + 1, size, 1, &source),
+				 0);
+		column = 1;
+		next = part == 0 ? 3 : NEW_LINE + 1;
+		for (size_t at = next; at < size; at++) {
+			unsigned int rune;
+			const struct sg_position place = sg_source_locate(source, at);
+
+			if (at == NEW_LINE + 1)
+				column = 1;
+			if (at == next) {
+				const size_t taken = sg_text_decode(text + at, size - at, &rune);
+
+				assert_int_equal(place.column, column);
+				next += taken == 0 ? 1 : taken;
+				column++;
+			}
+			assert_int_equal(place.line, at > NEW_LINE ? 2 : 1);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_render), cmocka_unit_test(test_long_lines), cmocka_unit_test(test_cap),
-		cmocka_unit_test(test_source), cmocka_unit_test(test_places),     cmocka_unit_test(test_part),
+		cmocka_unit_test(test_render),      cmocka_unit_test(test_long_lines), cmocka_unit_test(test_cap),
+		cmocka_unit_test(test_source),      cmocka_unit_test(test_places),     cmocka_unit_test(test_part),
+		cmocka_unit_test(test_long_places),
 	};
 	return cmocka_run_group_tests_name("diagnostic", tests, NULL, NULL);
 }
