@@ -139,7 +139,7 @@ def test_a_line_of_megabytes(sg):
     """Each rule's place is told, and is not counted from the beginning of its line."""
     given(sg, "[Filesystem]\nDeny = [%s]\n" % ",".join("'/srv/%s%d'" % ("x" * 100, i) for i in range(60000)))
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = limited(sg, "compile", "./bad.toml", "--to", "seccomp", "--approximate", "-q", "-o", "out")
+    done = limited(sg, "compile", "./bad.toml", "--to", "landlock", "--approximate", "-q", "-o", "out")
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 0, done.stderr
     assert conftest.SANITIZED or spent.ru_utime - used.ru_utime < 6, "it is a tenth of that, and was half a minute"
