@@ -104,7 +104,8 @@ void sg_buffer_append_escaped(struct sg_buffer *buffer, const char *text, size_t
 
 static bool plain_in_json(unsigned int rune)
 {
-	return rune >= 0x20 && rune != '"' && rune != '\\' && !(rune >= 0x7f && rune < 0xa0);
+	/* Above U+FFFF only tags act, which show nothing; JSON would write them as two halves, which TOML does not read. */
+	return rune != '"' && rune != '\\' && (rune > 0xffff || !sg_text_acts(rune));
 }
 
 void sg_buffer_append_json(struct sg_buffer *buffer, const char *text, size_t length)

@@ -56,7 +56,7 @@ bool sg_text_is_utf8(const char *text, size_t length)
 }
 
 /* C0 and DEL, C1, zero-width and bidirectional controls, line separators, byte-order mark, tags. */
-static bool acts_on_terminal(unsigned int rune)
+bool sg_text_acts(unsigned int rune)
 {
 	return rune < 0x20 || (rune >= 0x7f && rune < 0xa0) || rune == 0xad || rune == 0x61c ||
 	       (rune >= 0x200b && rune <= 0x200f) || (rune >= 0x2028 && rune <= 0x202e) ||
@@ -77,9 +77,9 @@ static size_t escape_one(char *out, size_t size, const char *text, size_t length
 	for (size_t i = 0; i < SG_ARRAY_SIZE(named); i++)
 		if (text[0] == named[i].byte)
 			return (size_t)snprintf(out, size, "%s", named[i].shown);
-	if (taken == 0 || (acts_on_terminal(rune) && rune < 0x80))
+	if (taken == 0 || (sg_text_acts(rune) && rune < 0x80))
 		return (size_t)snprintf(out, size, "\\x%02x", (unsigned int)(unsigned char)text[0]);
-	if (acts_on_terminal(rune))
+	if (sg_text_acts(rune))
 		return (size_t)snprintf(out, size, "\\u{%x}", rune);
 	return (size_t)snprintf(out, size, "%.*s", (int)taken, text);
 }

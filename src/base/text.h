@@ -14,6 +14,9 @@
  */
 size_t sg_text_escape(char *out, size_t size, const char *text, size_t length);
 
+/* True if a character could act on a terminal, or on how a line is read: controls, bidirectional and format characters. */
+bool sg_text_acts(unsigned int rune);
+
 /*
  * Decodes one UTF-8 character at `text` (at most `length` bytes, length > 0). Returns its size in bytes (1..4) and
  * sets *ret_rune, or returns 0 for malformed input (overlong, surrogate, above U+10FFFF, cut short).

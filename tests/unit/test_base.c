@@ -65,6 +65,8 @@ static void test_json(void **state)
 	(void)state;
 	sg_buffer_append_json(&buffer, "a\"b\\c\n\x7f\xff\xc3\xa9", 10);
 	assert_string_equal(buffer.data, "\"a\\\"b\\\\c\\u000a\\u007f\\udcff\xc3\xa9\"");
+	sg_buffer_append_json(&buffer, "\xe2\x80\xae\xe2\x80\xa8\xc2\x9b\xf0\x9f\x98\x80", 12);
+	assert_non_null(strstr(buffer.data, "\"\\u202e\\u2028\\u009b\xf0\x9f\x98\x80\""));
 	assert_int_equal(sg_buffer_status(&buffer), 0);
 }
 
