@@ -167,7 +167,7 @@ def test_postgres(sg):
 def test_sshd(sg):
     program, ssh = need("sshd"), need("ssh")
     service = Service(sg, "sshd", '[Networking]\nListen = ["tcp:127.0.0.1:PORT"]\n')
-    run = service.folder("run")
+    run, user = service.folder("run"), conftest.pwd.getpwuid(service.uid).pw_name
     for key in ("host", "key"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", os.path.join(sg.cwd, key)], check=True)
         os.chown(os.path.join(sg.cwd, key), service.uid, service.uid) if os.getuid() == 0 else None
@@ -178,11 +178,11 @@ def test_sshd(sg):
                            % (service.port, sg.cwd, sg.cwd, run))
     with service(program, "-D", "-e", "-f", config):
         done = subprocess.run([ssh, "-F", "none", "-i", os.path.join(sg.work, "key"), "-p", str(service.port), "-o", "BatchMode=yes",
-                               "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-l", conftest.USER, "127.0.0.1",
+                               "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-l", user, "127.0.0.1",
                                "id -un; ls /srv /home; cat /etc/shadow; echo more >> %s/key.pub; echo done > /tmp/x && cat /tmp/x" % sg.cwd],
                               capture_output=True, text=True, timeout=PATIENCE, check=False)
         assert done.returncode == 0, done.stderr
-        assert done.stdout.splitlines() == [conftest.USER, "done"], done.stdout
+        assert done.stdout.splitlines() == [user, "done"], done.stdout
         for name in ("/srv", "/home", "/etc/shadow"):
             assert name in done.stderr
         assert "Read-only file system" in done.stderr or "Permission denied" in done.stderr
