@@ -160,8 +160,8 @@ class Crun(Runner):
         version = super().prepare()
         for name in ("rootfs", "state"):
             os.makedirs(self.context.path("crun", name), exist_ok=True)
-        script = ("mount --make-rprivate / && { umount -l /sys/fs/cgroup 2>/dev/null || true; } && "
-                  "mount -t cgroup2 cgroup2 /sys/fs/cgroup && "
+        script = ("mount --make-rprivate / && { [ \"$(stat -f -c %T /sys/fs/cgroup)\" = cgroup2fs ] || "
+                  "{ umount -l /sys/fs/cgroup 2>/dev/null; mount -t cgroup2 cgroup2 /sys/fs/cgroup; }; } && "
                   'mount --rbind / "$1" && echo ready && read line')
         unshare = ["unshare", "-m"] if os.getuid() == 0 else ["unshare", "-UrmC"]
         self.enter = self.context.hold(unshare + ["sh", "-c", script, "sh", self.context.path("crun", "rootfs")])

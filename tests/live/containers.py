@@ -3,8 +3,11 @@ import json
 import os
 import subprocess
 
-ENTER = """mount --make-rprivate / && { umount -l /sys/fs/cgroup 2>/dev/null || true; } && mount -t cgroup2 cgroup2 /sys/fs/cgroup &&
-exec crun --root "$1" run --bundle "$2" "$3"
+# Where it is one already, an ordinary user can neither take it away nor mount it over itself.
+GROUPS = """mount --make-rprivate / &&
+{ [ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ] || { umount -l /sys/fs/cgroup 2>/dev/null; mount -t cgroup2 cgroup2 /sys/fs/cgroup; }; } &&
+"""
+ENTER = GROUPS + """exec crun --root "$1" run --bundle "$2" "$3"
 """
 TREES = ("usr", "bin", "lib", "lib64", "etc")
 NONE = {kind: [] for kind in ("bounding", "effective", "permitted", "inheritable", "ambient")}
@@ -55,8 +58,7 @@ def run(sg, what, timeout=60):
 
 def has_controller(name):
     """True if cgroups of version 2 have the controller on this host."""
-    script = "mount --make-rprivate / && { umount -l /sys/fs/cgroup 2>/dev/null || true; } && mount -t cgroup2 c /sys/fs/cgroup && cat /sys/fs/cgroup/cgroup.controllers"
-    done = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(["unshare", "-m", "sh", "-c", GROUPS + "cat /sys/fs/cgroup/cgroup.controllers"], capture_output=True, text=True, timeout=60, check=False)
     return name in done.stdout.split()
 
 
