@@ -4,6 +4,7 @@
 #include <grp.h>
 #include <linux/sched.h>
 #include <malloc.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -305,6 +306,17 @@ static int withhold_doors(struct run *run, struct sg_error *error)
 		       : 0;
 }
 
+/* A server that does not answer may hold a thread of it for ever: then the profile goes with the next session that starts. */
+static void await_exit_for_a_while(pid_t supervisor)
+{
+	enum { PATIENCE_MS = 500 };
+	SG_AUTO_FD int pidfd = (int)syscall(SYS_pidfd_open, supervisor, 0);
+	struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+
+	if (pidfd >= 0)
+		(void)poll(&ended, 1, PATIENCE_MS);
+}
+
 static int run_session(struct run *run, const struct sg_variables *variables)
 {
 	struct sg_session_spec spec = {.policy = run->policy,
@@ -364,9 +376,11 @@ static int run_session(struct run *run, const struct sg_variables *variables)
 	 * By its last message the supervisor says that the world is gone and the record whole: its own exit is waited for only
 	 * where that message did not come as it should, or where it holds what only we can take away: the world's profile.
 	 */
-	if (supervisor > 0 && (status < 0 || !relay.started || run->profile.lock >= 0))
+	if (supervisor > 0 && (status < 0 || !relay.started))
 		while (waitpid(supervisor, NULL, 0) < 0 && errno == EINTR)
 			continue;
+	else if (supervisor > 0 && run->profile.lock >= 0)
+		await_exit_for_a_while(supervisor);
 	if (run->door_path != NULL)
 		(void)unlink(run->door_path);
 	if (status < 0) {
