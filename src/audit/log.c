@@ -1,6 +1,5 @@
 #include "audit/log.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include "base/attr.h"
 #include "base/buffer.h"
 #include "base/fd.h"
+#include "base/folder.h"
 
 enum { SESSIONS_MAX = 100000, TAIL_SIZE = 64 * 1024 };
 
@@ -287,17 +287,11 @@ static int by_age(const void *a, const void *b)
 	return strcmp(first->id, second->id);
 }
 
-static void close_folder(DIR **folder)
-{
-	if (*folder != NULL)
-		(void)closedir(*folder);
-}
-
 int sg_log_list(const char *folder, struct sg_log_list *ret_list, struct sg_error *error)
 {
 	SG_AUTO_FREE char *own = NULL;
 	SG_CLEANUP(sg_log_list_done) struct sg_log_list list = {0};
-	SG_CLEANUP(close_folder) DIR *entries = NULL;
+	SG_AUTO_FOLDER DIR *entries = NULL;
 	int result = folder == NULL ? sg_log_folder(&own, error) : 0;
 
 	if (result < 0)

@@ -1,7 +1,6 @@
 #include "export/apparmor_bound.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/folder.h"
 #include "export/apparmor_cache.h"
 #include "export/apparmor_kernel.h"
 #include "export/apparmor_world.h"
@@ -123,18 +123,12 @@ static int sweep_loaded(void *data, const char *name, const char *mode)
 	return 0;
 }
 
-static void close_folder(DIR **folder)
-{
-	if (*folder != NULL)
-		(void)closedir(*folder);
-}
-
 void sg_apparmor_bound_sweep(const struct sg_apparmor_folders *folders)
 {
 	SG_AUTO_FD int folder = sg_apparmor_open_folder(folders->run);
 	struct sweeping sweeping = {folders, folder};
 	const int copy = folder < 0 ? -1 : openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	SG_CLEANUP(close_folder) DIR *entries = copy < 0 ? NULL : fdopendir(copy);
+	SG_AUTO_FOLDER DIR *entries = copy < 0 ? NULL : fdopendir(copy);
 	const struct dirent *entry;
 
 	while (entries != NULL && (entry = readdir(entries)) != NULL)

@@ -1,9 +1,9 @@
 #include "export/apparmor_cache.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium/crypto_hash_sha256.h>
+#include <sodium/utils.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/folder.h"
 #include "export/host.h"
 #include "world/label.h"
 
@@ -21,24 +22,7 @@ enum { HASH = crypto_hash_sha256_BYTES, COMPILED_MAX = 64 * 1024 * 1024 };
 
 int sg_apparmor_open_folder(const char *path)
 {
-	SG_AUTO_FREE char *copy = strdup(path);
-	SG_AUTO_FD int fd = -1;
-	struct stat status;
-
-	if (copy == NULL)
-		return -ENOMEM;
-	for (char *slash = strchr(copy + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (mkdir(copy, 0755) < 0 && errno != EEXIST)
-			return -errno;
-		*slash = '/';
-	}
-	if (mkdir(copy, 0700) < 0 && errno != EEXIST)
-		return -errno;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &status) < 0)
-		return -errno;
-	return status.st_uid == geteuid() && (status.st_mode & 077) == 0 ? sg_fd_take(&fd) : -EPERM;
+	return sg_folder_open_own(path, O_RDONLY, NULL);
 }
 
 /* --- the cache --- */
@@ -62,8 +46,7 @@ void sg_apparmor_cache_name(const struct sg_buffer *text, const char *parser, ch
 		return;
 	}
 	(void)crypto_hash_sha256(hash, (const unsigned char *)key.data, key.size);
-	for (size_t i = 0; i < sizeof(hash); i++)
-		(void)snprintf(name + 2 * i, 3, "%02x", hash[i]);
+	(void)sodium_bin2hex(name, SG_APPARMOR_CACHE_NAME_SIZE, hash, sizeof(hash));
 }
 
 int sg_apparmor_cache_read(int folder, const char *name, struct sg_buffer *out)
@@ -85,17 +68,11 @@ int sg_apparmor_cache_read(int folder, const char *name, struct sg_buffer *out)
 	return sg_buffer_status(out);
 }
 
-static void close_folder(DIR **folder)
-{
-	if (*folder != NULL)
-		(void)closedir(*folder);
-}
-
 /* Makes room. Who reads one of the files has it open. */
 static void throw_away(int folder)
 {
 	const int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	SG_CLEANUP(close_folder) DIR *entries = copy < 0 ? NULL : fdopendir(copy);
+	SG_AUTO_FOLDER DIR *entries = copy < 0 ? NULL : fdopendir(copy);
 	const struct dirent *entry;
 	size_t count = 0;
 

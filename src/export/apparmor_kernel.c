@@ -1,7 +1,6 @@
 #include "export/apparmor_kernel.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/folder.h"
 
 enum { LIST_MAX = 16 * 1024 * 1024, PATH_SIZE = 256 };
 
@@ -72,12 +72,6 @@ int sg_apparmor_is_loaded(const char *kernel, const char *name)
 
 /* --- who is in one --- */
 
-static void close_folder(DIR **folder)
-{
-	if (*folder != NULL)
-		(void)closedir(*folder);
-}
-
 /* The next entry that is a number, or NULL. */
 static const char *next_number(DIR *folder)
 {
@@ -117,13 +111,13 @@ static bool is_thread_in(const char *process, const char *thread, const char *na
 
 bool sg_apparmor_is_used(const char *name)
 {
-	SG_CLEANUP(close_folder) DIR *processes = opendir("/proc");
+	SG_AUTO_FOLDER DIR *processes = opendir("/proc");
 	const char *process, *thread;
 
 	if (processes == NULL)
 		return true;
 	while ((process = next_number(processes)) != NULL) {
-		SG_CLEANUP(close_folder) DIR *threads = NULL;
+		SG_AUTO_FOLDER DIR *threads = NULL;
 		char path[64];
 
 		(void)snprintf(path, sizeof(path), "/proc/%.16s/task", process);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <sodium/crypto_hash_sha256.h>
+#include <sodium/utils.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -148,8 +149,7 @@ int sg_apparmor_world_write(const struct sg_plan *plan, char name[SG_APPARMOR_WO
 		return status;
 	(void)crypto_hash_sha256(hash, (const unsigned char *)nameless.data, nameless.size);
 	at = snprintf(name, SG_APPARMOR_WORLD_NAME_SIZE, SG_APPARMOR_WORLD_PREFIX);
-	for (size_t i = 0; i < HASHED; i++)
-		at += snprintf(name + at, SG_APPARMOR_WORLD_NAME_SIZE - (size_t)at, "%02x", hash[i]);
+	(void)sodium_bin2hex(name + at, SG_APPARMOR_WORLD_NAME_SIZE - (size_t)at, hash, HASHED);
 	write_profile(plan, &files, name, out);
 	return sg_buffer_status(out);
 }

@@ -14,6 +14,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/folder.h"
 #include "supervisor/supervisor.h"
 
 enum { ASK_TIMEOUT_MS = 2000, BACKLOG = 8, ATTEMPTS = 5, AT_ONCE = 256 };
@@ -39,31 +40,6 @@ int sg_door_folder(char **ret, struct sg_error *error)
 	return *ret == NULL ? -ENOMEM : 0;
 }
 
-/* Makes the folders, and opens the last one if it is ours alone. */
-static int open_folder(const char *folder, struct sg_error *error)
-{
-	SG_AUTO_FREE char *path = strdup(folder);
-	SG_AUTO_FD int fd = -1;
-	struct stat status;
-
-	if (path == NULL)
-		return -ENOMEM;
-	for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (mkdir(path, 0755) < 0 && errno != EEXIST)
-			return sg_error_set_errno(error, -errno, "cannot make %s", path);
-		*slash = '/';
-	}
-	if (mkdir(path, 0700) < 0 && errno != EEXIST)
-		return sg_error_set_errno(error, -errno, "cannot make %s", path);
-	fd = open(folder, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &status) < 0)
-		return sg_error_set_errno(error, -errno, "cannot open %s", folder);
-	if (status.st_uid != geteuid() || (status.st_mode & 077) != 0)
-		return sg_error_set(error, -EPERM, "%s must belong to you and be closed to others (chmod 700)", folder);
-	return sg_fd_take(&fd);
-}
-
 /* A name below a pinned folder, however long the folder's own path is. */
 static int make_address(int folder, const char *name, struct sockaddr_un *ret)
 {
@@ -85,7 +61,7 @@ int sg_door_open(const char *session, int *ret_fd, char **ret_path, struct sg_er
 
 	if (status < 0)
 		return status;
-	parent = open_folder(folder, error);
+	parent = sg_folder_open_own(folder, O_PATH, error);
 	if (parent < 0)
 		return parent;
 	status = make_address(parent, session, &address);
