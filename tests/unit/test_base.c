@@ -5,16 +5,20 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/folder.h"
 #include "base/text.h"
 #include "base/users.h"
 
@@ -179,13 +183,42 @@ static void test_user_database(void **state)
 		assert_int_equal(sg_user_by_name(strange[i], &user), -ENOENT);
 }
 
+/* Made where it is missing; refused where others may look into it, where it is a link, and where something else has the name. */
+static void test_own_folder(void **state)
+{
+	char root[] = "/tmp/sg-base-XXXXXX", path[64], link[64];
+	struct sg_error error = SG_ERROR_INIT;
+	int fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	(void)snprintf(path, sizeof(path), "%s/a/b", root);
+	(void)snprintf(link, sizeof(link), "%s/link", root);
+	fd = sg_folder_open_own(path, O_RDONLY, &error);
+	assert_true(fd >= 0);
+	(void)sg_fd_close(fd);
+	assert_int_equal(chmod(path, 0710), 0);
+	assert_int_equal(sg_folder_open_own(path, O_PATH, &error), -EPERM);
+	assert_non_null(strstr(error.text, "closed to others"));
+	assert_int_equal(sg_folder_open_own(path, O_PATH, NULL), -EPERM);
+	assert_int_equal(chmod(path, 0700), 0);
+	assert_int_equal(symlink(path, link), 0);
+	assert_true(sg_folder_open_own(link, O_RDONLY, NULL) < 0);
+	assert_int_equal(sg_folder_open_own("/dev/null", O_RDONLY, NULL), -ENOTDIR);
+	assert_int_equal(unlink(link), 0);
+	assert_int_equal(rmdir(path), 0);
+	*strrchr(path, '/') = '\0';
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(rmdir(root), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_escape),        cmocka_unit_test(test_user_lines),
 		cmocka_unit_test(test_user_database), cmocka_unit_test(test_nearest),
 		cmocka_unit_test(test_json),          cmocka_unit_test(test_error),
-		cmocka_unit_test(test_pass_fds),
+		cmocka_unit_test(test_pass_fds),      cmocka_unit_test(test_own_folder),
 	};
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }
