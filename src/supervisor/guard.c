@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/syscall.h>
@@ -35,6 +36,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t work = PTHREAD_COND_INITIALIZER;
 
 static pid_t process, main_thread;
+static atomic_uint ticks;
 static bool started; /* of the main thread */
 
 static void on_signal(int number)
@@ -56,6 +58,7 @@ static SG_NORETURN void *watch(void *data)
 		seen = guard.sections;
 		(void)pthread_mutex_unlock(&lock);
 		(void)nanosleep(&tick, NULL);
+		atomic_fetch_add(&ticks, 1);
 		(void)pthread_mutex_lock(&lock);
 		idle = guard.sections != seen || guard.active ? 0 : idle + 1;
 		if (guard.active && guard.sections == seen) {
@@ -126,9 +129,14 @@ int sg_guard_begin(void)
 	return 0;
 }
 
-void sg_guard_leave(int ticks)
+unsigned int sg_guard_ticks(void)
 {
-	ticks_left = ticks;
+	return atomic_load(&ticks);
+}
+
+void sg_guard_leave(int number)
+{
+	ticks_left = number;
 }
 
 void sg_guard_end(void)

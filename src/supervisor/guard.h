@@ -22,8 +22,11 @@ int sg_guard_prepare(void);
 int sg_guard_begin(void);
 void sg_guard_end(void);
 
+/* Changes each 20 ms or so while calls are watched one after the other: who sees another number than before has not looked since. */
+unsigned int sg_guard_ticks(void);
+
 /*
  * Between the two, after sigsetjmp(sg_guard_exit, 0) returned 0: from now on what takes long is left by siglongjmp, at the
- * `ticks`-th signal (0: not any more).
+ * `number`-th signal (0: not any more).
  */
-void sg_guard_leave(int ticks);
+void sg_guard_leave(int number);

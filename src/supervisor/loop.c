@@ -384,8 +384,9 @@ static void act_rarely(struct sg_supervisor *supervisor, const struct pollfd rar
 
 /*
  * After some calls in a row the next is awaited without poll, as long as nothing else is under way. Everything else
- * waits meanwhile: so it is looked for each LOOK calls, and the guard ends a wait in which nothing comes (within some 40 ms).
- * Returns false if no call came by this way.
+ * waits meanwhile, and the world must not be able to keep it waiting, by whatever calls in whatever rhythm: so it is looked for
+ * after LOOK calls that came by this way, whatever became of them, and after the first that took until another tick of the guard,
+ * which also ends a wait in which nothing comes (within some 40 ms). Returns false if no call came by this way.
  */
 static bool receive_quickly(struct sg_supervisor *supervisor)
 {
@@ -393,10 +394,11 @@ static bool receive_quickly(struct sg_supervisor *supervisor)
 	struct sg_request request = {.answered = false};
 	bool received;
 
-	if (!sg_is_in_row(supervisor) || supervisor->in_row % LOOK == 0 || find_timeout(supervisor) >= 0 ||
-	    supervisor->pool != NULL || supervisor->entry_limit > 0 || supervisor->world.listener < 0 ||
-	    sg_guard_begin() < 0)
+	if (!sg_is_in_row(supervisor) || supervisor->unlooked >= LOOK || supervisor->looked_at != sg_guard_ticks() ||
+	    find_timeout(supervisor) >= 0 || supervisor->pool != NULL || supervisor->entry_limit > 0 ||
+	    supervisor->world.listener < 0 || sg_guard_begin() < 0)
 		return false;
+	supervisor->unlooked++;
 	received = ioctl(supervisor->world.listener, SECCOMP_IOCTL_NOTIF_RECV, &request.notification) == 0;
 	sg_guard_end();
 	if (received)
@@ -423,6 +425,8 @@ static bool wait_for(struct sg_supervisor *supervisor, struct pollfd *wait, size
 {
 	int found = poll(wait, (nfds_t)count, find_timeout(supervisor));
 
+	supervisor->unlooked = 0;
+	supervisor->looked_at = sg_guard_ticks();
 	if (found >= 0 && wait[RARE].revents != 0) {
 		fill_rare(supervisor, rare);
 		found = poll(rare, RARE_COUNT, 0);

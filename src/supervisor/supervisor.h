@@ -70,6 +70,7 @@ struct sg_supervisor {
 	struct sg_entry entries[SG_WORLD_ENTRIES_MAX];
 	size_t entry_limit;  /* those from here on were never used */
 	unsigned int in_row; /* calls that are soon over, since another one (loop.c) */
+	unsigned int unlooked, looked_at; /* calls since all else was looked at last, and the guard's tick then (loop.c) */
 	int rare;            /* epoll instance of what has work now and then (loop.c) */
 	int signals;         /* signalfd of SIGCHLD */
 	bool ids_fixed;      /* no process of the world can change its ids */

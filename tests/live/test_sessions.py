@@ -6,6 +6,8 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 from conftest import BASE
 
 
@@ -35,6 +37,42 @@ def test_listed_while_it_runs(sg):
     assert sg.cli("stop", found[0]["session"]).returncode == 0
     assert process.wait(timeout=30) == 3
     assert mine(sg, process) == []
+
+
+# Opens that are decided, one after the other, until the supervisor waits for the next; then one kind of call, in a rhythm.
+RHYTHM = """import ctypes, os, sys, time
+call = {"open": lambda: os.close(os.open("/usr/bin/env", os.O_RDONLY)), "refused": lambda: ctypes.CDLL(None).syscall(167, 0, 0),
+        "stat": lambda: os.path.exists("/usr/bin/nothing")}[sys.argv[1]]
+for i in range(200):
+    os.close(os.open("/usr/bin/env", os.O_RDONLY))
+for i in range(13):
+    call()
+print("up", flush=True)
+end = time.monotonic() + 60
+while time.monotonic() < end:
+    call()
+    time.sleep(float(sys.argv[2]))
+"""
+DECIDED = BASE.replace("[Runtime]", 'Deny = ["/usr/**/nothing.*"]\n[Runtime]')
+
+
+@pytest.mark.parametrize("pause", ["0.025", "0.013", "0"])
+@pytest.mark.parametrize("what", ["open", "refused", "stat"])
+def test_a_world_does_not_keep_its_supervisor_busy(sg, what, pause):
+    """Whatever it calls, in whatever rhythm: it is listed, and stopped, at once."""
+    path = sg.write("rhythm.py", RHYTHM)
+    arguments = ["learn"] if what == "stat" else ["run", "-p", sg.profile(DECIDED), "--ro", path]
+    process = subprocess.Popen(sg.command([sg.program] + arguments + ["--", "/usr/bin/python3", path, what, pause]), cwd=sg.cwd, env=sg.environment(),
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout.readline() == b"up\n"
+    for _ in range(5):
+        begin = time.monotonic()
+        found = [s for s in sessions(sg) if path in s["command"]]
+        assert len(found) == 1 and time.monotonic() - begin < 1.5, time.monotonic() - begin
+    begin = time.monotonic()
+    assert sg.cli("stop", found[0]["session"]).returncode == 0
+    process.communicate(timeout=30)
+    assert time.monotonic() - begin < 3
 
 
 def test_columns_stand_under_each_other(sg):
