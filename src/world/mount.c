@@ -1,6 +1,5 @@
 #include "world/mount.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -18,6 +17,7 @@
 
 #include "base/fd.h"
 #include "tables/features.h"
+#include "world/mount_internal.h"
 
 #define SG_MOUNT_NOT_MAPPED                                                                                            \
 	"a profile that writes to %s as root needs the feature idmapped-mounts, which is missing there (%s): run as "  \
@@ -25,19 +25,7 @@
 	"ordinary user, or accept with Misc.AcceptMissing = [\"idmapped-mounts\"] that the world's uid 0 owns "        \
 	"nothing there"
 
-/* True for processes, and for what is listed: "/one/two/". */
-static bool proc_keeps(const char *listed, const char *name)
-{
-	const size_t length = strlen(name);
-
-	for (const char *at = strstr(listed, name); at != NULL; at = strstr(at + 1, name))
-		if (at > listed && at[-1] == '/' && at[length] == '/')
-			return true;
-	return name[0] >= '0' && name[0] <= '9';
-}
-
-/* The name below the root's descriptor: "/a/b" → "a/b", "/" → ".". */
-static const char *below_root(const char *target)
+const char *sg_mount_below_root(const char *target)
 {
 	while (*target == '/')
 		target++;
@@ -57,8 +45,7 @@ static int open_name(int root, const char *name)
 	return fd < 0 ? -errno : (int)fd;
 }
 
-/* Opens the folder that `name` (relative) lies in, making those that are missing; existing ones stay as they are. */
-static int open_parent(int root, const char *name, const char **ret_last)
+int sg_mount_open_parent(int root, const char *name, const char **ret_last)
 {
 	int folder = fcntl(root, F_DUPFD_CLOEXEC, 3);
 
@@ -78,15 +65,14 @@ static int open_parent(int root, const char *name, const char **ret_last)
 	return folder < 0 ? -errno : folder;
 }
 
-/* Makes an empty folder or file at `name` to mount on; one that exists is fine. */
-static int make_point(int root, const char *name, bool folder, unsigned int mode)
+int sg_mount_make_point(int root, const char *name, bool folder, unsigned int mode)
 {
 	SG_AUTO_FD int parent = -1, file = -1;
 	const char *last;
 
 	if (strcmp(name, ".") == 0)
 		return 0;
-	parent = open_parent(root, name, &last);
+	parent = sg_mount_open_parent(root, name, &last);
 	if (parent < 0)
 		return parent;
 	if (folder)
@@ -95,8 +81,7 @@ static int make_point(int root, const char *name, bool folder, unsigned int mode
 	return file < 0 && errno != EEXIST ? -errno : 0;
 }
 
-/* Attaches a detached mount to what stands under the name. Returns 0 or a negative errno value. */
-static int attach_to(int root, int tree, const char *name)
+int sg_mount_attach_to(int root, int tree, const char *name)
 {
 	SG_AUTO_FD int target = open_name(root, name);
 
@@ -105,7 +90,7 @@ static int attach_to(int root, int tree, const char *name)
 	return move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0 ? -errno : 0;
 }
 
-static uint64_t attributes(const struct sg_mount *mount)
+uint64_t sg_mount_attributes(const struct sg_mount *mount)
 {
 	uint64_t set = MOUNT_ATTR_NOSUID;
 
@@ -163,7 +148,7 @@ static bool is_fifo_to_read(const struct sg_mount *mount, int source)
 /* Clones the source as a detached tree with its attributes set. Returns the descriptor or a negative errno value. */
 static int clone_source(const struct sg_mount *mount, int user_namespace, struct sg_error *error)
 {
-	struct mount_attr change = {.attr_set = attributes(mount), .propagation = MS_PRIVATE};
+	struct mount_attr change = {.attr_set = sg_mount_attributes(mount), .propagation = MS_PRIVATE};
 	SG_AUTO_FD int source = open_source(mount), tree = -1;
 
 	if (source >= 0 && is_fifo_to_read(mount, source))
@@ -260,31 +245,25 @@ void sg_mount_release(struct sg_mount *mounts, size_t count)
 		mounts[i].tree = sg_fd_close(mounts[i].tree);
 }
 
-/* Attaches a detached tree at the target. */
-static int attach(int root, int tree, const struct sg_mount *mount, struct sg_error *error)
+int sg_mount_attach(int root, int tree, const struct sg_mount *mount, struct sg_error *error)
 {
-	const char *name = below_root(mount->target);
+	const char *name = sg_mount_below_root(mount->target);
 	struct stat status;
-	int made, attached = attach_to(root, tree, name);
+	int made, attached = sg_mount_attach_to(root, tree, name);
 
 	if (attached == -ENOENT) {
 		if (fstat(tree, &status) < 0)
 			return sg_error_set_errno(error, -errno, "cannot examine %s", mount->source);
-		made = make_point(root, name, S_ISDIR(status.st_mode), 0755);
+		made = sg_mount_make_point(root, name, S_ISDIR(status.st_mode), 0755);
 		if (made < 0)
 			return sg_error_set_errno(error, made, "cannot make the mount point %s", mount->target);
-		attached = attach_to(root, tree, name);
+		attached = sg_mount_attach_to(root, tree, name);
 	}
 	return attached < 0 ? sg_error_set_errno(error, attached, "cannot mount %s", mount->target) : 0;
 }
 
-struct option {
-	const char *key, *value; /* value NULL: a flag */
-};
-
-/* Makes a file system of `type` and returns it as a detached mount. */
-static int make_filesystem(const char *type, const struct option *options, size_t count, uint64_t attr,
-			   struct sg_error *error)
+int sg_mount_make_filesystem(const char *type, const struct sg_mount_option *options, size_t count, uint64_t attr,
+			     struct sg_error *error)
 {
 	SG_AUTO_FD int context = fsopen(type, FSOPEN_CLOEXEC);
 	int mount;
@@ -311,14 +290,14 @@ static int make_filesystem(const char *type, const struct option *options, size_
 static int make_cover(int layer, const struct sg_mount_cover *cover)
 {
 	const char *last;
-	SG_AUTO_FD int parent = open_parent(layer, cover->name, &last);
+	SG_AUTO_FD int parent = sg_mount_open_parent(layer, cover->name, &last);
 	int status;
 
 	if (parent < 0)
 		return parent;
 	if (cover->hide)
 		return mknodat(parent, last, S_IFCHR, 0) < 0 ? -errno : 0;
-	status = make_point(layer, cover->name, cover->folder, 0);
+	status = sg_mount_make_point(layer, cover->name, cover->folder, 0);
 	/*
 	 * The folder of the upper layer lends the merged one its mode: nobody without capabilities gets in. Where tmpfs has
 	 * user attributes (Linux 6.6) it is opaque as well: nothing of the host's folder is behind it.
@@ -341,9 +320,9 @@ static int build_covers(int root, const struct sg_mount *mount, struct sg_error 
 	char layers[128];
 	int status = 0;
 
-	lower = open_name(root, below_root(mount->target));
-	layer = make_filesystem("tmpfs", &(struct option){"mode", "0755"}, 1, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
-				error);
+	lower = open_name(root, sg_mount_below_root(mount->target));
+	layer = sg_mount_make_filesystem("tmpfs", &(struct sg_mount_option){"mode", "0755"}, 1,
+					 MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, error);
 	if (lower < 0 || layer < 0)
 		return sg_error_set_errno(error, lower < 0 ? lower : layer, "cannot cover names in %s", mount->target);
 	for (size_t i = 0; i < mount->cover_count && status == 0; i++) {
@@ -353,16 +332,17 @@ static int build_covers(int root, const struct sg_mount *mount, struct sg_error 
 						  mount->target);
 	}
 	/* A layer must be a mount of this namespace: it lies on the tree for a moment, and below the overlay for good. */
-	status = attach_to(root, layer, below_root(mount->target));
+	status = sg_mount_attach_to(root, layer, sg_mount_below_root(mount->target));
 	if (status < 0)
 		return sg_error_set_errno(error, status, "cannot cover names in %s", mount->target);
 	(void)snprintf(layers, sizeof(layers), "/proc/self/fd/%d:/proc/self/fd/%d", layer, lower);
-	const struct option options[] = {{"lowerdir", layers}, {"userxattr", NULL}, {"xino", "off"}};
+	const struct sg_mount_option options[] = {{"lowerdir", layers}, {"userxattr", NULL}, {"xino", "off"}};
 	/* xino=off: the numbers of inodes stay those of the tree, by which refused files are told (supervisor/denied.h). */
-	overlay = make_filesystem("overlay", options, SG_ARRAY_SIZE(options), attributes(mount), error);
+	overlay =
+		sg_mount_make_filesystem("overlay", options, SG_ARRAY_SIZE(options), sg_mount_attributes(mount), error);
 	if (overlay < 0)
 		return overlay;
-	return attach(root, overlay, mount, error);
+	return sg_mount_attach(root, overlay, mount, error);
 }
 
 static int build_tree(int root, struct sg_mount *mount, struct sg_error *error)
@@ -376,26 +356,27 @@ static int build_tree(int root, struct sg_mount *mount, struct sg_error *error)
 		tree = clone_source(mount, -1, error);
 	if (tree < 0)
 		return (mount->flags & SG_MOUNT_OPTIONAL) != 0 ? 0 : tree;
-	status = attach(root, tree, mount, error);
+	status = sg_mount_attach(root, tree, mount, error);
 	if (status == 0 && (mount->cover_count > 0 || (mount->flags & SG_MOUNT_OVERLAY) != 0))
 		status = build_covers(root, mount, error);
 	return status;
 }
 
-static int attach_made(int root, int tree, const struct sg_mount *mount, struct sg_error *error)
+int sg_mount_attach_made(int root, int tree, const struct sg_mount *mount, struct sg_error *error)
 {
 	SG_AUTO_FD int owned = tree;
 
-	return tree < 0 ? tree : attach(root, owned, mount, error);
+	return tree < 0 ? tree : sg_mount_attach(root, owned, mount, error);
 }
 
 static int build_private(int root, struct sg_mount *mount, struct sg_error *error)
 {
 	char mode[16];
-	struct option options[] = {{"mode", mode}};
+	struct sg_mount_option options[] = {{"mode", mode}};
 
 	(void)snprintf(mode, sizeof(mode), "0%o", mount->mode == 0 ? 0755 : mount->mode);
-	return attach_made(root, make_filesystem("tmpfs", options, 1, attributes(mount), error), mount, error);
+	return sg_mount_attach_made(
+		root, sg_mount_make_filesystem("tmpfs", options, 1, sg_mount_attributes(mount), error), mount, error);
 }
 
 /*
@@ -404,14 +385,15 @@ static int build_private(int root, struct sg_mount *mount, struct sg_error *erro
  */
 static int make_pts(struct sg_error *error)
 {
-	static const struct option options[] = {{"mode", "0620"}, {"ptmxmode", "0666"}, {"max", "256"}};
+	static const struct sg_mount_option options[] = {{"mode", "0620"}, {"ptmxmode", "0666"}, {"max", "256"}};
 
-	return make_filesystem("devpts", options, SG_ARRAY_SIZE(options), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, error);
+	return sg_mount_make_filesystem("devpts", options, SG_ARRAY_SIZE(options),
+					MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, error);
 }
 
 static int build_pts(int root, struct sg_mount *mount, struct sg_error *error)
 {
-	return attach_made(root, make_pts(error), mount, error);
+	return sg_mount_attach_made(root, make_pts(error), mount, error);
 }
 
 int sg_mount_terminals(struct sg_error *error)
@@ -432,98 +414,20 @@ int sg_mount_terminals(struct sg_error *error)
 	return 0;
 }
 
-static int build_proc(int root, struct sg_mount *mount, struct sg_error *error)
-{
-	static const struct option options[] = {{"subset", "pid"}};
-
-	return attach_made(
-		root,
-		make_filesystem("proc", options, 1, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, error),
-		mount, error);
-}
-
-/* Covers one name of /proc with a clone of the empty folder or the empty, unreadable file. */
-static int cover(int proc, const char *name, bool folder, int empty_folder, int empty_file, struct sg_error *error)
-{
-	SG_AUTO_FD int tree =
-		open_tree(folder ? empty_folder : empty_file, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
-
-	if (tree < 0 || move_mount(tree, "", proc, name, MOVE_MOUNT_F_EMPTY_PATH) < 0) {
-		if (errno == ENOENT)
-			return 0;
-		return sg_error_set_errno(error, -errno, "cannot cover /proc/%s", name);
-	}
-	return 0;
-}
-
-static int cover_all(int root, int proc, const char *listed, struct sg_error *error)
-{
-	SG_AUTO_FD int folder = -1, file = -1;
-	struct dirent *entry;
-	int status = 0, copy;
-	DIR *listing;
-
-	if (make_point(root, ".empty-folder", true, 0555) < 0 || make_point(root, ".empty-file", false, 0) < 0)
-		return sg_error_set(error, -EIO, "cannot make the covers of /proc");
-	folder = openat(root, ".empty-folder", O_PATH | O_CLOEXEC);
-	file = openat(root, ".empty-file", O_PATH | O_CLOEXEC);
-	copy = openat(proc, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	listing = copy < 0 ? NULL : fdopendir(copy);
-	if (folder < 0 || file < 0 || listing == NULL) {
-		sg_fd_close(copy);
-		return sg_error_set_errno(error, -errno, "cannot list /proc");
-	}
-	while (status == 0 && (entry = readdir(listing)) != NULL)
-		if (entry->d_name[0] != '.' && !proc_keeps(listed, entry->d_name))
-			status = cover(proc, entry->d_name, entry->d_type == DT_DIR, folder, file, error);
-	(void)closedir(listing);
-	(void)unlinkat(root, ".empty-folder", AT_REMOVEDIR);
-	(void)unlinkat(root, ".empty-file", 0);
-	return status;
-}
-
-/* By a mount of its own: what the files' own modes forbid is for other users than the world's. */
-static int lock_proc(int proc, const char *name, struct sg_error *error)
-{
-	struct mount_attr read_only = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-						   MOUNT_ATTR_NOEXEC};
-	SG_AUTO_FD int tree = open_tree(proc, name, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-
-	if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH, &read_only, sizeof(read_only)) < 0 ||
-	    move_mount(tree, "", proc, name, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-		return sg_error_set_errno(error, -errno, "cannot make /proc/%s read-only", name);
-	return 0;
-}
-
-static int build_proc_system(int root, struct sg_mount *mount, struct sg_error *error)
-{
-	/* Of all that may be listed (plan_proc.c) only these have files that others than the host's root may write. */
-	static const char *const writable[] = {"sys", "pressure"};
-	SG_AUTO_FD int proc = -1;
-	int status;
-
-	proc = make_filesystem("proc", NULL, 0, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, error);
-	if (proc < 0)
-		return proc;
-	status = attach(root, proc, mount, error);
-	for (size_t i = 0; status == 0 && i < SG_ARRAY_SIZE(writable); i++)
-		if (proc_keeps(mount->source, writable[i]) && faccessat(proc, writable[i], F_OK, 0) == 0)
-			status = lock_proc(proc, writable[i], error);
-	return status == 0 ? cover_all(root, proc, mount->source, error) : status;
-}
-
 static int build_sysfs(int root, struct sg_mount *mount, struct sg_error *error)
 {
-	return attach_made(root,
-			   make_filesystem("sysfs", NULL, 0,
-					   MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
-					   error),
-			   mount, error);
+	return sg_mount_attach_made(
+		root,
+		sg_mount_make_filesystem("sysfs", NULL, 0,
+					 MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+					 error),
+		mount, error);
 }
 
 static int build_folder(int root, struct sg_mount *mount, struct sg_error *error)
 {
-	int status = make_point(root, below_root(mount->target), true, mount->mode == 0 ? 0755 : mount->mode);
+	int status = sg_mount_make_point(root, sg_mount_below_root(mount->target), true,
+					 mount->mode == 0 ? 0755 : mount->mode);
 
 	return status < 0 ? sg_error_set_errno(error, status, "cannot make the folder %s", mount->target) : 0;
 }
@@ -531,7 +435,7 @@ static int build_folder(int root, struct sg_mount *mount, struct sg_error *error
 static int build_symlink(int root, struct sg_mount *mount, struct sg_error *error)
 {
 	const char *last;
-	SG_AUTO_FD int parent = open_parent(root, below_root(mount->target), &last);
+	SG_AUTO_FD int parent = sg_mount_open_parent(root, sg_mount_below_root(mount->target), &last);
 
 	if (parent < 0)
 		return sg_error_set_errno(error, parent, "cannot make the link %s", mount->target);
@@ -540,112 +444,29 @@ static int build_symlink(int root, struct sg_mount *mount, struct sg_error *erro
 	return sg_error_set_errno(error, -errno, "cannot make the link %s", mount->target);
 }
 
-/* Writes a text mount's contents to a new file `name` below `folder`. */
-static int write_text(int folder, const char *name, const struct sg_mount *mount)
-{
-	SG_AUTO_FD int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-				   mount->mode == 0 ? 0444 : mount->mode);
-
-	return fd < 0 ? -errno : sg_fd_write_full(fd, mount->source, strlen(mount->source));
-}
-
-/*
- * A text in the place of a file of a mounted tree. The files lie in one tmpfs, which is attached to the skeleton only while the
- * world is built: a clone of a single file keeps the name that it has in it, so that the mount has one in the world. What is
- * mounted is the one read-only file; the folder that it lies in with the others is in no mount of the world. (It must not be
- * stacked on "/" to go with the host's root: of what lies stacked there, only the uppermost mount goes at the end.) Owned
- * by the process that builds, which has one thread.
- */
-static struct {
-	int folder;
-	unsigned int count;
-} texts = {.folder = -1};
-
-static int open_texts(int root, struct sg_error *error)
-{
-	static const struct option options[] = {{"mode", "0755"}, {"size", "1m"}};
-	SG_AUTO_FD int folder = -1;
-	int status;
-
-	if (texts.folder >= 0)
-		return 0;
-	folder = make_filesystem("tmpfs", options, 2, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, error);
-	if (folder < 0)
-		return folder;
-	status = make_point(root, ".text", true, 0700);
-	if (status == 0 && move_mount(folder, "", root, ".text", MOVE_MOUNT_F_EMPTY_PATH) < 0)
-		status = -errno;
-	if (status == 0)
-		texts.folder = sg_fd_take(&folder);
-	return status;
-}
-
-static int close_texts(int root, struct sg_error *error)
-{
-	char link[48];
-	int status = 0;
-
-	if (texts.folder < 0)
-		return 0;
-	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", texts.folder);
-	if (umount2(link, MNT_DETACH) < 0)
-		status = -errno;
-	texts.folder = sg_fd_close(texts.folder);
-	(void)unlinkat(root, ".text", AT_REMOVEDIR);
-	return status < 0 ? sg_error_set_errno(error, status, "cannot take off the folder of texts") : 0;
-}
-
-static int cover_with_text(int root, const struct sg_mount *mount, struct sg_error *error)
-{
-	struct mount_attr sealed = {.attr_set = attributes(mount)};
-	SG_AUTO_FD int file = -1;
-	char name[16];
-	int status = open_texts(root, error);
-
-	(void)snprintf(name, sizeof(name), "%u", texts.count++);
-	if (status == 0)
-		status = write_text(texts.folder, name, mount);
-	if (status < 0)
-		return status;
-	file = open_tree(texts.folder, name, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	if (file < 0 || mount_setattr(file, "", AT_EMPTY_PATH, &sealed, sizeof(sealed)) < 0)
-		return -errno;
-	return attach_to(root, file, below_root(mount->target));
-}
-
-static int build_text(int root, struct sg_mount *mount, struct sg_error *error)
-{
-	const char *last;
-	SG_AUTO_FD int parent = open_parent(root, below_root(mount->target), &last);
-	struct stat there;
-	int status;
-
-	if (parent < 0)
-		status = parent;
-	else if (fstatat(parent, last, &there, AT_SYMLINK_NOFOLLOW) == 0)
-		status = S_ISREG(there.st_mode) ? cover_with_text(root, mount, error) : -EINVAL;
-	else
-		status = write_text(parent, last, mount);
-	return status < 0 ? sg_error_set_errno(error, status, "cannot make the file %s", mount->target) : 0;
-}
-
 static int (*const builders[SG_MOUNT_KINDS_])(int root, struct sg_mount *mount, struct sg_error *error) = {
-	[SG_MOUNT_FOLDER] = build_folder,   [SG_MOUNT_TREE] = build_tree,
-	[SG_MOUNT_PRIVATE] = build_private, [SG_MOUNT_SYMLINK] = build_symlink,
-	[SG_MOUNT_TEXT] = build_text,       [SG_MOUNT_DEVICE] = build_tree,
-	[SG_MOUNT_PROC] = build_proc,       [SG_MOUNT_PROC_SYSTEM] = build_proc_system,
-	[SG_MOUNT_PTS] = build_pts,         [SG_MOUNT_SYSFS] = build_sysfs,
+	[SG_MOUNT_FOLDER] = build_folder,
+	[SG_MOUNT_TREE] = build_tree,
+	[SG_MOUNT_PRIVATE] = build_private,
+	[SG_MOUNT_SYMLINK] = build_symlink,
+	[SG_MOUNT_TEXT] = sg_mount_build_text,
+	[SG_MOUNT_DEVICE] = build_tree,
+	[SG_MOUNT_PROC] = sg_mount_build_proc,
+	[SG_MOUNT_PROC_SYSTEM] = sg_mount_build_proc_system,
+	[SG_MOUNT_PTS] = build_pts,
+	[SG_MOUNT_SYSFS] = build_sysfs,
 };
 
 /* A tmpfs stacked on "/": the steps reach it by its descriptor, the host's tree by name, until pivot_root. */
 static int make_root(struct sg_error *error)
 {
-	static const struct option options[] = {{"mode", "0755"}, {"size", "1m"}};
+	static const struct sg_mount_option options[] = {{"mode", "0755"}, {"size", "1m"}};
 	SG_AUTO_FD int root = -1;
 
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return sg_error_set_errno(error, -errno, "cannot make the mounts of the world private");
-	root = make_filesystem("tmpfs", options, 2, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, error);
+	root = sg_mount_make_filesystem("tmpfs", options, 2, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+					error);
 	if (root < 0)
 		return root;
 	if (move_mount(root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
@@ -667,7 +488,7 @@ int sg_mount_build(struct sg_mount *mounts, size_t count, struct sg_error *error
 		if (status < 0)
 			return status;
 	}
-	status = close_texts(root, error);
+	status = sg_mount_close_texts(root, error);
 	if (status < 0)
 		return status;
 	if (mount_setattr(root, "", AT_EMPTY_PATH, &read_only, sizeof(read_only)) < 0)

@@ -2,7 +2,7 @@
  * What of the kernel's own files a world's /proc shows.
  *
  * Without the flag `sysinfo` it shows processes only. What the flag gives, and what a rule names by itself, is listed in
- * the mount's source; all else is covered when the mount is made (mount.c), before anything of the world runs. A name that
+ * the mount's source; all else is covered when the mount is made (mount_proc.c), before anything of the world runs. A name that
  * a rule gives is shown only if it stands in the table below: files that tell figures and lists, and give nothing. What
  * is in no table (kcore, kmsg, keys, sysrq-trigger, kpage*, timer_list, and what a later kernel brings) is covered whatever
  * a profile says. All that is shown of a rule is read-only by its mount, and still decided where a Deny names it.
