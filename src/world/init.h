@@ -21,8 +21,8 @@ struct sg_world_report {
 };
 
 /*
- * Runs as PID 1 of a new world, from the moment of clone. `go` is read until its end: the ids are mapped then. Never
- * returns.
+ * Runs as PID 1 of a new world, from the moment of clone. From `go` comes one byte when the ids are mapped; its end, before or
+ * after that, is the keeper's, and then this one exits (125) before it has done anything. Never returns.
  */
 SG_NORETURN void sg_world_init(const struct sg_world_spec *spec, int go, int report);
 

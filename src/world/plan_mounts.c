@@ -169,6 +169,14 @@ static const struct {
 	{"at", "a session leaves nothing behind that the host would run later; leave the session for it"},
 };
 
+/* What a buffer holds, kept by the plan; NULL, and there is no plan, where there is no memory for it. */
+static const char *keep_text(struct sg_planner *planner, const struct sg_buffer *buffer)
+{
+	if (sg_buffer_status(buffer) < 0)
+		planner->status = -ENOMEM;
+	return sg_buffer_status(buffer) < 0 ? NULL : sg_plan_keep(planner, buffer->data, buffer->size);
+}
+
 static void add_explained(struct sg_planner *planner)
 {
 	static const char *const folders[] = {"/usr/bin", "/usr/sbin", "/usr/local/bin"};
@@ -181,7 +189,7 @@ static void add_explained(struct sg_planner *planner)
 		struct stat status;
 
 		sg_buffer_printf(&buffer, "%s/%s", folders[i % SG_ARRAY_SIZE(folders)], program);
-		path = sg_buffer_status(&buffer) < 0 ? NULL : sg_plan_keep(planner, buffer.data, buffer.size);
+		path = keep_text(planner, &buffer);
 		if (path == NULL || lstat(path, &status) < 0 || !S_ISREG(status.st_mode))
 			continue;
 		root = sg_plan_root_of(planner, path);
@@ -193,7 +201,7 @@ static void add_explained(struct sg_planner *planner)
 		buffer.size = 0;
 		sg_buffer_printf(&buffer, "#!/bin/sh\necho \"%s: not inside a ShellGuard session: %s\" >&2\nexit 126\n",
 				 program, explained[i / SG_ARRAY_SIZE(folders)].why);
-		text = sg_buffer_status(&buffer) < 0 ? NULL : sg_plan_keep(planner, buffer.data, buffer.size);
+		text = keep_text(planner, &buffer);
 		if (text != NULL)
 			add_mount(planner, SG_MOUNT_TEXT, SG_MOUNT_EXECUTE, 0555, path, text);
 	}

@@ -18,7 +18,7 @@ LIMITS = {"user-namespaces": ("user", 0), "nested-user-namespaces": ("user", 1),
 LIMITED = ("echo {1} > /proc/sys/user/max_{0}_namespaces || exit 99; exec \"$@\"")
 
 # (number of the call on x86_64, argument or None, "&" or "==", value, errno)
-ENOSYS, EPERM, EINVAL = 38, 1, 22
+ENOSYS, EPERM, EIO, EINVAL = 38, 1, 5, 22
 CALLS = {
     "mount-api": [(n, None, "", 0, ENOSYS) for n in (428, 429, 430, 432)],
     "mount-setattr": [(442, None, "", 0, ENOSYS)],
@@ -86,6 +86,19 @@ def test_no_proc(sg):
     """Where /proc is covered in parts, as container engines do it, the kernel lets nobody mount another one."""
     is_refused(sg, "proc-mount", ["unshare", "-Urmpf", "--mount-proc", "/bin/sh", "-c",
                                   "mount --bind /dev/null /proc/uptime && exec \"$@\"", "sh"])
+
+
+def test_proc_that_cannot_be_listed(sg):
+    """What is not listed is not covered: where the listing fails, a world that sees more than processes does not start."""
+    if os.uname().machine != "x86_64":
+        cannot("the filter names system calls of x86_64")
+    shown = sg.profile(BASE + '[Misc]\nFlags = ["sysinfo"]\n')
+    failing = ["/usr/bin/python3", "-c", FILTER % [(217, 2, "==", 4096, EIO)]]  # getdents64 with the buffer that is used for it
+    for prefix, profile, status in ((failing, shown, 125), (failing, sg.profile(BASE), 0), ([], shown, 0)):
+        done = subprocess.run(sg.command(prefix + [sg.program, "run", "-p", profile, "--", "/bin/echo", "ran"]), env=sg.environment(),
+                              cwd=sg.cwd, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stdout) == (status, "ran\n" if status == 0 else ""), done.stderr
+        assert ("cannot list /proc: Input/output error" in done.stderr) == (status != 0), done.stderr
 
 
 def test_no_time_namespace(sg):
