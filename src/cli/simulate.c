@@ -39,10 +39,13 @@ static const struct {
 #undef SG_CONSTANT
 };
 
+enum { X32_BIT = 0x40000000 }; /* asm/unistd.h, __X32_SYSCALL_BIT */
+
 /* --- the question --- */
 
 struct question {
-	const struct sg_syscall *call;
+	const struct sg_syscall *call; /* NULL: no call of x86_64 has that number */
+	uint64_t number;
 	uint64_t arguments[SG_SYSCALL_ARGUMENTS];
 	size_t count; /* of arguments that were given; the rest is 0 */
 };
@@ -129,14 +132,16 @@ static int read_argument(const char *text, uint64_t *ret)
 	}
 }
 
-/* By name or number. */
-static const struct sg_syscall *find_call(const char *word)
+/* By name or number. A number is one, whether there is such a call or not: *ret_call is NULL then. */
+static bool find_call(const char *word, const struct sg_syscall **ret_call, uint64_t *ret_number)
 {
-	uint64_t number;
-
-	if (read_number(word, &number))
-		return number < SG_SYSCALL_LIMIT ? sg_syscall_by_number((unsigned int)number) : NULL;
-	return sg_syscall_by_name(word, strlen(word));
+	if (read_number(word, ret_number)) {
+		*ret_call = *ret_number < SG_SYSCALL_LIMIT ? sg_syscall_by_number((unsigned int)*ret_number) : NULL;
+		return true;
+	}
+	*ret_call = sg_syscall_by_name(word, strlen(word));
+	*ret_number = *ret_call != NULL ? (*ret_call)->number : 0;
+	return *ret_call != NULL;
 }
 
 /* Splits PROFILE... CALL [ARGUMENT...]: the first word is a profile, the first call after it the call. */
@@ -147,13 +152,16 @@ static int read_question(char **words, size_t *ret_profiles, struct question *re
 
 	if (words[0] == NULL || words[1] == NULL)
 		return sg_command_usage("syscalls");
-	while (words[profiles] != NULL && find_call(words[profiles]) == NULL)
+	while (words[profiles] != NULL && !find_call(words[profiles], &ret->call, &ret->number))
 		profiles++;
 	if (words[profiles] == NULL) {
 		sg_complain("none of these is a system call: say PROFILE... CALL [ARGUMENT...]");
 		return SG_EXIT_USAGE;
 	}
-	ret->call = find_call(words[profiles]);
+	if (ret->number > UINT32_MAX) {
+		sg_complain("a system call has a number of 32 bits");
+		return SG_EXIT_USAGE;
+	}
 	for (char **word = words + profiles + 1; *word != NULL && status == 0; word++) {
 		if (ret->count == SG_SYSCALL_ARGUMENTS) {
 			sg_complain("a system call has at most %d arguments", SG_SYSCALL_ARGUMENTS);
@@ -202,7 +210,7 @@ static struct answer answer_of(const struct sg_filter_spec *spec, const struct q
 }
 
 /* Both filters' answers. Returns 0 or an exit status. */
-static int ask(const struct sg_policy *policy, const struct sg_variables *variables, const struct question *question,
+static int ask(struct sg_policy *policy, const struct sg_variables *variables, const struct question *question,
 	       struct answer *ret_exported, struct answer *ret_session, struct sg_error *session_error)
 {
 	SG_AUTO_FREE struct sg_filter_spec *spec = malloc(sizeof(*spec));
@@ -210,7 +218,8 @@ static int ask(const struct sg_policy *policy, const struct sg_variables *variab
 	struct sg_filter_grants grants;
 	struct sg_filter_plan filter_plan;
 
-	if (spec == NULL || sg_static_filter(policy, spec) < 0)
+	/* All flags, also those that the profile does not name: they are what would give a call. */
+	if (spec == NULL || sg_policy_read_flags(policy) < 0 || sg_static_filter(policy, spec) < 0)
 		return SG_EXIT_FAILED;
 	*ret_exported = answer_of(spec, question);
 	if (sg_plan_of_caller(policy, variables, &plan, session_error) != 0)
@@ -298,6 +307,34 @@ static void explain(const struct sg_policy *policy, const struct question *quest
 	sg_buffer_append_text(out, words);
 }
 
+/*
+ * What both filters do with a number that no call has; the same under every profile (filter.h, seccomp.c). Numbers of x32 are those of
+ * another architecture for who loads the JSON.
+ */
+static int write_unnamed(const struct question *question, bool json)
+{
+	const bool x32 = (question->number & X32_BIT) != 0;
+	const char *by = x32 ? "a number of x32, which is closed" : "no call of x86_64 has this number";
+	SG_AUTO_BUFFER struct sg_buffer out = SG_BUFFER_INIT;
+
+	if (json) {
+		sg_buffer_printf(
+			&out,
+			"{\"call\":null,\"number\":%llu,\"arguments\":[],\"exported\":{\"action\":\"%s\"%s,\"row\":0,"
+			"\"rows\":0,\"by\":\"%s\"},\"session\":{\"action\":\"error\",\"error\":\"ENOSYS\",\"row\":0,"
+			"\"rows\":0,"
+			"\"by\":\"%s\"}}\n",
+			(unsigned long long)question->number, x32 ? "kill" : "error", x32 ? "" : ",\"error\":\"EPERM\"",
+			by, by);
+	} else {
+		sg_buffer_printf(&out,
+				 "%#llx\n\n  exported\t%s; by the program for the kernel, refused with ENOSYS (%s)\n",
+				 (unsigned long long)question->number, x32 ? "killed" : "refused with EPERM", by);
+		sg_buffer_printf(&out, "  session\trefused with ENOSYS (%s)\n", by);
+	}
+	return sg_layout_print(STDOUT_FILENO, &out, json);
+}
+
 static void write_text(const struct sg_policy *policy, const struct question *question, const struct answer *exported,
 		       const struct answer *session, const char *session_error, struct sg_buffer *out)
 {
@@ -376,6 +413,8 @@ int sg_simulate(const struct sg_options *options)
 	}
 	if (status == 0)
 		status = sg_load_policy((const char *const *)options->command, profiles, NULL, variables, &policy);
+	if (status == 0 && question.call == NULL)
+		return write_unnamed(&question, options->json);
 	if (status == 0)
 		status = ask(policy, variables, &question, &exported, &session, &session_error);
 	if (status != 0)

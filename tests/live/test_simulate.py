@@ -4,9 +4,10 @@ import os
 import random
 import subprocess
 
+import containers
 import pytest
 from conftest import BASE
-from test_compile import LOADER, compiled
+from test_compile import LOADER, compiled, need
 
 PROFILE = BASE + """
 [Networking]
@@ -101,16 +102,62 @@ def test_words(sg):
     assert sg.cli("syscalls", "--simulate", profile, "41", "AF_INET", "SOCK_STREAM", "--", "-1").stdout.startswith("socket(0x2, 0x1, 0xffffffffffffffff)")
 
 
+@pytest.mark.parametrize("call, flag", [("ptrace", "debug"), ("kexec_load", "reboot"), ("keyctl", "keyring"), ("clone", "fork"), ("socket", "raw")])
+def test_the_flag_that_would_give_it(sg, call, flag):
+    """Also where nothing of the profile names that flag or one beside it."""
+    arguments = {"socket": ["AF_PACKET", "SOCK_RAW"], "clone": ["SIGCHLD"]}.get(call, [])
+    for profile in ("[Runtime]\nFlags = ['start']\n", ""):
+        done = sg.cli("syscalls", "--simulate", sg.profile(profile), call, *arguments)
+        assert "refused with EPERM" in done.stdout and 'the flag "%s" gives it' % flag in " ".join(done.stdout.split()), (profile, done.stdout, done.stderr)
+
+
+NUMBERS = r"""
+import ctypes, errno, os
+libc = ctypes.CDLL(None, use_errno=True)
+for number in (500, 511, 512, 999, 0x40000000 | 39):
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if libc.syscall(number, 0) >= 0 else ctypes.get_errno())
+    status = os.waitpid(pid, 0)[1]
+    print(number, "killed" if os.WIFSIGNALED(status) else errno.errorcode.get(os.WEXITSTATUS(status)))
+"""
+
+
+def test_numbers_that_no_call_has(sg):
+    """Unknown ones and those of x32: what is said is what a container's, the program's and a session's filter do."""
+    need("crun")
+    profile, target = sg.profile(PROFILE), os.path.join(sg.work, "home", "filter.bpf")
+    compiled(sg, PROFILE, "--to", "seccomp-bpf", "--approximate", "-o", target)
+    what = containers.config(["/usr/bin/python3", "-c", NUMBERS])
+    what["linux"]["seccomp"] = json.loads(compiled(sg, PROFILE, "--to", "seccomp", "--approximate"))
+    container = containers.run(sg, what)
+    program = subprocess.run(sg.command(["/usr/bin/python3", "-c", LOADER, target, NUMBERS]), env=sg.environment(), capture_output=True, text=True,
+                             timeout=60, check=False)
+    session = sg.run(PROFILE, "/usr/bin/python3", "-c", NUMBERS)
+    rows = [dict(line.split() for line in done.stdout.splitlines()) for done in (container, program, session)]
+    assert [len(row) for row in rows] == [5, 5, 5], (container.stderr, program.stderr, session.stderr)
+    for number in rows[0]:
+        said = simulate(sg, profile, number, [])
+        exported = {"kill": "killed"}.get(said["exported"]["action"], said["exported"].get("error"))
+        assert said["call"] is None and said["number"] == int(number), said
+        assert (exported, said["session"]["error"]) == (rows[0][number], rows[2][number]), (said, rows)
+        words = sg.cli("syscalls", "--simulate", profile, hex(int(number))).stdout
+        assert rows[1][number] == "ENOSYS" and "by the program for the kernel, refused with ENOSYS" in " ".join(words.split()), (rows, words)
+        assert words.startswith(hex(int(number)) + "\n"), words
+
+
 @pytest.mark.parametrize("arguments, said", [
     ([], "usage"),
     (["untrusted"], "usage"),
     (["untrusted", "no_such_call"], "system call"),
+    (["untrusted", "0x100000000"], "32 bits"),
     (["untrusted", "socket", "AF_INT"], "AF_INET"),
     (["untrusted", "socket", "1x"], "no number"),
     (["untrusted", "socket", ""], "no number"),
     (["untrusted", "socket", "1|"], "no number"),
     (["untrusted", "getpid", "1", "2", "3", "4", "5", "6", "7"], "at most"),
     (["no-such-profile", "getpid"], "no-such-profile"),
+    (["no-such-profile", "999"], "no-such-profile"),
 ])
 def test_wrong_usage(sg, arguments, said):
     done = sg.cli("syscalls", "--simulate", *arguments)
