@@ -279,8 +279,10 @@ static void add_conventions(struct state *state)
 
 		if (length == 0)
 			continue;
+		/* The folder itself may be the first that was seen of it: then it is the example. */
 		count = mark(state, used->name, length, false, false);
-		add_wide(state, used->name, length, "**", false, "by convention", count, used->name + length);
+		add_wide(state, used->name, length, "**", false, "by convention", count,
+			 used->name[length] != '\0' ? used->name + length : used->name);
 	}
 }
 
