@@ -35,6 +35,9 @@ extern const size_t sg_command_count;
 /* The exit status for a negative errno value: SG_EXIT_NO where what was named is not there or not one thing, else SG_EXIT_FAILED. */
 int sg_exit_of(int status);
 
+/* The same for what sg_profile_open() failed with: SG_EXIT_NO also where what was named can be no profile, whatever this host is like. */
+int sg_exit_of_profile(int status);
+
 /* Prints "shellguard: " and the text to standard error. */
 void sg_complain(const char *format, ...) SG_PRINTF(1, 2);
 

@@ -59,6 +59,19 @@ int sg_exit_of(int status)
 	return status == -ENOENT || status == -ENOTDIR || status == -ENOTUNIQ ? SG_EXIT_NO : SG_EXIT_FAILED;
 }
 
+int sg_exit_of_profile(int status)
+{
+	switch (status) {
+	case -EINVAL: /* a folder, a device, a FIFO (profile_files.c) */
+	case -EFBIG:
+	case -ELOOP:
+	case -ENAMETOOLONG:
+		return SG_EXIT_NO;
+	default:
+		return sg_exit_of(status);
+	}
+}
+
 /* Commands whose names begin with '_' are for the build and the shells, not for people. */
 static bool is_shown(const struct sg_command *command)
 {

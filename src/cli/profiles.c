@@ -100,7 +100,7 @@ static int open_all(const char *const *names, size_t count, const struct sg_prof
 	for (size_t i = 0; i < done; i++)
 		sg_source_free(sources[i]);
 	sg_complain("%s", error.code != 0 ? error.text : "out of memory");
-	return sg_exit_of(status);
+	return sg_exit_of_profile(status);
 }
 
 int sg_load_policy_texts(const char *const *names, size_t count, const struct sg_profile_text *texts, size_t text_count,

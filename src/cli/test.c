@@ -146,7 +146,7 @@ static int read_file(const char *path, struct sg_diagnostics *diagnostics, struc
 		status = sg_profile_open(NULL, name.data, NULL, &source, &error);
 	if (status < 0) {
 		sg_complain("%s", error.code != 0 ? error.text : "out of memory");
-		return sg_exit_of(status) == SG_EXIT_NO ? SG_EXIT_USAGE : SG_EXIT_FAILED;
+		return sg_exit_of_profile(status) == SG_EXIT_NO ? SG_EXIT_USAGE : SG_EXIT_FAILED;
 	}
 	status = sg_profile_read(source, diagnostics, ret);
 	if (status < 0) {
