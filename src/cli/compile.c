@@ -15,7 +15,7 @@
 #include "cli/options.h"
 #include "export/export.h"
 
-enum { BACK_ENDS_MAX = 16 };
+enum { BACK_ENDS_MAX = 16, ARTEFACT_MAX = 256 << 20 };
 
 struct compilation {
 	const struct sg_options *options;
@@ -210,20 +210,75 @@ static bool is_folder(const char *name)
 	return stat(name, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-static int write_to_folder(const struct compilation *compilation, const char *folder)
+/* The words of an artefact's header that say what it was made from, as they stand in it. NULL: it has no header. */
+static const char *origin_of(const struct sg_buffer *artefact, size_t *ret_length)
+{
+	const char *begin = memmem(artefact->data, artefact->size, SG_EXPORT_ORIGIN, strlen(SG_EXPORT_ORIGIN));
+	const char *end = begin == NULL ? NULL
+					: memmem(begin, artefact->size - (size_t)(begin - artefact->data),
+						 SG_EXPORT_ORIGIN_END, strlen(SG_EXPORT_ORIGIN_END));
+
+	*ret_length = end == NULL ? 0 : (size_t)(end - begin);
+	return end == NULL ? NULL : begin;
+}
+
+/*
+ * A name in a folder is made of what the profile calls itself, so the file of that name may be another profile's artefact, or nobody's:
+ * nobody named it, and it stays. What was made from the same files under the same name is replaced; of an artefact without a header,
+ * which does not tell, that is said. The folder is the caller's: what somebody puts there meanwhile is not defended against.
+ */
+static int check_place(const char *name, const struct sg_buffer *artefact, bool quiet)
+{
+	SG_AUTO_FD int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	SG_AUTO_FREE char *there = NULL;
+	size_t size, length;
+	const char *origin = origin_of(artefact, &length);
+	struct stat st;
+
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0) {
+		sg_complain("cannot read what is at %s: %s", name, strerrordesc_np(errno));
+		return SG_EXIT_FAILED;
+	}
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return 0; /* a device: what is written there replaces nothing */
+	if (sg_fd_read_file(fd, ARTEFACT_MAX, &there, &size) < 0 ||
+	    (origin != NULL && memmem(there, size, origin, length) == NULL)) {
+		sg_complain("%s is there, and not made from this profile: take it away, or give the profile a Name of "
+			    "its own",
+			    name);
+		return SG_EXIT_FAILED;
+	}
+	if (origin == NULL && !quiet && (size != artefact->size || memcmp(there, artefact->data, size) != 0))
+		(void)dprintf(STDERR_FILENO, "%s is replaced\n", name);
+	return 0;
+}
+
+/* With `write` false only looks whether each may be written: none is if one may not. */
+static int go_through_folder(const struct compilation *compilation, const char *folder, bool write)
 {
 	for (size_t i = 0; i < compilation->count; i++) {
 		SG_AUTO_BUFFER struct sg_buffer name = SG_BUFFER_INIT;
-		int status;
+		const struct sg_buffer *artefact = &compilation->artefacts[i];
+		int status = SG_EXIT_FAILED;
 
 		sg_buffer_printf(&name, "%s/", folder);
 		name_file(compilation->policy, compilation->exports[i].exporter, &name);
-		status = sg_buffer_status(&name) < 0 ? SG_EXIT_FAILED
-						     : write_file(name.data, &compilation->artefacts[i]);
+		if (sg_buffer_status(&name) == 0)
+			status = write ? write_file(name.data, artefact)
+				       : check_place(name.data, artefact, compilation->options->quiet);
 		if (status != 0)
 			return status;
 	}
 	return SG_EXIT_OK;
+}
+
+static int write_to_folder(const struct compilation *compilation, const char *folder)
+{
+	const int status = go_through_folder(compilation, folder, false);
+
+	return status == 0 ? go_through_folder(compilation, folder, true) : status;
 }
 
 static int deliver(const struct compilation *compilation)

@@ -123,6 +123,10 @@ const char *sg_holding_words(enum sg_holding holding);
 void sg_export_matrix(const struct sg_export *exports, size_t count, bool weak_only, const char *prefix,
 		      struct sg_buffer *out);
 
+/* What stands before and behind the words of which profile and files an artefact with a header was made from. */
+#define SG_EXPORT_ORIGIN "Compiled by shellguard from "
+#define SG_EXPORT_ORIGIN_END ". The policy's hash is"
+
 /*
  * Appends the header of an artefact whose comments begin with `prefix` ("# "): where it comes from, the policy's hash, the
  * values of the variables, and the matrix of this back end.

@@ -302,9 +302,11 @@ void sg_export_header(const struct sg_export *with, const char *prefix, struct s
 	char hash[2 * SG_POLICY_HASH_SIZE + 1];
 
 	sg_policy_hash_text(with->policy, hash);
-	sg_buffer_printf(out, "%sCompiled by shellguard from ", prefix);
+	sg_buffer_printf(out, "%s" SG_EXPORT_ORIGIN, prefix);
 	sg_buffer_append_escaped(out, with->policy->name, strlen(with->policy->name));
-	sg_buffer_printf(out, " for %s. The policy's hash is\n%s%s.\n", with->exporter->name, prefix, hash);
+	sg_buffer_append_text(out, " (");
+	sg_buffer_append_escaped(out, with->policy->files, strlen(with->policy->files));
+	sg_buffer_printf(out, ") for %s" SG_EXPORT_ORIGIN_END "\n%s%s.\n", with->exporter->name, prefix, hash);
 	sg_buffer_printf(out,
 			 "%sVariables of the profile (the folder, the home, the user) have the values of whoever "
 			 "compiled it.\n%s\n",

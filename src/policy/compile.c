@@ -257,23 +257,59 @@ static void hash_policy(struct sg_policy *policy)
 	(void)crypto_hash_sha256_final(&state, policy->hash);
 }
 
+static const char *base_of(const struct sg_profile *profile)
+{
+	const char *slash = strrchr(profile->source->name, '/');
+
+	return slash != NULL ? slash + 1 : profile->source->name;
+}
+
+/* What the profile calls itself, or its file. */
+static const char *name_of(const struct sg_profile *profile)
+{
+	const char *name = base_of(profile);
+
+	for (size_t i = 0; i < profile->count; i++)
+		if (profile->statements[i].kind == SG_RULE_PROFILE_NAME)
+			name = profile->statements[i].text;
+	return name;
+}
+
+/* What stands on the command line comes last. */
+static int compare_given(const void *a, const void *b)
+{
+	const char *const *first = a, *const *second = b;
+	const bool first_typed = strcmp(*first, SG_POLICY_COMMAND_LINE) == 0;
+	const bool second_typed = strcmp(*second, SG_POLICY_COMMAND_LINE) == 0;
+
+	return first_typed != second_typed ? first_typed - second_typed : strcmp(*first, *second);
+}
+
+/* What `get` says of the first `count` profiles, each text once and sorted: given in another order, or twice, it is the same policy. */
+static char *join_given(const struct sg_policy *policy, size_t count, const char *(*get)(const struct sg_profile *),
+			const char *separator)
+{
+	SG_AUTO_FREE const char **texts = calloc(count + 1, sizeof(*texts));
+	SG_AUTO_BUFFER struct sg_buffer joined = SG_BUFFER_INIT;
+
+	if (texts == NULL)
+		return NULL;
+	for (size_t i = 0; i < count; i++)
+		texts[i] = get(policy->profiles[i]);
+	qsort(texts, count, sizeof(*texts), compare_given);
+	for (size_t i = 0; i < count; i++)
+		if (i == 0 || strcmp(texts[i - 1], texts[i]) != 0)
+			sg_buffer_printf(&joined, "%s%s", i > 0 ? separator : "", texts[i]);
+	return sg_buffer_take(&joined);
+}
+
 static int name_policy(struct sg_policy *policy, size_t count)
 {
-	SG_AUTO_BUFFER struct sg_buffer name = SG_BUFFER_INIT;
+	const size_t given = count < policy->profile_count ? count : policy->profile_count;
 
-	for (size_t i = 0; i < count && i < policy->profile_count; i++) {
-		const char *text = strrchr(policy->profiles[i]->source->name, '/');
-		const char *shown = text != NULL ? text + 1 : policy->profiles[i]->source->name;
-
-		for (size_t j = 0; j < policy->profiles[i]->count; j++)
-			if (policy->profiles[i]->statements[j].kind == SG_RULE_PROFILE_NAME)
-				shown = policy->profiles[i]->statements[j].text;
-		if (i > 0)
-			sg_buffer_append_byte(&name, '+');
-		sg_buffer_append_text(&name, shown);
-	}
-	policy->name = sg_buffer_take(&name);
-	return policy->name == NULL ? -ENOMEM : 0;
+	policy->name = join_given(policy, given, name_of, "+");
+	policy->files = join_given(policy, given, base_of, ", ");
+	return policy->name == NULL || policy->files == NULL ? -ENOMEM : 0;
 }
 
 /* --- the built-in flags --- */

@@ -25,6 +25,7 @@ void sg_policy_free(struct sg_policy *policy)
 	free(policy->profiles);
 	free(policy->rules);
 	free(policy->name);
+	free(policy->files);
 	free(policy);
 }
 

@@ -38,7 +38,8 @@ struct sg_variables {
 };
 
 struct sg_policy {
-	char *name; /* of the first profile, or "+"-joined */
+	char *name;  /* of the profiles that were given, sorted, with "+" between */
+	char *files; /* theirs, without folders, sorted, with ", " between */
 	struct sg_rule *rules;
 	size_t rule_count;
 	size_t first[SG_RULE_KINDS + 1];         /* rules of kind k are rules[first[k]] .. rules[first[k + 1] - 1] */

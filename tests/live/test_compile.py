@@ -1,6 +1,7 @@
 """Artefacts: written by the program, taken by the tools that they are for."""
 import json
 import os
+import random
 import shutil
 import subprocess
 
@@ -320,6 +321,100 @@ def test_several(sg):
     assert os.stat(os.path.join(folder, names[0])).st_mode & 0o777 == 0o600 and sorted(os.listdir(folder)) == names
 
 
+ORDER = {
+    "Networking": {"Flags": ["dns", "unix"], "Allow": ["tcp:10.0.0.0/8:5432", "tcp:github.com:443"], "Deny": ["*:169.254.169.254:*"],
+                   "Listen": ["tcp:127.0.0.1:8000-8999"]},
+    "Filesystem": {"Flags": ["tmp", "tty"], "ReadOnly": ["/usr/**", "/etc/**"], "ReadWrite": ["/srv/a/**", "/srv/b/*.db"], "Exec": ["/usr/bin/*"],
+                   "Deny": ["/etc/shadow", "/srv/a/**/*.key"], "Hide": ["/srv/secret/**"], "LogOnWrite": ["/etc/**"]},
+    "Runtime": {"Flags": ["start", "malloc", "threads", "fork", "exec"], "DenyFlags": ["debug"]},
+}
+
+
+def shuffled(dice, lines):
+    """The text of profile "x" with these (section, key, value): sections, keys and values in some order, some values twice."""
+    text = ['Name = "x"']
+    for section in dice.sample(sorted({line[0] for line in lines}), len({line[0] for line in lines})):
+        text.append("[%s]" % section)
+        keys = sorted({line[1] for line in lines if line[0] == section})
+        for key in dice.sample(keys, len(keys)):
+            values = [line[2] for line in lines if line[:2] == (section, key)]
+            text.append("%s = %s" % (key, json.dumps(dice.sample(values, len(values)) + values[:dice.randrange(2)])))
+    return "\n".join(text) + "\n"
+
+
+def without_places(artefact):
+    """An artefact but for what tells where rules stand: the lines of its header."""
+    if not artefact.startswith("{"):
+        return [line for line in artefact.splitlines() if not line.startswith("#")]
+    return {key: value for key, value in json.loads(artefact).items() if key != "x-shellguard"}
+
+
+def test_order_changes_no_artefact(sg):
+    """Shuffled, split over files, or given twice, in any order: each back end gets the same."""
+    dice, first = random.Random(20261129), {}
+    lines = [(section, key, value) for section, keys in ORDER.items() for key, values in keys.items() for value in values]
+    for round_ in range(4):
+        some = dice.sample(lines, len(lines))
+        parts = [some] if round_ % 2 == 0 else [some[:len(some) // 2], some[len(some) // 3:]]
+        names = [sg.write("part%d.toml" % i, shuffled(dice, part)) for i, part in enumerate(parts)]
+        for back_end in ("seccomp", "apparmor", "capabilities", "landlock", "oci", "systemd"):
+            done = sg.cli("compile", *names, *names[:round_], "--to", back_end, "--approximate", "-q")
+            assert done.returncode == 0, done.stderr
+            written = without_places(done.stdout)
+            if back_end in ("seccomp", "oci"):
+                written.get("linux", {}).get("seccomp", {}).pop("x-shellguard", None)
+            assert written == first.setdefault(back_end, written), (back_end, parts)
+
+
+def test_the_order_on_the_line_changes_no_byte(sg):
+    a, b = sg.write("a.toml", 'Name = "a"\n' + PROFILE), sg.write("b.toml", 'Name = "b"\n[Filesystem]\nDeny = ["/etc/shadow"]\n')
+    for back_end in ("seccomp", "apparmor", "capabilities", "landlock", "oci", "systemd", "seccomp-bpf"):
+        options = ["--to", back_end, "--approximate", "-q", "-o", os.path.join(sg.home, "out")]
+        written = []
+        for names in ((a, b), (b, a), (b, a, b)):
+            assert sg.cli("compile", *names, *options).returncode == 0
+            with open(os.path.join(sg.home, "out"), "rb") as f:
+                written.append(f.read())
+        assert len(set(written)) == 1 and len(written[0]) > 100, back_end
+
+
+def test_what_is_no_artefact_of_the_profile_stays(sg):
+    """In a folder names come from profiles: one that calls itself as another does, or as a file that is there, replaces neither."""
+    folder = os.path.join(sg.home, "units")
+    os.mkdir(folder)
+    if os.getuid() == 0:
+        os.chown(folder, sg.uid, sg.uid)
+    mine, other = sg.write("web.toml", 'Name = "web"\n' + PROFILE), sg.write("stranger.toml", 'Name = "web"\n' + BASE)
+    options = ["--approximate", "-q", "-o", folder]
+    back_ends = "seccomp,apparmor,capabilities,landlock,oci,systemd"
+    assert sg.cli("compile", mine, "--to", back_ends, *options).returncode == 0
+    assert sg.cli("compile", mine, "--to", back_ends, *options).returncode == 0
+    kept = {name: open(os.path.join(folder, name), "rb").read() for name in os.listdir(folder)}
+    assert len(kept) == 6
+    for back_end in back_ends.split(","):
+        done = sg.cli("compile", other, "--to", back_end, *options)
+        assert done.returncode == 125 and "/web." in done.stderr and "not made from this profile" in done.stderr, (back_end, done.stderr)
+    # All or none: the one that is free is not written before the one that is not.
+    os.unlink(os.path.join(folder, "web.apparmor"))
+    assert sg.cli("compile", other, "--to", "apparmor,systemd", *options).returncode == 125
+    del kept["web.apparmor"]
+    assert {name: open(os.path.join(folder, name), "rb").read() for name in os.listdir(folder)} == kept
+    # A later version of the same profile replaces, and so does a file that somebody names.
+    sg.write("web.toml", 'Name = "web"\n' + BASE)
+    assert sg.cli("compile", mine, "--to", back_ends, *options).returncode == 0
+    assert open(os.path.join(folder, "web.conf"), "rb").read() != kept["web.conf"]
+    assert sg.cli("compile", other, "--to", "systemd", "--approximate", "-q", "-o", os.path.join(folder, "web.conf")).returncode == 0
+    # Nobody's artefact at all, and the back end without a header.
+    for text in ("[Service]\nUser=web\n", ""):
+        sg.write("web.conf", text, folder=folder)
+        done = sg.cli("compile", mine, "--to", "systemd", *options)
+        assert done.returncode == 125 and open(os.path.join(folder, "web.conf"), encoding="utf-8").read() == text, done.stderr
+    sg.write("stranger.toml", 'Name = "web"\n' + PROFILE)
+    for profile, said in ((mine, False), (mine, False), (other, True)):
+        done = sg.cli("compile", profile, "--to", "seccomp-bpf", "--approximate", "-o", folder)
+        assert done.returncode == 0 and ("web.bpf is replaced" in done.stderr) == said, done.stderr
+
+
 @pytest.mark.parametrize("arguments, said", [
     (["--to", "secomp"], 'did you mean "seccomp"'),
     (["--to", "seccomp,capabilities", "--approximate"], "name a folder"),
@@ -337,7 +432,7 @@ def test_a_link_of_somebody_elses(sg):
     """In a folder that everybody may write to, an artefact does not go where another user's link leads; elsewhere a link is followed."""
     if os.getuid() != 0 or open("/proc/sys/fs/protected_symlinks", encoding="ascii").read().strip() != "1":
         cannot("root, and fs.protected_symlinks")
-    victim = sg.write("victim", "old\n", folder=sg.home)
+    victim, profile = sg.write("victim", "old\n", folder=sg.home), sg.profile('Name = "ours"\n' + PROFILE)
     for mode, followed in ((0o1777, False), (0o755, True)):
         folder = os.path.join(sg.work, "folder%o" % mode)
         os.mkdir(folder)
@@ -349,7 +444,7 @@ def test_a_link_of_somebody_elses(sg):
         else:
             os.chmod(folder, mode)
         for target in (link, folder):
-            done = sg.cli("compile", sg.profile('Name = "ours"\n' + PROFILE), "--to", "seccomp", "--approximate", "-q", "-o", target)
+            done = sg.cli("compile", profile, "--to", "seccomp", "--approximate", "-q", "-o", target)
             assert (done.returncode == 0) == followed, done.stderr
             assert os.path.islink(link) and (open(victim, encoding="utf-8").read() == "old\n") != followed
 

@@ -206,6 +206,28 @@ static void test_reads_inside_writes(void **state)
 	assert_true(inside > 100 && outside > 100);
 }
 
+/* The name is part of what is compiled, so neither the order in which profiles are given nor giving one twice changes it. */
+static void test_name_of_several(void **state)
+{
+	static const struct {
+		const char *a, *b, *expected;
+	} rows[] = {
+		{"Name = \"one\"\n", "Name = \"two\"\n", "one+two"},
+		{"Name = \"two\"\n", "Name = \"one\"\n", "one+two"},
+		{"Name = \"one\"\n", "Name = \"one\"\n", "one"},
+		{"Name = \"b\"\n", "", "b+b.toml"},
+		{"", "", "a.toml+b.toml"},
+		{"Name = \"two\"\n", NULL, "two"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < SG_ARRAY_SIZE(rows); i++) {
+		SG_AUTO_POLICY struct sg_policy *policy = good(rows[i].a, rows[i].b);
+
+		assert_string_equal(policy->name, rows[i].expected);
+	}
+}
+
 /* A writable working directory is not /, the home, or above it, also where the home's name leads by a symbolic link. */
 static void test_writable_cwd(void **state)
 {
@@ -617,6 +639,7 @@ int main(void)
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_all_errors_at_once),
 		cmocka_unit_test(test_two_files),
+		cmocka_unit_test(test_name_of_several),
 		cmocka_unit_test(test_reads_inside_writes),
 		cmocka_unit_test(test_writable_cwd),
 		cmocka_unit_test(test_variables_are_literal),
