@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "audit/log.h"
 #include "base/fd.h"
 
 enum { CHUNK = 64 * 1024 };
@@ -239,6 +240,30 @@ int sg_audit_read_start(const char *path, json_t **ret_json, struct sg_error *er
 	}
 	*ret_json = json;
 	return 0;
+}
+
+int sg_audit_find_started(const char *folder, char **ret_path, size_t *ret_newer, struct sg_error *error)
+{
+	SG_CLEANUP(sg_log_list_done) struct sg_log_list list = {0};
+	size_t newer = 0;
+	int result = sg_log_list(folder, &list, error);
+
+	if (result < 0)
+		return result;
+	for (size_t i = list.count; i-- > 0;) {
+		struct sg_log_session *session = &list.items[i];
+		json_t *start = NULL;
+
+		/* What cannot be read as a record is one for whoever explains it: passed over is what has no start. */
+		if (session->size > 0 && sg_audit_read_start(session->path, &start, NULL) <= 0) {
+			json_decref(start);
+			*ret_path = sg_take_pointer(session->path);
+			*ret_newer = newer;
+			return 0;
+		}
+		newer += session->state != SG_LOG_RUNNING; /* that one may be on its way */
+	}
+	return sg_error_set(error, -ENOENT, "no session that started is recorded");
 }
 
 int sg_audit_find_refusal(const char *path, uint64_t sequence, json_t **ret_json, struct sg_error *error)

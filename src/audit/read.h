@@ -71,6 +71,13 @@ int sg_audit_verify(int fd, struct sg_read_report *ret_report, struct sg_error *
 int sg_audit_read_start(const char *path, json_t **ret_json, struct sg_error *error);
 
 /*
+ * The log in `folder` (NULL: sg_log_folder()) of the last session that started: its first record is a session-start, or cannot be
+ * read. *ret_path is the caller's (free); *ret_newer tells how many newer sessions ended before they had started. Returns 0,
+ * -ENOENT if there is none, or another negative errno value, with its context.
+ */
+int sg_audit_find_started(const char *folder, char **ret_path, size_t *ret_newer, struct sg_error *error);
+
+/*
  * The refusal with record number `sequence`, or the last one that was told (none of ENODATA) if 0, in the log at `path`. *ret_json is the
  * caller's. Returns 0; 1 if there is none, or that record is not a refusal; a negative errno value with its
  * context.

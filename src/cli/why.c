@@ -461,12 +461,30 @@ static int explain_none(const struct sg_options *options, const char *path, uint
 	return SG_EXIT_NO;
 }
 
+/* The record that is asked about. Of the last session it is said where newer ones never started: nothing was refused in those. */
+static int find_record(const struct sg_options *options, char **ret_path, struct sg_error *error)
+{
+	size_t newer = 0;
+	int status;
+
+	if (options->session != NULL && strcmp(options->session, "last") != 0)
+		return sg_log_find(NULL, options->session, ret_path, error);
+	status = sg_audit_find_started(NULL, ret_path, &newer, error);
+	if (status == 0 && newer == 1)
+		sg_complain("the last session never started (what \"run\" said is why): this is the one before it");
+	else if (status == 0 && newer > 1)
+		sg_complain(
+			"the last %zu sessions never started (what \"run\" said is why): this is the one before them",
+			newer);
+	return status;
+}
+
 static int explain_record(const struct sg_options *options, uint64_t sequence)
 {
 	SG_AUTO_FREE char *path = NULL;
 	struct why why = {.proposal = SG_PROPOSAL_INIT, .width = sg_layout_width(STDOUT_FILENO)};
 	struct sg_error error = SG_ERROR_INIT;
-	int status = sg_log_find(NULL, options->session, &path, &error), result = SG_EXIT_FAILED;
+	int status = find_record(options, &path, &error), result = SG_EXIT_FAILED;
 
 	if (status == 0)
 		status = sg_audit_find_refusal(path, sequence, &why.json, &error);

@@ -396,6 +396,30 @@ def test_the_last_and_none(sg):
     assert sg.cli("why", "--json", "--session", quiet.log).stdout == "null\n"
 
 
+def test_a_session_that_never_started_is_passed_over(sg):
+    """Without an argument it is the last session that started; that newer ones did not is said. As root the folder of all records is another."""
+    profile = sg.profile(BASE)
+    script = """set -e
+[ "$(id -u)" != 0 ] || mount -t tmpfs none /var/log
+refused() { "$0" run --quiet -p "$1" -- /bin/sh -c 'true > /usr/made' 2>/dev/null || true; }
+never() { "$0" run -p "$1" --cwd /var/cache -- /bin/true 2>/dev/null || true; }
+never "$1"; echo "none: $("$0" why 2>&1)"
+refused "$1"; echo "plain: $("$0" why 2>&1)"
+never "$1"; echo "one: $("$0" why 2>&1)"; echo "last: $("$0" why --session last 2>&1)"
+never "$1"; echo "two: $("$0" why --last 2>&1)"; "$0" why --json 2>/dev/null
+"""
+    command = (["unshare", "-m"] if sg.uid == 0 else []) + ["/bin/sh", "-c", script, sg.program, profile]
+    done = subprocess.run(sg.command(command), env=sg.environment(), cwd=sg.cwd, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done
+    said = dict(re.findall(r"^(none|plain|one|last|two): (.*)$", done.stdout, re.M))
+    assert said["none"] == "shellguard: no session that started is recorded"
+    assert said["plain"].endswith("sh may not write /usr/made.")
+    assert said["one"] == said["last"] == 'shellguard: the last session never started (what "run" said is why): this is the one before it'
+    assert said["two"].startswith("shellguard: the last 2 sessions never started")
+    assert done.stdout.count("sh may not write /usr/made.") == 4
+    assert json.loads(done.stdout.splitlines()[-1])["object"] == "/usr/made"
+
+
 def test_answers_for_programs(sg):
     folder = tree(sg)
     profile = BASE.replace('"/usr/**", "/etc/**"', '"/usr/**", "/etc/**", "%s/**"' % folder)
