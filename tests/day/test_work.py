@@ -135,29 +135,42 @@ def test_python(day):
     assert twin.stderr.count("Error") >= 2
 
 
-def test_tmux(day):
+def test_tmux(day, both_ways):
     need("tmux")
-    if day.inside("tmux -L try new -d true").status != 0:
-        live.cannot("sockets named by path are not carried out by this build")
-    with day.terminal("/bin/bash", "--norc") as t:
+    with day.terminal("/bin/bash", "--norc", guarded=both_ways) as t:
         t.expect(PROMPT)
-        t.line("tmux -f /dev/null new -s one")
+        t.line("tmux -L try -f /dev/null new -s one")
         t.expect(r"\[one\]")
         t.line("echo in$((1 + 1))side")
         t.expect(r"in2side")
         t.send("\x02d")
         t.expect(r"\[detached \(from session one\)\]")
         t.expect(PROMPT)
-        t.line("tmux ls")
+        t.line("tmux -L try ls")
         t.expect(r"^one: 1 windows")
-        t.line("tmux attach -t one")
+        t.line("tmux -L try attach -t one")
         t.expect(r"in2side")
         t.send("\x02d")
         t.expect(r"\[detached")
-        t.line("tmux kill-session -t one; tmux ls")
-        t.expect(r"no server running|error connecting")
+        t.line("tmux -L try kill-session -t one; while tmux -L try ls; do :; done; echo go\"\"ne")
+        t.expect(r"^gone$")
         t.line("exit")
         t.wait()
+
+
+def test_tmux_is_refused(day):
+    """A server of the user's that runs outside would run whatever it is told there."""
+    need("tmux")
+    socket = os.path.join(day.make(os.path.join(day.real_home, "tmux")), "socket")
+    ask = "tmux -S '%s' " % os.path.join(day.real_home, "tmux", "socket")
+    evil = "tmux/evil"
+    attempt = ask + "has-session -t outer && echo there; " + ask + "send-keys -t outer 'echo x > ~/%s' Enter; %s kill-server; true" % (evil, ask)
+    assert day.outside(ask + "-f /dev/null new -d -s outer").status == 0 and os.path.exists(socket)
+    try:
+        assert day.inside(attempt).stdout == ""
+        assert not os.path.exists(day.seen(os.path.join(day.real_home, evil)))
+    finally:
+        assert day.outside(ask + "has-session -t outer && echo there; " + ask + "kill-server").stdout == "there\n"
 
 
 LANGUAGES = [
@@ -186,6 +199,8 @@ def test_languages(day, program, name, text, command):
 def test_find_everything(day):
     """`find /` comes to an end, and what it meets is the system's."""
     day.file(os.path.join(day.real_home, "diary"), "dear diary\n")
+    look = "find ~ -name diary 2>/dev/null | wc -l"
+    assert (day.outside(look).stdout, day.inside(look).stdout) == ("1\n", "0\n")
     done = day.inside("find / 2>/dev/null | sed 's,^/proc/[0-9].*,,' | sort -u", timeout=300)
     names = set(done.stdout.splitlines())
     assert "/usr/bin/find" in names and os.path.join(day.project) in names

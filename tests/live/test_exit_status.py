@@ -13,7 +13,7 @@ ROWS = {
             (["-p", NONE, "--", "true"], 125), (["-p", "BROKEN", "--", "true"], 125), (["--", "/etc/passwd"], 126), (["--", NONE], 127),
             (["--dry-run", "true"], 0)],
     "check": [(["developer"], 0), (["BROKEN"], 1), ([NONE], 1), (["./" + NONE], 1), ([], 2), (["--nope"], 2), ([FULL, "developer"], 125),
-              (["/etc"], 125), (["UNHELD"], 3)],
+              (["/etc"], 1), (["UNHELD"], 3)],
     "explain": [(["developer"], 0), (["BROKEN"], 1), ([NONE], 1), (["--nope"], 2), ([FULL, "developer"], 125), (["UNHELD"], 3),
                 ([FULL, "UNHELD"], 125)],
     "why": [(["--session", "RECORD"], 0), (["/etc/passwd"], 0), (["--session", NONE], 1), (["--session", "/nowhere/x.jsonl"], 1),
