@@ -1,4 +1,4 @@
-"""Runs a bundle under crun, as root or as an ordinary user, wherever cgroups of version 2 can be mounted."""
+"""Runs a bundle under crun or runc, as root or as an ordinary user, wherever cgroups of version 2 can be mounted."""
 import json
 import os
 import subprocess
@@ -7,7 +7,8 @@ import subprocess
 GROUPS = """mount --make-rprivate / &&
 { [ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ] || { umount -l /sys/fs/cgroup 2>/dev/null; mount -t cgroup2 cgroup2 /sys/fs/cgroup; }; } &&
 """
-ENTER = GROUPS + """exec crun --root "$1" run --bundle "$2" "$3"
+RUNTIMES = ("crun", "runc")
+ENTER = GROUPS + """exec "$4" --root "$1" run --bundle "$2" "$3"
 """
 TREES = ("usr", "bin", "lib", "lib64", "etc")
 NONE = {kind: [] for kind in ("bounding", "effective", "permitted", "inheritable", "ambient")}
@@ -40,11 +41,11 @@ def merge(target, patch):
     return result
 
 
-def run(sg, what, timeout=60):
+def run(sg, what, timeout=60, runtime="crun"):
     """Runs the config.json `what` as the identity `sg`."""
     sg.count += 1
     bundle = os.path.join(sg.work, "bundle%d" % sg.count)
-    state = os.path.join(sg.work, "crun%d" % sg.count)
+    state = os.path.join(sg.work, "state%d" % sg.count)
     for folder in (bundle, os.path.join(bundle, "rootfs"), state):
         os.mkdir(folder)
         if os.getuid() == 0:
@@ -52,7 +53,7 @@ def run(sg, what, timeout=60):
     with open(os.path.join(bundle, "config.json"), "w", encoding="utf-8") as f:
         json.dump(what, f)
     unshare = ["unshare", "-m"] if sg.uid == 0 else ["unshare", "-UrmC"]
-    return subprocess.run(sg.command(unshare + ["sh", "-c", ENTER, "sh", state, bundle, "sg-%d-%d" % (os.getpid(), sg.count)]),
+    return subprocess.run(sg.command(unshare + ["sh", "-c", ENTER, "sh", state, bundle, "sg-%d-%d" % (os.getpid(), sg.count), runtime]),
                           env=sg.environment(), capture_output=True, text=True, timeout=timeout, check=False)
 
 
@@ -63,7 +64,7 @@ def has_controller(name):
 
 
 def without_missing_controllers(what):
-    """The config without the limits that this host's control groups could not hold, for which crun would not start."""
+    """The config without the limits that this host's control groups could not hold, for which a runtime would not start."""
     for name in ("pids", "memory"):
         if not has_controller(name):
             what["linux"].get("resources", {}).pop(name, None)

@@ -69,15 +69,16 @@ def judge(said):
     assert said["clone3"] == "ENOSYS" and said["openat2"] == "ENOSYS", said
 
 
-def test_seccomp_under_crun(sg):
+@pytest.mark.parametrize("runtime", containers.RUNTIMES)
+def test_seccomp_in_a_container(sg, runtime):
     """A container with the artefact refuses what the profile does not give, arguments included, and runs what it gives."""
-    need("crun")
+    need(runtime)
     what = containers.config(["/usr/bin/python3", "-c", PROBE])
-    without = containers.run(sg, what)
+    without = containers.run(sg, what, runtime=runtime)
     assert without.returncode == 0, without.stderr
     assert answers(without.stdout)["inet stream"] == "ok" and answers(without.stdout)["netlink"] == "ok"
     what["linux"]["seccomp"] = json.loads(compiled(sg, PROFILE, "--to", "seccomp", "--approximate"))
-    done = containers.run(sg, what)
+    done = containers.run(sg, what, runtime=runtime)
     assert done.returncode == 0, done.stderr
     judge(answers(done.stdout))
 

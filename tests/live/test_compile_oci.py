@@ -1,4 +1,4 @@
-"""The back end oci: bundles that run real programs under crun with the patch, and what they are refused."""
+"""The back end oci: bundles that run real programs under crun and runc with the patch, and what they are refused."""
 import json
 import os
 import socket
@@ -35,9 +35,9 @@ def bundle(arguments, cwd="/"):
     }
 
 
-def run(sg, patch, arguments, cwd="/", timeout=120):
+def run(sg, patch, arguments, cwd="/", timeout=120, runtime="crun"):
     config = containers.merge(bundle(arguments, cwd), patch)
-    done = containers.run(sg, containers.without_missing_controllers(config), timeout=timeout)
+    done = containers.run(sg, containers.without_missing_controllers(config), timeout=timeout, runtime=runtime)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -109,12 +109,14 @@ def said(text):
     return dict(line.split(" = ", 1) for line in text.splitlines() if " = " in line)
 
 
-def test_build(sg, listener):
+@pytest.mark.parametrize("runtime", containers.RUNTIMES)
+def test_build(sg, listener, runtime):
     """The shipped profile "build": what it gives works, and each probe is refused."""
+    need(runtime)
     other = sg.write("other", "another's\n", folder=sg.work)
     sg.write("probe.py", PROBE)
     patch = compiled_name(sg, "build")
-    out = said(run(sg, patch, ["/usr/bin/python3", sg.cwd + "/probe.py", sg.cwd, other, str(listener)]))
+    out = said(run(sg, patch, ["/usr/bin/python3", sg.cwd + "/probe.py", sg.cwd, other, str(listener)], runtime=runtime))
     assert out["shadow"] in ("b''", "EACCES") and out["other"] == "ENOENT", out
     assert "host" not in out["root"].split() and "home" not in out["root"].split(), out
     for name in ("write usr", "write etc", "write root"):
@@ -154,17 +156,30 @@ RUNS = {
 }
 
 
-@pytest.mark.parametrize("profile, program", [(profile, program) for profile, programs in RUNS.items() for program in programs])
-def test_programs(sg, profile, program):
-    """Real programs run under the patch of each shipped profile: its system call filter, its mounts and its limits are enough."""
+def runs_there(sg, profile, program, runtime):
     need(program)
     patch = compiled_name(sg, profile)
     writable = sg.cwd if profile in ("build", "offline", "developer") else "/tmp"
-    assert run(sg, patch, ["/bin/bash", "-c", SCRIPTS[program]], writable).strip() == "fine"
+    assert run(sg, patch, ["/bin/bash", "-c", SCRIPTS[program]], writable, runtime=runtime).strip() == "fine"
 
 
-def test_untrusted(sg):
-    """Nothing of the person's is there, limits hold, and a file that is too large is not written."""
+@pytest.mark.parametrize("profile, program", [(profile, program) for profile, programs in RUNS.items() for program in programs])
+def test_programs(sg, profile, program):
+    """Real programs run under the patch of each shipped profile: its system call filter, its mounts and its limits are enough."""
+    runs_there(sg, profile, program, "crun")
+
+
+@pytest.mark.parametrize("profile", sorted(RUNS))
+def test_programs_under_runc(sg, profile):
+    """The same under the runtime that Docker and containerd start."""
+    need("runc")
+    runs_there(sg, profile, "python3" if profile == "developer" else "bash", "runc")
+
+
+@pytest.mark.parametrize("runtime", containers.RUNTIMES)
+def test_untrusted(sg, runtime):
+    """Nothing of the person's is there, and limits hold."""
+    need(runtime)
     patch = compiled_name(sg, "untrusted")
     probe = ("import os, mmap, resource, errno\n"
              "print('passwd =', os.path.exists('/etc/passwd'))\n"
@@ -175,7 +190,7 @@ def test_untrusted(sg):
              "except PermissionError: print('code = refused')\n"
              "try: os.memfd_create('x'); print('memfd = made')\n"
              "except PermissionError: print('memfd = refused')\n") % sg.home
-    out = said(run(sg, patch, ["/usr/bin/python3", "-c", probe]))
+    out = said(run(sg, patch, ["/usr/bin/python3", "-c", probe], runtime=runtime))
     assert out == {"passwd": "False", "home": "False", "files": "(256, 256)", "core": "(1, 1)", "code": "refused", "memfd": "refused"}
 
 
