@@ -297,6 +297,24 @@ def test_weaker_is_not_written_unasked(sg):
         assert os.stat(target).st_uid == sg.uid
 
 
+@pytest.mark.parametrize("rule, back_ends, held", [
+    ("", "oci", True),
+    ('Deny = ["/etc/x"]', "oci", True),
+    ('LogOnWrite = ["/etc/x"]', "oci", False),
+    ('LogOnWrite = ["/etc/x"]', "oci,apparmor", True),
+    ('LogOnWrite = ["/etc/x"]', "oci,landlock,systemd", False),
+])
+def test_one_rule_decides_whether_it_is_written(sg, rule, back_ends, held):
+    """Where all else is held, one rule is enough to refuse; of several back ends one that holds it is enough to write."""
+    folder = os.path.join(sg.home, "out")
+    os.mkdir(folder)
+    if os.getuid() == 0:
+        os.chown(folder, sg.uid, sg.uid)
+    done = sg.cli("compile", sg.profile('Name = "held"\n[Runtime]\nFlags = ["exec"]\n[Filesystem]\n%s\n' % rule), "--to", back_ends, "-o", folder)
+    assert done.returncode == (0 if held else 1) and len(os.listdir(folder)) == (len(back_ends.split(",")) if held else 0), done.stderr
+    assert held or "LogOnWrite" in done.stderr and "Nothing was written" in done.stderr
+
+
 def test_what_no_session_holds_either_is_said(sg):
     done = sg.cli("compile", sg.profile(PROFILE + '[Label.a]\n[Label.b]\n[Walls]\nNever = [["b", "a"]]\n'), "--to", "seccomp")
     assert done.returncode == 1 and 'Never ["a", "b"]' in done.stderr and "no session of this version holds either" in " ".join(done.stderr.split())
