@@ -1,5 +1,4 @@
 /* shellguard profiles: what can be named. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -8,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/folder.h"
 #include "cli/help.h"
 #include "cli/layout.h"
 #include "cli/options.h"
@@ -83,7 +83,7 @@ static int add(struct list *list, const char *folder, const char *file, size_t l
 
 static int add_folder(struct list *list, const char *folder)
 {
-	DIR *listing = opendir(folder);
+	SG_AUTO_FOLDER DIR *listing = opendir(folder);
 	const struct dirent *entry;
 	int status = 0;
 
@@ -95,7 +95,6 @@ static int add_folder(struct list *list, const char *folder)
 		if (length > 5 && strcmp(entry->d_name + length - 5, ".toml") == 0 && entry->d_name[0] != '.')
 			status = add(list, folder, entry->d_name, length - 5);
 	}
-	(void)closedir(listing);
 	return status;
 }
 

@@ -7,7 +7,6 @@
  * names it, or below a folder of profiles, whatever symbolic links say, and again it is the opened object whose place is asked. So who
  * may write a folder of profiles decides what is granted by them, and no file elsewhere that somebody else may write.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -18,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/folder.h"
 #include "base/text.h"
 #include "cli/cli.h"
 
@@ -171,7 +171,7 @@ enum { NAMES_MAX = 1024, SUGGESTED_MAX = 16 };
 /* Adds the names of profiles in a folder; what does not fit in is no suggestion. */
 static size_t add_names(const char *folder, char **names, size_t count)
 {
-	DIR *listing = opendir(folder);
+	SG_AUTO_FOLDER DIR *listing = opendir(folder);
 	const struct dirent *entry;
 
 	while (listing != NULL && count < NAMES_MAX && (entry = readdir(listing)) != NULL) {
@@ -182,8 +182,6 @@ static size_t add_names(const char *folder, char **names, size_t count)
 		names[count] = strndup(entry->d_name, length - 5);
 		count += names[count] != NULL;
 	}
-	if (listing != NULL)
-		(void)closedir(listing);
 	return count;
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium/crypto_hash_sha256.h>
+#include <sodium/utils.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@ enum { NAME_PLAIN_MAX = 96, PROFILE_MAX = 64 * 1024 * 1024 };
 void sg_apparmor_name(const char *name, struct sg_buffer *out)
 {
 	unsigned char hash[crypto_hash_sha256_BYTES];
+	char text[2 * sizeof(hash) + 1];
 	size_t length = 0;
 
 	sg_buffer_append_text(out, PREFIX);
@@ -43,9 +45,7 @@ void sg_apparmor_name(const char *name, struct sg_buffer *out)
 	if (length < NAME_PLAIN_MAX)
 		return;
 	(void)crypto_hash_sha256(hash, (const unsigned char *)name, strlen(name));
-	sg_buffer_append_byte(out, '%');
-	for (size_t i = 0; i < sizeof(hash); i++)
-		sg_buffer_printf(out, "%02x", hash[i]);
+	sg_buffer_printf(out, "%%%s", sodium_bin2hex(text, sizeof(text), hash, sizeof(hash)));
 }
 
 /* --- names behind links --- */

@@ -1,6 +1,6 @@
 #include "policy/policy.h"
 
-#include <stdio.h>
+#include <sodium/utils.h>
 #include <string.h>
 
 #include "policy/addresspattern.h"
@@ -85,6 +85,5 @@ bool sg_policy_is_builtin(const struct sg_profile *profile)
 
 void sg_policy_hash_text(const struct sg_policy *policy, char *out)
 {
-	for (size_t i = 0; i < SG_POLICY_HASH_SIZE; i++)
-		(void)snprintf(out + 2 * i, 3, "%02x", policy->hash[i]);
+	(void)sodium_bin2hex(out, 2 * SG_POLICY_HASH_SIZE + 1, policy->hash, SG_POLICY_HASH_SIZE);
 }

@@ -10,7 +10,6 @@
  * counts what lies there (scm_fds in proc_pid_fdinfo(5), Linux 5.6): if we were given fewer than it says, an
  * empty message was stepped over, say, the reading has failed.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kcmp.h>
@@ -21,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/folder.h"
 #include "supervisor/net_cut.h"
 
 #ifndef SO_NETNS_COOKIE
@@ -65,7 +65,7 @@ static pid_t read_parent(int proc, const char *pid)
 static int each_number(int proc, const char *path, int (*take)(void *data, const char *name), void *data)
 {
 	int folder = openat(proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), status = 0;
-	DIR *listing = folder < 0 ? NULL : fdopendir(folder);
+	SG_AUTO_FOLDER DIR *listing = folder < 0 ? NULL : fdopendir(folder);
 	const struct dirent *entry;
 
 	if (listing == NULL) {
@@ -76,7 +76,6 @@ static int each_number(int proc, const char *path, int (*take)(void *data, const
 	while (status >= 0 && (entry = readdir(listing)) != NULL)
 		if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9')
 			status = take(data, entry->d_name);
-	(void)closedir(listing);
 	return status;
 }
 

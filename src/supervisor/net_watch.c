@@ -10,7 +10,6 @@
  * Only sockets that do not block are looked after, and only the first descriptors of the caller are looked
  * at: a program has its instances early.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -23,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/folder.h"
 #include "supervisor/network.h"
 
 enum { NUMBERS_MAX = 256, INFO_MAX = 1 << 20 };
@@ -81,7 +81,7 @@ void sg_net_find_watches(const struct sg_request *request, const struct sg_net_s
 	char path[32];
 	const struct dirent *entry;
 	struct stat status;
-	DIR *listing;
+	SG_AUTO_FOLDER DIR *listing = NULL;
 	int folder;
 
 	ret->count = 0;
@@ -97,7 +97,6 @@ void sg_net_find_watches(const struct sg_request *request, const struct sg_net_s
 	for (int i = 0; i < NUMBERS_MAX && ret->count < SG_NET_WATCHES_MAX && (entry = readdir(listing)) != NULL; i++)
 		if (entry->d_name[0] != '.')
 			look_at(request, socket, status.st_ino, entry->d_name, ret);
-	(void)closedir(listing);
 }
 
 /*

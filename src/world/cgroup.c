@@ -1,6 +1,5 @@
 #include "world/cgroup.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/folder.h"
 #include "tables/features.h"
 
 enum { TEXT_MAX = 4096, ATTEMPTS = 3, PATIENCE_MS = 1000 };
@@ -150,7 +150,7 @@ static int remove_group(int parent, const char *name)
 static void remove_leftovers(int parent)
 {
 	const int copy = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *listing = copy < 0 ? NULL : fdopendir(copy);
+	SG_AUTO_FOLDER DIR *listing = copy < 0 ? NULL : fdopendir(copy);
 	struct dirent *entry;
 
 	if (listing == NULL)
@@ -164,8 +164,6 @@ static void remove_leftovers(int parent)
 		if (group >= 0 && flock(group, LOCK_EX | LOCK_NB) == 0)
 			(void)remove_group(parent, entry->d_name);
 	}
-	if (listing != NULL)
-		(void)closedir(listing);
 }
 
 /* Makes the group and takes its lock. Somebody who cleans up may be quicker between the two: then it is made

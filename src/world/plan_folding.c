@@ -9,7 +9,6 @@
  * kernel with CONFIG_UNICODE) somewhere below a folder without, and folding by Unicode alone; docs/promises.md says so.
  */
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -18,6 +17,7 @@
 #include <sys/stat.h>
 
 #include "base/fd.h"
+#include "base/folder.h"
 #include "tables/profile_tables.h"
 #include "world/plan_internal.h"
 
@@ -59,7 +59,7 @@ static int try_name(int folder, const char *name)
 static bool folds_inside(int folder)
 {
 	SG_AUTO_FD int copy = fcntl(folder, F_DUPFD_CLOEXEC, 3);
-	DIR *listing = copy < 0 ? NULL : fdopendir(copy);
+	SG_AUTO_FOLDER DIR *listing = copy < 0 ? NULL : fdopendir(copy);
 	const struct dirent *entry;
 	int found = -1, flags = 0;
 
@@ -68,7 +68,6 @@ static bool folds_inside(int folder)
 	copy = -1; /* the listing's now */
 	for (int i = 0; found < 0 && i < ENTRIES_MAX && (entry = readdir(listing)) != NULL; i++)
 		found = try_name(folder, entry->d_name);
-	(void)closedir(listing);
 	return found > 0 || (ioctl(folder, FS_IOC_GETFLAGS, &flags) == 0 && (flags & FS_CASEFOLD_FL) != 0);
 }
 

@@ -1,11 +1,11 @@
 /*
  * Which folders and files of the host the world gets, and which rules the mounts hold by themselves.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/folder.h"
 #include "world/plan_internal.h"
 
 static bool below(const char *path, const char *folder)
@@ -55,7 +55,7 @@ static void add_root(struct sg_planner *planner, const struct sg_rule *rule, con
 /* The root of the file system is not mounted as a whole: the world has a skeleton there. Each folder in it is. */
 static void add_whole_host(struct sg_planner *planner, const struct sg_rule *rule)
 {
-	DIR *listing = opendir("/");
+	SG_AUTO_FOLDER DIR *listing = opendir("/");
 	const struct dirent *entry;
 
 	if (listing == NULL) {
@@ -72,7 +72,6 @@ static void add_whole_host(struct sg_planner *planner, const struct sg_rule *rul
 		if (sg_plan_granted(planner, path, &canonical) == 0)
 			add_root(planner, rule, canonical, false);
 	}
-	(void)closedir(listing);
 }
 
 /*
