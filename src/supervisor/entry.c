@@ -272,7 +272,8 @@ static void receive_report(struct sg_supervisor *supervisor, struct sg_entry *en
 		announced(supervisor, entry, pid, report.number);
 		break;
 	case SG_WORLD_REPORT_STOPPED:
-		tell(entry->control, SG_CONTROL_STOPPED, report.number, "", -1);
+		if (sg_control_has_room(entry->control, 3))
+			tell(entry->control, SG_CONTROL_STOPPED, report.number, "", -1);
 		break;
 	case SG_WORLD_REPORT_ENDED:
 		end(supervisor, entry, report.number, NULL);

@@ -28,6 +28,7 @@
 
 #include "base/fd.h"
 #include "supervisor/change.h"
+#include "supervisor/network.h"
 
 enum { LISTING_MAX = 64 * 1024 };
 
@@ -151,7 +152,7 @@ int64_t sg_change_watch(struct sg_change *change)
 {
 	const uint32_t mask = (uint32_t)sg_change_argument(change, 0);
 	const struct sg_supervisor *supervisor = change->request->supervisor;
-	SG_AUTO_FD int fd = sg_caller_descriptor(&change->request->caller, descriptor_of(change));
+	SG_CLEANUP(sg_net_close_foreign) int fd = sg_caller_descriptor(&change->request->caller, descriptor_of(change));
 	char pin[SG_CHANGE_LINK_MAX];
 	int status, watch;
 
@@ -268,7 +269,7 @@ static int64_t list(struct sg_change *change, const struct layout *layout)
 {
 	static struct listing listing; /* of the main thread, which handles one call at a time */
 	const unsigned int wanted = (unsigned int)sg_change_argument(change, 1);
-	SG_AUTO_FD int fd = sg_caller_descriptor(&change->request->caller, descriptor_of(change));
+	SG_CLEANUP(sg_net_close_foreign) int fd = sg_caller_descriptor(&change->request->caller, descriptor_of(change));
 	ssize_t size = 0;
 	int status;
 

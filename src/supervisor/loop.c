@@ -188,7 +188,12 @@ static void receive_first(struct sg_supervisor *supervisor)
 	    ioctl(supervisor->world.first_listener, SECCOMP_IOCTL_NOTIF_RECV, &call) < 0)
 		return;
 	answer.id = call.id;
-	if (call.data.nr == SG_WORLD_CALL && call.data.args[0] == SG_WORLD_CALL_STOPPED)
+	/*
+	 * The command stops as often as the world likes, and whoever reads of it may be stopped: one that finds no room is dropped, since then
+	 * others are unread.
+	 */
+	if (call.data.nr == SG_WORLD_CALL && call.data.args[0] == SG_WORLD_CALL_STOPPED &&
+	    sg_control_has_room(supervisor->control, 3))
 		tell(supervisor, SG_CONTROL_STOPPED, (int)call.data.args[1], -1);
 	if (call.data.nr == SG_WORLD_CALL && call.data.args[0] == SG_WORLD_CALL_SEALED)
 		note_seal(supervisor);
@@ -425,6 +430,7 @@ static bool wait_for(struct sg_supervisor *supervisor, struct pollfd *wait, size
 {
 	int found = poll(wait, (nfds_t)count, find_timeout(supervisor));
 
+	atomic_fetch_add(&supervisor->looked, 1);
 	supervisor->unlooked = 0;
 	supervisor->looked_at = sg_guard_ticks();
 	if (found >= 0 && wait[RARE].revents != 0) {

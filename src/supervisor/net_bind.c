@@ -354,7 +354,7 @@ static int proceed(struct sg_request *request, void *data, int interrupted)
 	struct accepting *accepting = data;
 	struct sockaddr_storage peer = {0};
 	socklen_t size = sizeof(peer);
-	SG_AUTO_FD int fd = -1;
+	SG_CLEANUP(sg_net_close_given) int fd = -1;
 	int status;
 
 	if (interrupted != 0) {

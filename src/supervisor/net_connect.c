@@ -43,8 +43,8 @@ static void release(void *data)
 {
 	struct connecting *connecting = data;
 
+	sg_net_close(&connecting->socket, connecting->fresh);
 	sg_net_socket_done(&connecting->socket);
-	sg_fd_close(connecting->fresh);
 	sg_net_peer_done(&connecting->peer);
 	free(connecting);
 }

@@ -109,6 +109,8 @@ static int cut_all(struct sg_network *network, bool frozen, unsigned int *ret_co
 	*ret_count = 0;
 	for (unsigned int pass = 1;; pass++) {
 		struct sg_net_reading reading = {.network = network};
+
+		atomic_fetch_add(&network->supervisor->looked, 1); /* it is being done, and must not be done for us */
 		int status = sg_net_read_world(&reading);
 
 		*ret_count += reading.ended;

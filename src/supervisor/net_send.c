@@ -66,7 +66,7 @@ struct sending {
 static void message_done(struct message *message)
 {
 	for (size_t i = 0; i < message->right_count; i++)
-		sg_fd_close(message->rights[i]);
+		(void)sg_net_close(NULL, message->rights[i]);
 	message->right_count = 0;
 	free(message->data);
 	message->data = NULL;
@@ -231,7 +231,7 @@ static int move_outside(struct sg_request *request, struct sg_net_socket *socket
 		sg_fd_close(fd);
 		return status;
 	}
-	sg_fd_close(socket->fd);
+	sg_net_close(socket, socket->fd);
 	socket->fd = fd;
 	socket->outside = true;
 	return 0;

@@ -29,7 +29,7 @@ int64_t sg_net_now(void)
 
 void sg_net_socket_done(struct sg_net_socket *socket)
 {
-	socket->fd = sg_fd_close(socket->fd);
+	socket->fd = sg_net_close(socket, socket->fd);
 }
 
 static int read_option(int fd, int level, int name, int *ret)
@@ -59,7 +59,9 @@ int sg_net_socket_pin(struct sg_request *request, int number, struct sg_net_sock
 {
 	const struct sg_network *network = request->supervisor->network;
 	SG_AUTO_NET_SOCKET struct sg_net_socket pinned = {.fd = sg_caller_descriptor(&request->caller, number),
-							  .number = number};
+							  .number = number,
+							  .tid = request->caller.tid,
+							  .proc = request->caller.proc};
 	uint64_t cookie = 0;
 	socklen_t size = sizeof(cookie);
 

@@ -132,7 +132,7 @@ void sg_net_move_watches(const struct sg_net_socket *socket, int fd, struct sg_n
 {
 	for (size_t i = 0; i < watches->count; i++) {
 		renew(&watches->watch[i], socket->number, socket->fd, fd);
-		sg_fd_close(watches->watch[i].instance);
+		(void)sg_net_close(NULL, watches->watch[i].instance);
 	}
 	watches->count = 0;
 }

@@ -132,6 +132,8 @@ struct sg_network {
 struct sg_net_socket {
 	int fd;     /* our copy; owned */
 	int number; /* the caller's descriptor */
+	pid_t tid;  /* the caller */
+	int proc;   /* borrowed: the /proc that shows it */
 	int domain, type, protocol;
 	bool outside; /* lies in the host's network; else in the world's */
 	bool nonblocking;
@@ -139,6 +141,16 @@ struct sg_net_socket {
 };
 
 #define SG_NET_SOCKET_INIT ((struct sg_net_socket){.fd = -1})
+
+/*
+ * Closes a copy of a socket that the world has or had, without waiting for what it still has to send (net_close.c). `holder`: the
+ * caller's socket, whose number may be this one's too, or NULL. Not while the guard watches a call. Returns -1.
+ */
+int sg_net_close(const struct sg_net_socket *holder, int fd);
+
+/* For SG_CLEANUP: one that the caller was just given keeps its option; one of which nothing is known does not. */
+void sg_net_close_given(const int *fd);
+void sg_net_close_foreign(const int *fd);
 
 /* Closes our copy of the socket. */
 void sg_net_socket_done(struct sg_net_socket *socket);

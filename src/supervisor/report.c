@@ -2,9 +2,11 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -17,10 +19,26 @@
 #include "supervisor/process.h"
 #include "supervisor/supervisor.h"
 
+/*
+ * What the world can cause any number of leaves a part of the queue to what matters more: notices half of it, stops of the command a
+ * quarter, to what is said once. So a front end that does not read, since it is stopped, say, is never waited for, and misses no
+ * message of a kind of which none is unread.
+ */
+bool sg_control_has_room(int control, int quarters)
+{
+	int queued = 0, room = 0;
+	socklen_t size = sizeof(room);
+
+	return ioctl(control, SIOCOUTQ, &queued) == 0 &&
+	       getsockopt(control, SOL_SOCKET, SO_SNDBUF, &room, &size) == 0 && queued < room / 4 * quarters;
+}
+
 void sg_notice(int control, const char *text, size_t size)
 {
 	struct sg_control_message message = {.kind = SG_CONTROL_NOTICE};
 
+	if (!sg_control_has_room(control, 2))
+		return;
 	if (size > SG_CONTROL_TEXT_MAX)
 		size = SG_CONTROL_TEXT_MAX;
 	message.text_size = (uint32_t)size;

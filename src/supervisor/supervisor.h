@@ -71,6 +71,7 @@ struct sg_supervisor {
 	size_t entry_limit;  /* those from here on were never used */
 	unsigned int in_row; /* calls that are soon over, since another one (loop.c) */
 	unsigned int unlooked, looked_at; /* calls since all else was looked at last, and the guard's tick then (loop.c) */
+	atomic_uint looked;  /* goes on whenever all else was looked at: the keeper watches it (world/keeper.c) */
 	int rare;            /* epoll instance of what has work now and then (loop.c) */
 	int signals;         /* signalfd of SIGCHLD */
 	bool ids_fixed;      /* no process of the world can change its ids */
@@ -159,6 +160,9 @@ int sg_report_possible(struct sg_supervisor *supervisor);
 
 /* Records that a program was executed: name, argv and working directory are read at the exec stop of thread `tid`. */
 int sg_report_exec(struct sg_supervisor *supervisor, pid_t tid, const char *program);
+
+/* False where what is unread takes that much of the room: then nothing is sent that the world can cause again and again. */
+bool sg_control_has_room(int control, int quarters);
 
 /* Sends a line to a front end, that of the session or of an entry. Never blocks: dropped when the front end does not keep up. */
 void sg_notice(int control, const char *text, size_t size);
