@@ -249,10 +249,11 @@ static bool ask_and_wait(const char *path, const struct sg_door_message *message
 {
 	char text[SG_DOOR_TEXT_MAX];
 	SG_AUTO_FD int connection = -1;
+	const int status = sg_door_ask(path, message, text, &connection);
 	struct pollfd wait;
 
-	if (sg_door_ask(path, message, text, &connection) < 0)
-		return true;
+	if (status < 0) /* nobody is behind it any more, unless it is there and just does not answer */
+		return status != -ETIMEDOUT;
 	wait = (struct pollfd){.fd = connection, .events = POLLIN};
 	return poll(&wait, 1, STOP_PATIENCE_MS) > 0;
 }

@@ -241,6 +241,22 @@ union request {
 	struct sg_enter_request enter;
 };
 
+/* Connections are kept until the session ends, so that their other ends see that moment; the oldest makes room. */
+struct watchers {
+	int fds[WATCHERS_MAX];
+	size_t next, used;
+};
+
+static void keep(struct watchers *watchers, int connection)
+{
+	if (watchers->used == WATCHERS_MAX)
+		sg_fd_close(watchers->fds[watchers->next]);
+	else
+		watchers->used++;
+	watchers->fds[watchers->next] = connection;
+	watchers->next = (watchers->next + 1) % WATCHERS_MAX;
+}
+
 static bool is_owner(const struct sg_supervisor *supervisor, int connection, struct ucred *ret)
 {
 	socklen_t size = sizeof(*ret);
@@ -296,9 +312,7 @@ static const char *obey(struct sg_supervisor *supervisor, union request *request
 
 void sg_door_answer(struct sg_supervisor *supervisor)
 {
-	/* Connections are kept until the session ends, so that their other ends see that moment; the oldest makes room. */
-	static int watchers[WATCHERS_MAX];
-	static size_t next, used;
+	static struct watchers watchers;
 	static union request request;
 	SG_AUTO_FD int connection = accept4(supervisor->door, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct pollfd wait = {.fd = connection, .events = POLLIN};
@@ -315,10 +329,79 @@ void sg_door_answer(struct sg_supervisor *supervisor)
 	if (answer == NULL)
 		return;
 	(void)send(connection, answer, strlen(answer), MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (used == WATCHERS_MAX)
-		sg_fd_close(watchers[next]);
-	else
-		used++;
-	watchers[next] = sg_fd_take(&connection);
-	next = (next + 1) % WATCHERS_MAX;
+	keep(&watchers, sg_fd_take(&connection));
+}
+
+/* --- the keeper's side, while the supervisor stands (world/keeper.c) --- */
+
+static void refuse_entry(int *fds, size_t count)
+{
+	static const char text[] =
+		"the session's supervisor is held up by a call of the world; try again, or stop the session";
+	static struct sg_control_message message = {
+		.kind = SG_CONTROL_FAILED, .value = 125, .text_size = sizeof(text) - 1};
+
+	memcpy(message.text, text, sizeof(text) - 1);
+	if (count > 0)
+		(void)send(fds[0], &message, offsetof(struct sg_control_message, text) + message.text_size,
+			   MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* The answer, or NULL: none. *ret_end: the world is to end. */
+static const char *obey_in_its_place(const struct sg_supervisor *supervisor, const union request *request, ssize_t size,
+				     bool *ret_end)
+{
+	if (size >= (ssize_t)sizeof(request->message.request) && request->message.request == SG_DOOR_ENTER)
+		return "\n";
+	if (size != (ssize_t)sizeof(request->message))
+		return NULL;
+	switch (request->message.request) {
+	case SG_DOOR_DESCRIBE:
+		return supervisor->description;
+	case SG_DOOR_SIGNAL: /* is not delivered: who wants the session stopped asks for its end next */
+		return "\n";
+	case SG_DOOR_KILL:
+		*ret_end = true;
+		return "\n";
+	case SG_DOOR_CUT:
+		*ret_end = true;
+		return "it could not be cut: the session ends\n";
+	default:
+		return NULL;
+	}
+}
+
+/* What is not the keeper's to write is only read here; what is static is the keeper's. */
+bool sg_door_stand_in(int door, void *data)
+{
+	static struct watchers watchers;
+	static union request request;
+	const struct sg_supervisor *supervisor = data;
+	bool end = false;
+
+	for (int i = 0; i < WATCHERS_MAX && !end; i++) {
+		SG_AUTO_FD int connection = accept4(door, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		struct pollfd wait = {.fd = connection, .events = POLLIN};
+		int fds[SG_ENTER_DESCRIPTORS];
+		size_t count = 0;
+		const char *answer;
+		struct ucred who;
+		ssize_t size;
+
+		if (connection < 0)
+			break;
+		if (!is_owner(supervisor, connection, &who) || poll(&wait, 1, REQUEST_TIMEOUT_MS) <= 0)
+			continue;
+		size = sg_fd_receive(connection, &request, sizeof(request), fds, SG_ENTER_DESCRIPTORS, &count);
+		answer = obey_in_its_place(supervisor, &request, size, &end);
+		if (size > 0 && request.message.request == SG_DOOR_ENTER)
+			refuse_entry(fds, count);
+		for (size_t k = 0; k < count; k++)
+			sg_fd_close(fds[k]);
+		if (answer == NULL)
+			continue;
+		(void)send(connection, answer, strlen(answer), MSG_NOSIGNAL | MSG_DONTWAIT);
+		keep(&watchers, sg_fd_take(&connection));
+	}
+	return end;
 }

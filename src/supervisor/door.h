@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -79,3 +80,10 @@ struct sg_supervisor;
 
 /* The supervisor's side: takes one connection and answers it. Does not wait. */
 void sg_door_answer(struct sg_supervisor *supervisor);
+
+/*
+ * The keeper's side, for struct sg_world_stand_in: answers who has asked at `door` (the keeper's copy) for the supervisor, which `data`
+ * is: what the session is, and that it cannot be entered. Allocates nothing. Waits at most REQUEST_TIMEOUT_MS for each, which
+ * only the owner can cause. Returns true if the world is to end: it was to be stopped, or to lose its network.
+ */
+bool sg_door_stand_in(int door, void *data);

@@ -33,6 +33,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "supervisor/door.h"
 #include "supervisor/learn.h"
 #include "supervisor/pool.h"
 #include "supervisor/process.h"
@@ -317,9 +318,9 @@ static int start(struct sg_session_spec *spec, struct sg_supervisor *supervisor,
 	 * execve, whatever fails here meanwhile.
 	 */
 	if (status == 0)
-		status = sg_world_begin(&spec->world, &supervisor->world, error);
-	if (status == 0)
 		status = find_owner(supervisor);
+	if (status == 0)
+		status = sg_world_begin(&spec->world, &supervisor->world, error);
 	if (status == 0 && spec->watched != NULL)
 		status = sg_learning_new(spec->watched, &supervisor->learning);
 	if (status == 0)
@@ -416,6 +417,7 @@ static void end(struct sg_session_spec *spec, struct sg_supervisor *supervisor, 
 void sg_session_run(struct sg_session_spec *spec)
 {
 	static struct sg_supervisor supervisor;
+	const struct sg_world_stand_in stand_in = {spec->door, &supervisor.looked, sg_door_stand_in, &supervisor};
 	struct sg_error error = SG_ERROR_INIT;
 	sigset_t all;
 	int status;
@@ -430,6 +432,7 @@ void sg_session_run(struct sg_session_spec *spec)
 	supervisor.world = SG_WORLD_INIT;
 	supervisor.control = spec->control;
 	supervisor.door = spec->door;
+	spec->world.stand_in = &stand_in;
 	supervisor.description = spec->description;
 	supervisor.owner = spec->user;
 	supervisor.owner_uid = spec->owner;

@@ -12,6 +12,13 @@
  * nor could the world put a listener of its own in the place. The keeper sees the supervisor's end and kills
  * the first process, with which the kernel kills all of the PID namespace. Killed itself, it takes the first
  * process along by that one's parent-death signal.
+ *
+ * And it stands in at the session's door. The supervisor has one main thread, and what that does in the kernel may wait for a lock that a
+ * thread of the world holds, or for a server of a file system: each such way that is known is closed, and the next one must not take
+ * the session out of its owner's hands. So when somebody has asked at the door and the supervisor has not looked there for
+ * STAND_IN_MS, the keeper answers: it says what the session is, and ends the world for who wants it stopped, or its network
+ * cut, which without the supervisor can be done in no other way. A world gains nothing by it: it has no way to the door, and what it
+ * can bring about by holding the supervisor up is that its owner's word ends it.
  */
 #include "world/keeper.h"
 
@@ -30,6 +37,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "tables/features.h"
 #include "world/confine.h"
@@ -42,6 +50,7 @@
 
 /* Listeners: the command's, the first process's, and those of what was started later. */
 enum { ENTRIES_MAX = SG_WORLD_ENTRIES_MAX, HELD_MAX = 2 + SG_WORLD_ENTRIES_MAX, LOWEST_OWN = 900, GROUP_LOST = -2 };
+enum { STAND_IN_MS = 1000 };
 
 struct keeper {
 	const struct sg_world_spec *spec;
@@ -61,6 +70,9 @@ struct keeper {
 	} entries[ENTRIES_MAX]; /* enter.c */
 	size_t entry_count;
 	int terminals; /* of an empty file that entries lock in turn (enter.c); -1: none yet */
+	int door;      /* the session's; -1: it has none */
+	int64_t patient_until; /* somebody has asked there, and is the supervisor's until then; 0: nobody has */
+	unsigned int looked;   /* of the supervisor, when somebody asked */
 };
 
 /* clone3 behaves as fork here: no stack, no shared memory. */
@@ -204,32 +216,57 @@ static void drop_held(struct keeper *keeper, const struct pollfd *polls, size_t 
 	}
 }
 
+/* How long nobody but the supervisor is to look at the door; -1: until somebody asks. */
+static int find_patience(const struct keeper *keeper)
+{
+	const int64_t left = keeper->patient_until - sg_now_ms();
+
+	return keeper->patient_until == 0 ? -1 : left < 0 ? 0 : (int)left + 1;
+}
+
+/* `asked`: the door is readable. Returns true if the world is to end. */
+static bool stand_in(struct keeper *keeper, bool asked)
+{
+	const struct sg_world_stand_in *with = keeper->spec->stand_in;
+
+	if (keeper->patient_until == 0 && asked) {
+		keeper->looked = atomic_load(with->looked);
+		keeper->patient_until = sg_now_ms() + STAND_IN_MS;
+	} else if (keeper->patient_until != 0 && find_patience(keeper) == 0) {
+		keeper->patient_until = 0;
+		return atomic_load(with->looked) == keeper->looked && with->answer(keeper->door, with->data);
+	}
+	return false;
+}
+
 static void wait_for_the_end(struct keeper *keeper)
 {
 	for (;;) {
-		struct pollfd polls[3 + HELD_MAX + ENTRIES_MAX] = {{.fd = keeper->supervisor, .events = POLLIN},
-								   {.fd = keeper->first_pidfd, .events = POLLIN},
-								   {.fd = keeper->socket, .events = POLLIN}};
+		struct pollfd polls[4 + HELD_MAX + ENTRIES_MAX] = {
+			{.fd = keeper->supervisor, .events = POLLIN},
+			{.fd = keeper->first_pidfd, .events = POLLIN},
+			{.fd = keeper->socket, .events = POLLIN},
+			{.fd = keeper->patient_until == 0 ? keeper->door : -1, .events = POLLIN}};
 		const size_t held = keeper->held_count, entries = keeper->entry_count;
 
 		for (size_t i = 0; i < held; i++)
-			polls[3 + i] = (struct pollfd){.fd = keeper->held[i]};
+			polls[4 + i] = (struct pollfd){.fd = keeper->held[i]};
 		for (size_t i = 0; i < entries; i++)
-			polls[3 + held + i] = (struct pollfd){.fd = keeper->entries[i].pidfd, .events = POLLIN};
-		if (poll(polls, (nfds_t)(3 + held + entries), -1) < 0) {
+			polls[4 + held + i] = (struct pollfd){.fd = keeper->entries[i].pidfd, .events = POLLIN};
+		if (poll(polls, (nfds_t)(4 + held + entries), find_patience(keeper)) < 0) {
 			if (errno == EINTR)
 				continue;
 			return;
 		}
-		drop_held(keeper, polls + 3, held);
-		drop_entries(keeper, polls + 3 + held, entries);
+		drop_held(keeper, polls + 4, held);
+		drop_entries(keeper, polls + 4 + held, entries);
 		/*
 		 * First of all: a message that is left unread when we end would make the supervisor's end of
 		 * the socket fail (ECONNRESET) instead of giving it the status.
 		 */
 		if (polls[2].revents != 0 && !receive(keeper))
 			return;
-		if ((polls[0].revents | polls[1].revents) != 0)
+		if ((polls[0].revents | polls[1].revents) != 0 || stand_in(keeper, polls[3].revents != 0))
 			return;
 	}
 }
@@ -287,7 +324,7 @@ static int keep_group(int group)
 
 void sg_keeper_run(const struct sg_world_spec *spec, int supervisor, int socket, int report)
 {
-	struct keeper keeper = {.spec = spec, .first_pidfd = -1, .terminals = -1};
+	struct keeper keeper = {.spec = spec, .first_pidfd = -1, .terminals = -1, .door = -1};
 	struct sg_error error = SG_ERROR_INIT;
 	int go[2], profile;
 	sigset_t all;
@@ -324,6 +361,8 @@ void sg_keeper_run(const struct sg_world_spec *spec, int supervisor, int socket,
 	keeper.alive = sg_fd_move_above(go[1], LOWEST_OWN);
 	if (keeper.group > 0)
 		keeper.group = keep_group(keeper.group);
+	if (spec->stand_in != NULL && spec->stand_in->door >= 0)
+		keeper.door = sg_fd_move_above(spec->stand_in->door, LOWEST_OWN); /* or nobody stands in */
 	profile = spec->apparmor_lock > 0 ? sg_fd_move_above(spec->apparmor_lock, LOWEST_OWN) : 0;
 	(void)close_range(0, LOWEST_OWN - 1, 0);
 	/* Without these nobody can enter, or ends would not be seen: the world is not started, rather than found out later. */

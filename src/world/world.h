@@ -12,6 +12,7 @@
 #pragma once
 
 #include <linux/filter.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
@@ -27,6 +28,17 @@
 struct sg_world_limit {
 	int resource; /* RLIMIT_* */
 	rlim_t value;
+};
+
+/*
+ * What the keeper does in the supervisor's place while that one stands: see keeper.c. `answer` runs in the keeper, where nothing may be
+ * allocated; it returns true if the world is to end.
+ */
+struct sg_world_stand_in {
+	int door;            /* a listening socket; -1: there is none */
+	atomic_uint *looked; /* goes on whenever the supervisor has looked at the door */
+	bool (*answer)(int door, void *data);
+	void *data;
 };
 
 /* What to build. Everything is borrowed and must stay as it is until sg_world_done: the keeper reads it (world/sibling.h). */
@@ -60,6 +72,7 @@ struct sg_world_spec {
 	bool ping;                     /* the world's group may make ICMP datagram sockets */
 	bool entering;                 /* the world runs already: see world/enter.c */
 	bool resolver;                 /* make the sockets of the session's resolver in the world's network */
+	const struct sg_world_stand_in *stand_in; /* or NULL */
 	bool open_mediation; /* landlock inside would not bind what the supervisor opens: told to the filter's maker */
 };
 

@@ -153,16 +153,20 @@ def test_a_door_with_nobody_behind_it_goes(sg):
 
 
 def test_sessions_that_do_not_answer(sg):
-    """Their doors are asked with the others, in one time for all: they are named, and hold up nobody."""
+    """Their doors are asked with the others, in one time for all: they are named, and hold up nobody. (Keepers stand in: see test_liveness.py.)"""
     processes = [start(sg) for _ in range(4)]
     ids = [mine(sg, p)[0]["session"] for p in processes]
     supervisors = [int(subprocess.run(["pgrep", "-P", str(p.pid)], capture_output=True, text=True, check=True).stdout.split()[0])
                    for p in processes]
     if sg.who == "user" and os.getuid() == 0:  # setpriv is executed over, so the front end is the child here too
         assert all(open("/proc/%d/comm" % s, encoding="ascii").read() != "setpriv" for s in supervisors)
+    stopped = []
     try:
         for supervisor in supervisors[:3]:
-            os.kill(supervisor, signal.SIGSTOP)
+            keepers = subprocess.run(["pgrep", "-P", str(supervisor), "sg-keeper"], capture_output=True, text=True, check=True).stdout.split()
+            stopped += [int(keeper) for keeper in keepers] + [supervisor]
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
         began = time.monotonic()
         done = sg.cli("ps", "--json")
         took = time.monotonic() - began
@@ -178,8 +182,8 @@ def test_sessions_that_do_not_answer(sg):
         done = sg.cli("enter", ids[3], "--", "/bin/echo", "entered")
         assert (done.returncode, done.stdout) == (0, "entered\n") and time.monotonic() - began < 4
     finally:
-        for supervisor in supervisors[:3]:
-            os.kill(supervisor, signal.SIGCONT)
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
     assert set(ids) <= {s["session"] for s in sessions(sg)}
     for id_, process in zip(ids, processes):
         assert sg.cli("stop", id_).returncode == 0 and process.wait(timeout=30) == 3
