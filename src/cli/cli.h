@@ -58,6 +58,9 @@ const struct sg_variables *sg_variables_of_caller(void);
 int sg_profile_open(void *data, const char *name, const struct sg_source *from, struct sg_source **ret,
 		    struct sg_error *error);
 
+/* True if the profile is named by its path: a slash, or a file by its whole name, since no name of a profile ends in ".toml". */
+bool sg_profile_is_path(const char *name);
+
 /* The folders in which profiles are looked for by name, in order; NULL-terminated; borrowed for good. */
 const char *const *sg_profile_folders(void);
 

@@ -1,5 +1,6 @@
 /* shellguard explain: what profiles mean together, in plain words. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -36,24 +37,91 @@ static void append_section(const char *lines, const char *section, struct sg_buf
 	}
 }
 
+/*
+ * Where the profiles lie that were given by path. What a profile extends by path is beside or below it (sg_profile_open), so what is
+ * printed belongs into the folder that all of them are in, whatever folder this is.
+ */
+struct extended {
+	char *paths[SG_PROFILES_MAX]; /* owned; canonical; NULL: it was given by name, or is not there */
+	const char *place;            /* begins with that folder's name; NULL: none was given by path */
+	size_t folder;                /* its length, with its '/' */
+};
+
+static void find_extended(const struct sg_options *options, struct extended *ret)
+{
+	*ret = (struct extended){0};
+	for (size_t i = 0; i < options->profile_count; i++) {
+		char *path = sg_profile_is_path(options->profiles[i]) ? realpath(options->profiles[i], NULL) : NULL;
+		size_t same = 0;
+
+		ret->paths[i] = path;
+		if (path == NULL)
+			continue;
+		if (ret->place == NULL) {
+			ret->place = path;
+			ret->folder = (size_t)(strrchr(path, '/') - path) + 1;
+		}
+		while (same < ret->folder && path[same] == ret->place[same])
+			same++;
+		while (path[same - 1] != '/')
+			same--;
+		ret->folder = same;
+	}
+}
+
+static void extended_done(struct extended *extended)
+{
+	for (size_t i = 0; i < SG_ARRAY_SIZE(extended->paths); i++)
+		free(extended->paths[i]);
+}
+
+static void append_extends(const struct sg_options *options, const struct extended *extended, struct sg_buffer *out)
+{
+	sg_buffer_append_text(out, "Extends = [");
+	if (options->profile_count == 0)
+		sg_toml_quote(out, "developer");
+	for (size_t i = 0; i < options->profile_count; i++) {
+		SG_AUTO_BUFFER struct sg_buffer name = SG_BUFFER_INIT;
+
+		if (extended->paths[i] != NULL)
+			sg_buffer_printf(&name, "./%s", extended->paths[i] + extended->folder);
+		else
+			sg_buffer_append_text(&name, options->profiles[i]);
+		sg_buffer_append_byte(&name, '\0');
+		sg_buffer_append_text(out, i > 0 ? ", " : "");
+		if (sg_buffer_status(&name) == 0)
+			sg_toml_quote(out, name.data);
+		else
+			out->failed = true;
+	}
+	sg_buffer_append_text(out, "]\n");
+}
+
 /* The options as a profile that a person would write: the profiles they stand beside are extended, also the one that `run`
  * takes when none is named. */
 static void append_toml(const struct sg_options *options, struct sg_buffer *out)
 {
+	SG_CLEANUP(extended_done) struct extended extended;
+	SG_AUTO_BUFFER struct sg_buffer lines = SG_BUFFER_INIT;
+
+	find_extended(options, &extended);
 	if (options->profile_count == 0 && options->lines.size == 0)
 		return;
 	if (options->lines.size > 0)
-		append_section(options->lines.data, "", out);
-	sg_buffer_append_text(out, "Extends = [");
-	sg_toml_quote(out, options->profile_count == 0 ? "developer" : options->profiles[0]);
-	for (size_t i = 1; i < options->profile_count; i++) {
-		sg_buffer_append_text(out, ", ");
-		sg_toml_quote(out, options->profiles[i]);
-	}
-	sg_buffer_append_text(out, "]\n");
+		append_section(options->lines.data, "", &lines);
+	append_extends(options, &extended, &lines);
 	for (int section = 0; section < SG_SECTIONS && options->lines.size > 0; section++)
 		if (sg_section_infos[section].name[0] != '\0')
-			append_section(options->lines.data, sg_section_infos[section].name, out);
+			append_section(options->lines.data, sg_section_infos[section].name, &lines);
+	if (extended.place != NULL) {
+		sg_buffer_append_text(out, "# Save this in ");
+		sg_buffer_append_escaped(out, extended.place, extended.folder);
+		sg_buffer_append_text(out, ": what a profile extends by path is beside or below it.\n");
+	}
+	if (sg_buffer_status(&lines) < 0)
+		out->failed = true;
+	else
+		sg_buffer_append(out, lines.data, lines.size);
 }
 
 static int print_toml(const struct sg_options *options, const char *title)

@@ -156,8 +156,7 @@ static int open_path(const char *name, const struct sg_source *from, struct sg_s
 	return read_profile(path, from, ret, error);
 }
 
-/* What has a slash, and a file by its whole name: no name of a profile ends in ".toml". */
-static bool is_path(const char *name)
+bool sg_profile_is_path(const char *name)
 {
 	const size_t length = strlen(name);
 
@@ -216,7 +215,7 @@ int sg_profile_open(void *data, const char *name, const struct sg_source *from, 
 	int status;
 
 	(void)data;
-	if (is_path(name))
+	if (sg_profile_is_path(name))
 		return open_path(name, from, ret, error);
 	for (size_t i = 0; folders[i] != NULL && strlen(name) <= NAME_MAX; i++) {
 		struct sg_error found = SG_ERROR_INIT;

@@ -219,6 +219,25 @@ def test_options_become_a_profile(sg):
     assert "These options as a profile (NAME.toml):" in shown and toml.stdout in shown
 
 
+def test_options_beside_profiles_given_by_path(sg):
+    """What a profile extends by path is beside or below it: what is printed says where it belongs, and means the same there."""
+    for name in ("one.toml", "deep/two.toml"):
+        sg.write(name, BASE, folder=os.path.join(sg.work, "kept"))
+    os.symlink("../kept/one.toml", os.path.join(sg.cwd, "link.toml"))
+    kept = os.path.join(sg.work, "kept")
+    rows = [(["link.toml"], "kept/", '["./one.toml"]'), (["../kept/deep/two.toml", "offline"], "kept/deep/", '["./two.toml", "offline"]'),
+            ([kept + "/one.toml", "../kept/deep/two.toml"], "kept/", '["./one.toml", "./deep/two.toml"]')]
+    for profiles, folder, extended in rows:
+        toml = sg.cli("explain", "--toml", *profiles, "--ro", "/srv/**")
+        place = os.path.join(sg.work, folder)
+        assert toml.returncode == 0 and toml.stdout.startswith("# Save this in %s: " % place) and "\nExtends = %s\n" % extended in toml.stdout, toml
+        saved = sg.write("saved.toml", toml.stdout, folder=place)
+        same = [re.search(r"hash is (\w+)", sg.cli("explain", *arguments).stdout).group(1) for arguments in (profiles + ["--ro", "/srv/**"], [saved])]
+        assert same[0] == same[1]
+        os.unlink(saved)
+    assert "# " not in sg.cli("explain", "--toml", "developer", "--ro", "/srv/**").stdout
+
+
 def test_what_this_host_does_not_have(sg):
     missing = os.path.join(sg.cwd, "state")
     profile = sg.profile(BASE.replace('Flags = ["tmp"]', 'ReadWrite = ["%s/**"]' % missing))
