@@ -21,64 +21,10 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "failing_memory.h"
 #include "policy/compile.h"
 #include "world/init.h"
 #include "world/plan.h"
-
-/* --- memory: the linker leads every allocation of the program here (meson.build), the one with this number fails --- */
-
-static unsigned long allocations, failing;
-
-static bool fails(void)
-{
-	if (++allocations != failing)
-		return false;
-	errno = ENOMEM;
-	return true;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-void *__real_reallocarray(void *memory, size_t count, size_t size);
-char *__real_strdup(const char *text);
-char *__real_strndup(const char *text, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-void *__wrap_reallocarray(void *memory, size_t count, size_t size);
-char *__wrap_strdup(const char *text);
-char *__wrap_strndup(const char *text, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *memory, size_t size)
-{
-	return fails() ? NULL : __real_realloc(memory, size);
-}
-
-void *__wrap_reallocarray(void *memory, size_t count, size_t size)
-{
-	return fails() ? NULL : __real_reallocarray(memory, count, size);
-}
-
-char *__wrap_strdup(const char *text)
-{
-	return fails() ? NULL : __real_strdup(text);
-}
-
-char *__wrap_strndup(const char *text, size_t size)
-{
-	return fails() ? NULL : __real_strndup(text, size);
-}
 
 /* Of each kind of place that a rule can go to, one. {work} is a folder with the files a.txt, b.key and sub/. */
 static const char profile[] = "[Filesystem]\n"
@@ -136,17 +82,14 @@ static void no_memory_for_a_policy(void **state)
 	unsigned long last = 0, refused = 0;
 
 	(void)state;
-	failing = 0;
 	assert_int_equal(compile(&whole), 0);
 	for (unsigned long number = 1; last == 0; number++) {
 		SG_AUTO_POLICY struct sg_policy *made = NULL;
 		int status;
 
-		allocations = 0;
-		failing = number;
+		fail_allocation(number);
 		status = compile(&made);
-		failing = 0;
-		if (allocations < number)
+		if (!has_failed())
 			last = number;
 		if (status == 0)
 			assert_same_policy(made, whole);
@@ -207,7 +150,6 @@ static void no_memory_for_a_plan(void **state)
 	const struct sg_mount *proc = NULL;
 
 	(void)state;
-	failing = 0;
 	assert_int_equal(compile(&policy), 0);
 	assert_int_equal(plan(policy, &whole), 0);
 	for (size_t i = 0; i < whole->mount_count; i++)
@@ -219,11 +161,9 @@ static void no_memory_for_a_plan(void **state)
 		SG_AUTO_PLAN struct sg_plan *made = NULL;
 		int status;
 
-		allocations = 0;
-		failing = number;
+		fail_allocation(number);
 		status = plan(policy, &made);
-		failing = 0;
-		if (allocations < number)
+		if (!has_failed())
 			last = number;
 		if (status == 0)
 			assert_same_plan(made, whole);
