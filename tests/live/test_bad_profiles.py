@@ -14,9 +14,9 @@ import conftest
 
 MIB = 1 << 20
 LARGEST = 10 * MIB
-PROCESSOR_SECONDS = 20  # a tenth of it and less is what it takes
+PROCESSOR_SECONDS = 20 * conftest.SLOWER  # a tenth of it and less is what it takes
 ADDRESS_SPACE = 1 << 30
-DEADLINE = 120
+DEADLINE = 120 * conftest.SLOWER
 
 
 def limits():
@@ -142,7 +142,7 @@ def test_a_line_of_megabytes(sg):
     done = limited(sg, "compile", "./bad.toml", "--to", "landlock", "--approximate", "-q", "-o", "out")
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 0, done.stderr
-    assert conftest.SANITIZED or spent.ru_utime - used.ru_utime < 6, "it is a tenth of that, and was half a minute"
+    assert conftest.SANITIZED or spent.ru_utime - used.ru_utime < 6 * conftest.SLOWER, "it is a tenth of that, and was half a minute"
 
 
 def test_ten_thousand_rules(sg):
@@ -173,7 +173,7 @@ def test_rules_that_are_alike_are_explained(sg, name):
     done = limited(sg, "explain", "--cost", "./alike.toml")
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 0 and b"Every opening is decided because of" in done.stdout and b"... and perhaps others" in done.stdout
-    assert conftest.SANITIZED or spent.ru_utime - used.ru_utime < 2, "it is a tenth of that, and was some seconds"
+    assert conftest.SANITIZED or spent.ru_utime - used.ru_utime < 2 * conftest.SLOWER, "it is a tenth of that, and was some seconds"
 
 
 def other_files(sg):
