@@ -293,8 +293,10 @@ int sg_glob_folders(const struct sg_glob *glob, size_t limit, struct sg_glob_nam
 	if (r < 0)
 		return r;
 	walk.to_wildcard = true;
-	outcome = !has_wildcard(glob) && count_ways(glob) > limit ? SG_GLOB_TOO_MANY
-								  : collect_folders(&walk, limit, name, &names);
+	if (has_wildcard(glob))
+		outcome = collect_folders(&walk, limit, name, &names);
+	else /* no folder: the ways need only be counted */
+		outcome = count_ways(glob) > limit ? SG_GLOB_TOO_MANY : 0;
 	if (outcome == SG_GLOB_TOO_MANY) {
 		sg_glob_names_done(&names);
 		memcpy(name, glob->prefix, glob->prefix_length + 1);
