@@ -80,6 +80,8 @@ static const struct {
 	{"/dev/urandom", SG_APPARMOR_READ},
 };
 
+enum { TWINS_MAX = 100000 };
+
 struct composer {
 	const struct sg_policy *policy;
 	const struct sg_plan *plan; /* of the session whose world is meant; NULL: a host that is not known */
@@ -87,6 +89,7 @@ struct composer {
 	struct sg_above *above;        /* owned; which folders may be renamed */
 	unsigned int possible;         /* permissions that some flag gives */
 	const struct sg_rule *current; /* the one that lines are made of */
+	size_t twins;                  /* lines for other names of folders */
 	int status;                    /* the first error */
 };
 
@@ -322,19 +325,30 @@ static void add_above(struct composer *composer, const struct sg_rule *rule)
 		hold(composer, rule, SG_HOLDS_PARTLY, MOVED);
 }
 
+/* A refusal, by another name: see sg_places_each_twin(). */
+static int add_twin(void *data, struct sg_glob *twin)
+{
+	struct composer *composer = data;
+	const struct sg_apparmor_line line = {.permissions = kinds[composer->current->kind].permissions, .deny = true};
+
+	add_glob(composer, composer->current, twin, twin, &line);
+	return composer->status != 0 ? composer->status : ++composer->twins > TWINS_MAX ? SG_GLOB_TOO_MANY : 0;
+}
+
 static void add_refusal(struct composer *composer, const struct sg_rule *rule)
 {
 	const struct sg_apparmor_line line = {.permissions = kinds[rule->kind].permissions, .deny = true};
-	struct sg_glob *twin = NULL;
 	size_t length;
 	const char *text = sg_glob_text(rule->glob, &length);
+	int status;
 
 	add_glob(composer, rule, rule->glob, NULL, &line);
 	/* The kernel arrives at one of the two names that such a folder has on most hosts; of this one the plan knows. */
-	if (composer->plan == NULL && sg_places_find_twin(rule->glob, &twin) < 0)
-		composer->status = -ENOMEM;
-	else if (twin != NULL)
-		add_glob(composer, rule, twin, twin, &line);
+	status = composer->plan == NULL ? sg_places_each_twin(rule->glob, add_twin, composer) : 0;
+	if (status == SG_GLOB_TOO_MANY)
+		composer->files->unwritable = rule;
+	else if (status < 0)
+		composer->status = status;
 	add_readers(composer, rule, &line);
 	if (rule->kind == SG_RULE_HIDE && ends_in_tree(rule->glob) && length > 4)
 		add_text(composer, rule, text, length - 2, &line);

@@ -496,3 +496,16 @@ int sg_places_find_twin(const struct sg_glob *glob, struct sg_glob **ret)
 		return 0;
 	return sg_buffer_status(&text) < 0 ? -ENOMEM : sg_glob_parse(text.data, text.size, NULL, ret);
 }
+
+int sg_places_each_twin(const struct sg_glob *glob, int (*add)(void *data, struct sg_glob *twin), void *data)
+{
+	struct sg_glob *twin = NULL;
+	int status = sg_places_find_twin(glob, &twin);
+
+	if (status <= 0)
+		return status < 0 || twin == NULL ? status : add(data, twin);
+	status = 0;
+	for (size_t i = 0; i < 2 * SG_ARRAY_SIZE(twins) && status == 0; i++)
+		status = sg_glob_move(glob, twins[i / 2][i % 2], twins[i / 2][1 - i % 2], add, data);
+	return status;
+}

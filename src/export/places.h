@@ -57,6 +57,13 @@ bool sg_places_twin(const char *path, struct sg_buffer *ret);
  */
 SG_MUST_USE int sg_places_find_twin(const struct sg_glob *glob, struct sg_glob **ret);
 
+/*
+ * The names that the glob's refused files have by the other name of such a folder: calls `add`, which owns `twin` then, for globs of
+ * them. Returns as sg_glob_move().
+ */
+SG_MUST_USE int sg_places_each_twin(const struct sg_glob *glob, int (*add)(void *data, struct sg_glob *twin),
+				    void *data);
+
 /* The classes (SG_NAME_BIT) whose globs match the place, or everything in it if it is a folder. */
 uint64_t sg_places_given(const struct sg_places *places, const struct sg_place *place);
 

@@ -118,6 +118,18 @@ SG_MUST_USE int sg_glob_expand(const struct sg_glob *glob, size_t limit, struct 
  */
 SG_MUST_USE int sg_glob_folders(const struct sg_glob *glob, size_t limit, struct sg_glob_names *ret_names);
 
+/* False only if no name that the glob matches begins with these bytes, of a canonical name. By its tokens, and cheap. */
+bool sg_glob_may_begin(const struct sg_glob *glob, const char *text, size_t length);
+
+/*
+ * What the glob matches below the folder `from`, by the name `to` of that folder (neither ends in '/'): calls `add`, which owns `moved`
+ * then, for globs that together match `to` + X wherever the glob matches `from` + X, X beginning with '/'. Those of a glob that begins with "/" and two
+ * stars leave out what it matches itself. Returns 0, SG_GLOB_TOO_MANY if it is not known what they would be, -ENOMEM, or what `add`
+ * returned if that was not 0.
+ */
+SG_MUST_USE int sg_glob_move(const struct sg_glob *glob, const char *from, const char *to,
+			     int (*add)(void *data, struct sg_glob *moved), void *data);
+
 /*
  * Appends the glob as the path of an AppArmor rule (apparmor.d(5), version 3.0) that accepts the same
  * canonical names; in quotes where needed. Control characters, quotes and bytes that are no UTF-8 become

@@ -321,6 +321,11 @@ static void test_rows(void **state)
 		{"Exec = ['/usr/bin/*']\nDeny = ['/bin/su']", "/usr/bin/su", ""},
 		{"Exec = ['/usr/bin/*']\nDeny = ['/bin/su']", "/usr/bin/true", "rmx"},
 		{"ReadOnly = ['/lib/**']\nHide = ['/usr/lib/x*']", "/lib/xy", ""},
+		{"Exec = ['/usr/bin/*']\nDeny = ['/b*/su']", "/usr/bin/su", ""},
+		{"Exec = ['/usr/bin/*']\nDeny = ['/b*/su']", "/usr/bin/sum", "rmx"},
+		{"Exec = ['/usr/sbin/*']\nDeny = ['/{bin,sbin}/su']", "/usr/sbin/su", ""},
+		{"Exec = ['/bin/*']\nDeny = ['/usr/**/su']", "/bin/su", ""},
+		{"ReadOnly = ['/run/x/**']\nDeny = ['/var/*/x/**']", "/run/x/y", ""},
 	};
 	static const struct {
 		char letter;

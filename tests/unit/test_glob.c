@@ -507,14 +507,115 @@ static void test_examples(void **state)
 	assert_true(valid > 2000 && without < valid / 20);
 }
 
+enum { MOVED_MAX = 64 };
+
+struct moved {
+	char texts[MOVED_MAX][512];
+	size_t count;
+};
+
+static int note_moved(void *data, struct sg_glob *glob)
+{
+	struct moved *moved = data;
+	size_t length;
+	const char *text = sg_glob_text(glob, &length);
+
+	assert_true(moved->count < MOVED_MAX && length < sizeof(moved->texts[0]));
+	memcpy(moved->texts[moved->count], text, length);
+	moved->texts[moved->count++][length] = '\0';
+	sg_glob_free(glob);
+	return 0;
+}
+
+static int is_matched(const char *glob, const char *folder, const char *rest)
+{
+	char name[REFERENCE_NAME];
+	const int length = snprintf(name, sizeof(name), "%s%s", folder, rest);
+
+	return reference_match(glob, strlen(glob), name, (size_t)length);
+}
+
+/* Wherever a glob matches below a folder, it or what it was moved to matches below the other one, and that nowhere else. */
+static void test_moved(void **state)
+{
+	static const char *const folders[][2] = {
+		{"/a", "/c/d"}, {"/a/b", "/c"}, {"/ab", "/c/d"}, {"/b/a", "/d"}, {"/ba", "/c"}};
+	static struct moved moved;
+	struct generator generator = {20261129};
+	size_t matches = 0, alone = 0, unknown = 0;
+
+	(void)state;
+	for (size_t round = 0; round < 6000; round++) {
+		SG_AUTO_GLOB struct sg_glob *glob = NULL;
+		const char *const *folder = folders[round % SG_ARRAY_SIZE(folders)];
+		char text[128];
+		const size_t length = generate_glob(&generator, text);
+
+		text[length] = '\0';
+		moved.count = 0;
+		if (sg_glob_parse(text, length, NULL, &glob) != 0)
+			continue;
+		if (sg_glob_move(glob, folder[0], folder[1], note_moved, &moved) == SG_GLOB_TOO_MANY) {
+			unknown++;
+			continue;
+		}
+		for (size_t n = 0; n < 40; n++) {
+			char name[REFERENCE_NAME] = {0};
+			bool found = false;
+			int there;
+
+			name[generate_name(&generator, name, 8)] = '\0';
+			there = name[0] == '/' && strstr(name, "//") == NULL ? is_matched(text, folder[0], name) : -1;
+			for (size_t i = 0; i < moved.count && there >= 0 && !found; i++)
+				found = is_matched(moved.texts[i], folder[1], name) == 1;
+			if (there < 0)
+				continue;
+			if (there == 0 ? found : !found && is_matched(text, folder[1], name) != 1)
+				fail_msg("%s from %s to %s: %s%s is %d there", text, folder[0], folder[1], folder[0],
+					 name, there);
+			matches += there == 1;
+			alone += found && is_matched(text, folder[1], name) != 1;
+		}
+	}
+	assert_true(matches > 1000 && alone > 300 && unknown < 600);
+}
+
+/* No name that is matched begins as one that is said to be none. */
+static void test_beginnings(void **state)
+{
+	struct generator generator = {1129};
+	size_t none = 0, matches = 0;
+
+	(void)state;
+	for (size_t round = 0; round < 6000; round++) {
+		SG_AUTO_GLOB struct sg_glob *glob = NULL;
+		char text[128], raw[REFERENCE_NAME] = {0}, name[REFERENCE_NAME] = {0};
+		const size_t length = generate_glob(&generator, text), given = generate_name(&generator, raw, 10);
+		size_t size;
+
+		text[length] = '\0';
+		if (sg_glob_parse(text, length, NULL, &glob) != 0 || !reference_canonical(raw, given, name, &size))
+			continue;
+		none += !sg_glob_may_begin(glob, name, size);
+		if (reference_match(text, length, name, size) != 1)
+			continue;
+		matches++;
+		for (size_t i = 0; i <= size; i++)
+			if (!sg_glob_may_begin(glob, name, i))
+				fail_msg("%s matches %s, and not what begins with %zu bytes of it", text, name, i);
+	}
+	assert_true(none > 1000 && matches > 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rows),      cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_limits),    cmocka_unit_test(test_facts),
-		cmocka_unit_test(test_expand),    cmocka_unit_test(test_quote),
-		cmocka_unit_test(test_generated), cmocka_unit_test(test_shared_beginnings),
-		cmocka_unit_test(test_examples),
+		cmocka_unit_test(test_rows),       cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_limits),     cmocka_unit_test(test_facts),
+		cmocka_unit_test(test_expand),     cmocka_unit_test(test_quote),
+		cmocka_unit_test(test_generated),  cmocka_unit_test(test_shared_beginnings),
+		cmocka_unit_test(test_examples),   cmocka_unit_test(test_moved),
+		cmocka_unit_test(test_beginnings),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
