@@ -35,7 +35,8 @@ enum {
 	LINE_MAX_BYTES = 256,
 	PATIENCE_MS = 20,
 	PATIENCE_INTERRUPTED_MS = 2000,
-	SEIZE_TICKS = 3
+	SEIZE_TICKS = 3,
+	PLACES_KEPT = 64
 };
 
 static void free_traced(struct sg_supervisor *supervisor, struct sg_traced *traced)
@@ -57,9 +58,16 @@ static struct sg_traced *find_traced(struct sg_supervisor *supervisor, pid_t tid
 	return NULL;
 }
 
-static struct sg_traced *find_free(struct sg_supervisor *supervisor)
+/*
+ * A thread has its place until it leaves the call, and the world can hold all that there are: who has vfork(2)ed right after an
+ * execution that failed leaves the kernel when its child pleases. So the last ones are for who enters, by another listener than the
+ * first command's, which nobody in the world can call by but what an entry started.
+ */
+static struct sg_traced *find_free(struct sg_supervisor *supervisor, int listener)
 {
-	for (size_t i = 0; i < SG_TRACED_MAX; i++)
+	const size_t end = SG_TRACED_MAX - (listener == supervisor->world.listener ? PLACES_KEPT : 0);
+
+	for (size_t i = 0; i < end; i++)
 		if (supervisor->traced[i].tid == 0)
 			return &supervisor->traced[i];
 	return NULL;
@@ -319,7 +327,7 @@ static void let_go(struct sg_request *request, struct sg_resolved *program, cons
 	if (seized)
 		free_traced(supervisor, traced);
 	else
-		traced = find_free(supervisor);
+		traced = find_free(supervisor, request->caller.listener);
 	if (traced == NULL) {
 		sg_answer_error(request, EAGAIN);
 		return;

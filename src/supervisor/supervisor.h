@@ -26,7 +26,7 @@
 #include "world/plan.h"
 #include "world/world.h"
 
-enum { SG_OWN_DEVICES_MAX = 64, SG_TRACED_MAX = 256, SG_NOTICES_MAX = 64, SG_IDS_MAX = 4096, SG_ROW = 16 };
+enum { SG_OWN_DEVICES_MAX = 64, SG_TRACED_MAX = 256 + 64, SG_NOTICES_MAX = 64, SG_IDS_MAX = 4096, SG_ROW = 16 };
 
 /* A thread on its way through execve (supervisor/exec.c). */
 struct sg_traced {
