@@ -277,12 +277,46 @@ static int add_thread(const struct sg_supervisor *supervisor)
 	return -status;
 }
 
+/* Under the lock: forgets the callers that are gone. */
+static void drop_dead(struct sg_pool *pool)
+{
+	struct job **at = &pool->wanted.first;
+
+	while (*at != NULL) {
+		struct job *job = *at;
+
+		if (sg_caller_valid(&job->request.caller)) {
+			at = &job->next;
+			continue;
+		}
+		*at = job->next;
+		pool->waiting--;
+		sg_fd_close(job->control);
+		sg_fd_close(job->request.caller.listener);
+		free(job);
+	}
+	pool->wanted.end = at;
+}
+
+/* Whether one more may wait for a worker. */
+static bool has_room(struct sg_pool *pool)
+{
+	bool room;
+
+	(void)pthread_mutex_lock(&pool->lock);
+	if (pool->waiting >= SG_POOL_WANTED_MAX)
+		drop_dead(pool);
+	room = pool->waiting < SG_POOL_WANTED_MAX;
+	(void)pthread_mutex_unlock(&pool->lock);
+	return room;
+}
+
 /* Takes the request over. Returns 0 or a negative errno value: then it is still the caller's. */
 static int give(struct sg_request *request, void (*handler)(struct sg_request *))
 {
 	struct sg_supervisor *supervisor = request->supervisor;
 	struct sg_pool *pool = supervisor->pool;
-	struct job *job = malloc(sizeof(*job));
+	struct job *job = has_room(pool) ? malloc(sizeof(*job)) : NULL;
 	const int control = sg_entry_control(supervisor, request->caller.listener);
 	bool alone;
 

@@ -16,7 +16,8 @@
  *
  * How long a call takes is the server's choice. Callers are killed as ever, since they wait in our notification; the worker stays
  * until its server answers or is gone, and then finds its caller gone. At most SG_POOL_MAX wait so; further calls on names wait
- * for one of them. The main thread still asks such a server in one case: an execution, or a connection to a socket, in the
+ * for one of them, SG_POOL_WANTED_MAX at most: each has two descriptors of ours, which a world must not be able to use up by callers
+ * that it kills while they wait. The main thread still asks such a server in one case: an execution, or a connection to a socket, in the
  * instant after a worker has looked the same name up.
  */
 #pragma once
@@ -25,7 +26,7 @@
 
 #include "supervisor/supervisor.h"
 
-enum { SG_POOL_MAX = 256 };
+enum { SG_POOL_MAX = 256, SG_POOL_WANTED_MAX = 256 };
 
 /* Makes the pool, if the plan needs one: without threads so far. Returns 0 or a negative errno value. */
 int sg_pool_start(struct sg_supervisor *supervisor);

@@ -163,6 +163,49 @@ def test_many_hang(tree, server):
         end(process)
 
 
+# More wait than there are workers, and many more come and are killed while they wait for one.
+CROWD = """
+import os, signal, sys, time
+told = os.pipe()
+def begin():
+    child = os.fork()
+    if child == 0:
+        os.write(told[1], b".")
+        try: open("remote/hang-%d" % os.getpid())
+        finally: os._exit(1)
+    os.read(told[0], 1)
+    return child
+for _ in range(300): begin()
+print("begun", flush=True); sys.stdin.readline()
+for _ in range(700):
+    child = begin(); time.sleep(0.003); os.kill(child, signal.SIGKILL); os.waitpid(child, 0)
+print("killed", flush=True); sys.stdin.readline()
+"""
+
+
+def test_who_was_killed_while_it_waited_leaves_nothing(tree, server):
+    """A caller that is gone before a worker had time for it has no descriptors of the supervisor's any more."""
+    process, _ = tree.sg.start(decided(tree), "/usr/bin/python3", "-c", CROWD, cwd=tree.rw, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, bufsize=0)
+    try:
+        assert line_of(process.stdout) == "begun\n"
+        supervisor = [pid for pid in descendants(process.pid) if comm(pid) == "sg-supervisor"][0]
+        for _ in range(256):
+            server.held()
+        process.stdin.write(b"go\n")
+        assert line_of(process.stdout) == "killed\n"
+        assert len(os.listdir("/proc/%d/fd" % supervisor)) < 2 * (256 + 256) + 400  # and what it keeps of callers
+        session = [s for s in map(json.loads, tree.sg.cli("ps", "--json").stdout.splitlines()) if s["pid"] in descendants(process.pid)]
+        assert tree.sg.cli("stop", session[0]["session"]).returncode == 0
+    finally:
+        end(process)
+
+
+def comm(pid):
+    with open("/proc/%d/comm" % pid, encoding="ascii") as f:
+        return f.read().strip()
+
+
 @pytest.mark.parametrize("kind", ["lookup", "create", "rename", "execute"])
 def test_the_session_is_ended(tree, server, kind):
     """`stop` does not wait for the server, nor does the end of what began the session."""
