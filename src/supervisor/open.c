@@ -410,6 +410,19 @@ static bool waits(const struct stat *status, int flags)
 }
 
 /*
+ * Emptying a file waits for its inode's lock, which who writes to it natively has for as long as one write(2) lasts, and several of them
+ * one after the other: gigabytes, at the pace of a disk. And it takes long by itself where the file is in a million pieces. Both
+ * take a file that is not small.
+ */
+static bool empties_much(const struct stat *status, int flags)
+{
+	enum { SMALL = 1 << 20, BLOCK = 512 };
+
+	return S_ISREG(status->st_mode) && (flags & O_TRUNC) != 0 &&
+	       (status->st_size > SMALL || status->st_blocks > 2 * SMALL / BLOCK);
+}
+
+/*
  * A regular file. Returns the descriptor, -EWOULDBLOCK where a lease has to be given back first, or another errno value. Among many calls
  * in a row nothing is set and taken back again: there the guard ends an opening that waits. It does so once: from then on
  * each is tried without waiting, so that who keeps leases holds up the others no more than that.
@@ -485,6 +498,7 @@ static void open_existing(struct sg_request *request, struct opening *opening, s
 	const unsigned int kept = O_ACCMODE | O_APPEND | O_NONBLOCK | O_DIRECTORY | O_TRUNC | O_NOATIME | O_SYNC |
 				  O_DSYNC | O_DIRECT | O_ASYNC | O_LARGEFILE | O_NOFOLLOW;
 	const int flags = (int)(opening->flags & kept & ~(unsigned int)O_NOFOLLOW) | O_NOCTTY;
+	const bool later = request->supervisor->pool == NULL && empties_much(&object->status, flags);
 	struct sg_decision decision;
 	int fd;
 
@@ -514,13 +528,13 @@ static void open_existing(struct sg_request *request, struct opening *opening, s
 		return;
 	if (S_ISCHR(object->status.st_mode) && object->status.st_rdev == makedev(5, 0))
 		fd = open_terminal(request, flags & (O_ACCMODE | O_NONBLOCK));
-	else if (waits(&object->status, flags))
+	else if (waits(&object->status, flags) || later)
 		fd = -EWOULDBLOCK;
 	else if (S_ISREG(object->status.st_mode))
 		fd = reopen_file(request->supervisor, object->fd, flags);
 	else
 		fd = sg_reopen(&request->supervisor->view, object->fd, flags);
-	if (fd == -EWOULDBLOCK && (flags & O_NONBLOCK) == 0)
+	if (fd == -EWOULDBLOCK && (later || (flags & O_NONBLOCK) == 0))
 		open_later(request, opening, &decision, object, flags);
 	else
 		finish(request, opening, &decision, object->name, fd, &object->fd);
