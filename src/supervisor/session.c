@@ -417,7 +417,11 @@ static void end(struct sg_session_spec *spec, struct sg_supervisor *supervisor, 
 void sg_session_run(struct sg_session_spec *spec)
 {
 	static struct sg_supervisor supervisor;
-	const struct sg_world_stand_in stand_in = {spec->door, &supervisor.looked, sg_door_stand_in, &supervisor};
+	const struct sg_world_stand_in stand_in = {.door = spec->door,
+						   .front = (int)syscall(SYS_pidfd_open, getppid(), 0),
+						   .looked = &supervisor.looked,
+						   .answer = sg_door_stand_in,
+						   .data = &supervisor};
 	struct sg_error error = SG_ERROR_INIT;
 	sigset_t all;
 	int status;

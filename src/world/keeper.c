@@ -17,7 +17,8 @@
  * thread of the world holds, or for a server of a file system: each such way that is known is closed, and the next one must not take
  * the session out of its owner's hands. So when somebody has asked at the door and the supervisor has not looked there for
  * STAND_IN_MS, the keeper answers: it says what the session is, and ends the world for who wants it stopped, or its network
- * cut, which without the supervisor can be done in no other way. A world gains nothing by it: it has no way to the door, and what it
+ * cut, which without the supervisor can be done in no other way. In the same way it sees to it that the world does not outlive the
+ * front end. A world gains nothing by it: it has no way to the door, and what it
  * can bring about by holding the supervisor up is that its owner's word ends it.
  */
 #include "world/keeper.h"
@@ -72,6 +73,8 @@ struct keeper {
 	int terminals; /* of an empty file that entries lock in turn (enter.c); -1: none yet */
 	int door;      /* the session's; -1: it has none */
 	int64_t patient_until; /* somebody has asked there, and is the supervisor's until then; 0: nobody has */
+	int front;             /* a pidfd of the front end, or -1 */
+	int64_t alone_until;   /* that has ended, and the world is the supervisor's until then; 0: it has not */
 	unsigned int looked;   /* of the supervisor, when somebody asked */
 };
 
@@ -216,23 +219,29 @@ static void drop_held(struct keeper *keeper, const struct pollfd *polls, size_t 
 	}
 }
 
-/* How long nobody but the supervisor is to look at the door; -1: until somebody asks. */
+/* How long the supervisor still has for what has come up, in milliseconds; -1: nothing has. */
 static int find_patience(const struct keeper *keeper)
 {
-	const int64_t left = keeper->patient_until - sg_now_ms();
+	const int64_t asked = keeper->patient_until, left = keeper->alone_until;
+	const int64_t first = asked == 0 || (left != 0 && left < asked) ? left : asked, now = sg_now_ms();
 
-	return keeper->patient_until == 0 ? -1 : left < 0 ? 0 : (int)left + 1;
+	return first == 0 ? -1 : first <= now ? 0 : (int)(first - now);
 }
 
-/* `asked`: the door is readable. Returns true if the world is to end. */
-static bool stand_in(struct keeper *keeper, bool asked)
+/* `asked`: the door is readable; `alone`: the front end has ended. Returns true if the world is to end. */
+static bool stand_in(struct keeper *keeper, bool asked, bool alone)
 {
 	const struct sg_world_stand_in *with = keeper->spec->stand_in;
+	const int64_t now = sg_now_ms();
 
+	if (keeper->alone_until == 0 && alone)
+		keeper->alone_until = now + STAND_IN_MS;
+	else if (keeper->alone_until != 0 && keeper->alone_until <= now)
+		return true;
 	if (keeper->patient_until == 0 && asked) {
 		keeper->looked = atomic_load(with->looked);
-		keeper->patient_until = sg_now_ms() + STAND_IN_MS;
-	} else if (keeper->patient_until != 0 && find_patience(keeper) == 0) {
+		keeper->patient_until = now + STAND_IN_MS;
+	} else if (keeper->patient_until != 0 && keeper->patient_until <= now) {
 		keeper->patient_until = 0;
 		return atomic_load(with->looked) == keeper->looked && with->answer(keeper->door, with->data);
 	}
@@ -242,31 +251,33 @@ static bool stand_in(struct keeper *keeper, bool asked)
 static void wait_for_the_end(struct keeper *keeper)
 {
 	for (;;) {
-		struct pollfd polls[4 + HELD_MAX + ENTRIES_MAX] = {
+		struct pollfd polls[5 + HELD_MAX + ENTRIES_MAX] = {
 			{.fd = keeper->supervisor, .events = POLLIN},
 			{.fd = keeper->first_pidfd, .events = POLLIN},
 			{.fd = keeper->socket, .events = POLLIN},
-			{.fd = keeper->patient_until == 0 ? keeper->door : -1, .events = POLLIN}};
+			{.fd = keeper->patient_until == 0 ? keeper->door : -1, .events = POLLIN},
+			{.fd = keeper->alone_until == 0 ? keeper->front : -1, .events = POLLIN}};
 		const size_t held = keeper->held_count, entries = keeper->entry_count;
 
 		for (size_t i = 0; i < held; i++)
-			polls[4 + i] = (struct pollfd){.fd = keeper->held[i]};
+			polls[5 + i] = (struct pollfd){.fd = keeper->held[i]};
 		for (size_t i = 0; i < entries; i++)
-			polls[4 + held + i] = (struct pollfd){.fd = keeper->entries[i].pidfd, .events = POLLIN};
-		if (poll(polls, (nfds_t)(4 + held + entries), find_patience(keeper)) < 0) {
+			polls[5 + held + i] = (struct pollfd){.fd = keeper->entries[i].pidfd, .events = POLLIN};
+		if (poll(polls, (nfds_t)(5 + held + entries), find_patience(keeper)) < 0) {
 			if (errno == EINTR)
 				continue;
 			return;
 		}
-		drop_held(keeper, polls + 4, held);
-		drop_entries(keeper, polls + 4 + held, entries);
+		drop_held(keeper, polls + 5, held);
+		drop_entries(keeper, polls + 5 + held, entries);
 		/*
 		 * First of all: a message that is left unread when we end would make the supervisor's end of
 		 * the socket fail (ECONNRESET) instead of giving it the status.
 		 */
 		if (polls[2].revents != 0 && !receive(keeper))
 			return;
-		if ((polls[0].revents | polls[1].revents) != 0 || stand_in(keeper, polls[3].revents != 0))
+		if ((polls[0].revents | polls[1].revents) != 0 ||
+		    stand_in(keeper, polls[3].revents != 0, polls[4].revents != 0))
 			return;
 	}
 }
@@ -324,7 +335,7 @@ static int keep_group(int group)
 
 void sg_keeper_run(const struct sg_world_spec *spec, int supervisor, int socket, int report)
 {
-	struct keeper keeper = {.spec = spec, .first_pidfd = -1, .terminals = -1, .door = -1};
+	struct keeper keeper = {.spec = spec, .first_pidfd = -1, .terminals = -1, .door = -1, .front = -1};
 	struct sg_error error = SG_ERROR_INIT;
 	int go[2], profile;
 	sigset_t all;
@@ -363,6 +374,8 @@ void sg_keeper_run(const struct sg_world_spec *spec, int supervisor, int socket,
 		keeper.group = keep_group(keeper.group);
 	if (spec->stand_in != NULL && spec->stand_in->door >= 0)
 		keeper.door = sg_fd_move_above(spec->stand_in->door, LOWEST_OWN); /* or nobody stands in */
+	if (spec->stand_in != NULL && spec->stand_in->front >= 0)
+		keeper.front = sg_fd_move_above(spec->stand_in->front, LOWEST_OWN);
 	profile = spec->apparmor_lock > 0 ? sg_fd_move_above(spec->apparmor_lock, LOWEST_OWN) : 0;
 	(void)close_range(0, LOWEST_OWN - 1, 0);
 	/* Without these nobody can enter, or ends would not be seen: the world is not started, rather than found out later. */

@@ -36,6 +36,7 @@ struct sg_world_limit {
  */
 struct sg_world_stand_in {
 	int door;            /* a listening socket; -1: there is none */
+	int front;           /* a pidfd of the front end, without which there is to be no world; -1: none */
 	atomic_uint *looked; /* goes on whenever the supervisor has looked at the door */
 	bool (*answer)(int door, void *data);
 	void *data;

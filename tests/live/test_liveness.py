@@ -86,6 +86,82 @@ time.sleep(1000)
 """
 
 
+# Some write to a file without end, one empties it, a neighbour opens another file: how long at most?
+EMPTIED = """
+import mmap, os, signal, time
+big = mmap.mmap(-1, 64 << 20)
+number = os.open("/tmp/big", os.O_RDWR | os.O_CREAT)
+children = []
+def begin(run):
+    child = os.fork()
+    if child == 0:
+        try: run()
+        finally: os._exit(1)
+    children.append(child)
+def write():
+    while True: os.pwrite(number, big, 0)
+def empty():
+    while True: os.close(os.open("/tmp/big", os.O_WRONLY | os.O_TRUNC)); time.sleep(0.05)
+os.pwrite(number, big, 0)
+for i in range(24): begin(write)
+time.sleep(0.3)
+begin(empty)
+end, longest = time.monotonic() + 6, 0
+while time.monotonic() < end:
+    begun = time.monotonic(); os.close(os.open("/tmp/other", os.O_RDWR | os.O_CREAT)); longest = max(longest, time.monotonic() - begun)
+for child in children: os.kill(child, signal.SIGKILL)
+print(longest)
+"""
+
+
+def test_nobody_waits_for_a_file_that_is_emptied_while_it_is_written(sg):
+    r = sg.run(BASE, "/usr/bin/python3", "-c", EMPTIED)
+    assert r.status == 0 and float(r.stdout) < 2, (r.stdout, r.stderr)
+
+
+# Each has failed to execute, is to be let go by who looked at that, and waits for a child of vfork(2).
+PLACES = """
+import ctypes, os, signal, time
+libc = ctypes.CDLL(None)
+bad = "/tmp/bad"
+with open(bad, "wb") as f: f.write(b"\\1no program")
+os.chmod(bad, 0o755)
+words, name, call = (ctypes.c_char_p * 2)(b"x", None), bad.encode(), libc.syscall
+call(39)
+begun = os.pipe()
+def hold():
+    libc.execv(name, words)
+    # As vfork(2) does: the parent waits, in a state that only a fatal signal ends.
+    if call(56, 0x4000 | signal.SIGCHLD, 0, 0, 0, 0) == 0:
+        os.write(begun[1], b".")
+        while True: time.sleep(1000)
+    os._exit(0)
+for i in range(400):  # some are let go before
+    if os.fork() == 0: hold()
+    os.read(begun[0], 1)
+time.sleep(0.5)
+try:
+    os.posix_spawn("/usr/bin/true", ["true"], {})
+    print("room", flush=True)
+except OSError as e:
+    print(e.strerror, flush=True)
+time.sleep(1000)
+"""
+
+
+def test_places_of_executions_are_kept_for_who_enters(sg):
+    """A world that holds all the places that it can have executes nothing more, and is entered all the same."""
+    process, path = begin(sg, BASE.replace('Exec = ["/usr/**"]', 'Exec = ["/usr/**", "/tmp/**"]'), PLACES)
+    try:
+        assert process.stdout.readline() == b"Resource temporarily unavailable\n"
+        for _ in range(3):
+            done = sg.cli("enter", find(sg, path), "--", "/bin/sh", "-c", "/bin/echo entered; /bin/true")
+            assert (done.returncode, done.stdout) == (0, "entered\n"), done.stderr
+        stays_in_hand(sg, process, path)
+    finally:
+        end(process)
+
+
 @pytest.mark.parametrize("how", ["killed", "interrupted"])
 def test_nobody_lingers_at_the_close_of_a_socket(sg, how):
     """The last close of a connection is the supervisor's: it does not wait for the peer, as often as the world arranges it."""
@@ -217,6 +293,53 @@ def test_the_keeper_ends_a_world_whose_network_cannot_be_cut(sg, standing):
     done = sg.cli("stop", "--network", find(sg, path))
     assert done.returncode == 125 and "the session ends" in done.stderr
     assert has_ended(first)
+
+
+def test_a_world_does_not_outlive_its_front_end(sg, standing):
+    process, _, first = standing
+    process.kill()
+    assert has_ended(first)
+
+
+FLOOD = """
+import os
+folder = "\\1" * 200
+os.makedirs(folder, exist_ok=True)
+name = (folder + "/../") * 18 + "../" * 9 + "usr/new"  # 22 KB in the record
+def refuse():
+    for i in range(400):
+        try: os.open(name, os.O_RDWR | os.O_CREAT)
+        except OSError: pass
+for i in range(2):
+    if os.fork() == 0: refuse(); os._exit(0)
+for i in range(2): os.wait()
+"""
+GRANTED = """
+import os
+count = 0
+for i in range(2000):
+    try: os.close(os.open("mine", os.O_RDWR | os.O_CREAT)); count += 1
+    except OSError: pass
+print(count)
+"""
+
+
+def test_sessions_that_flood_their_auditors_lose_no_record_of_others(sg):
+    """Two at the same time, with the largest records that a world can cause, on the disk where a third has its own."""
+    profile = BASE.replace("Exec", 'ReadWrite = ["%s/**"]\nExec' % sg.cwd, 1)
+    flooding = [sg.start(profile, "/usr/bin/python3", "-c", FLOOD, options=["--quiet"]) for _ in range(2)]
+    asking = sg.start(profile, "/usr/bin/python3", "-c", GRANTED, stdout=subprocess.PIPE)
+    given = int(asking[0].communicate(timeout=120)[0])
+    for (process, log), kind, count in [(flooding[0], "refusal", 800), (flooding[1], "refusal", 800), (asking, "grant", 2000)]:
+        assert process.wait(timeout=120) == 0
+        assert sg.cli("audit", "verify", log).returncode == 0
+        with open(log, encoding="utf-8") as f:
+            records = [json.loads(line) for line in f]
+        recorded, failed = sum(r["kind"] == kind for r in records), sum(r["coalesced"] for r in records if r["kind"] == "flood")
+        assert records[-1]["kind"] == "session-end" and records[-1]["counts"][kind] == recorded
+        assert records[-1]["counts"]["failed"] == failed and recorded + failed >= count, (recorded, failed)
+        assert [r["seq"] for r in records] == list(range(1, len(records) + 1))
+    assert given == recorded > 1000, (given, recorded)  # of the last: what was given is on the record, and most of it was
 
 
 def test_the_keeper_lets_a_supervisor_that_is_there_answer(sg):
