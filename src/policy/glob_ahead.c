@@ -67,12 +67,19 @@ static void close_over(struct places *places, bool slash)
 			pass(places, places->at[i], slash);
 }
 
+static void begin(struct places *places, const struct sg_glob *glob)
+{
+	places->glob = glob;
+	places->count = 0;
+	places->overflow = false;
+}
+
 /* The places after one more byte. Those right behind a '/' of the glob come first: there another one of it is the same. */
-static void step(struct places *places, unsigned char byte)
+static void step(const struct places *places, unsigned char byte, struct places *next)
 {
 	const struct sg_glob *glob = places->glob;
-	struct places next = {.glob = glob};
 
+	begin(next, glob);
 	for (size_t i = 0; i < places->count; i++) {
 		const size_t at = places->at[i];
 		const struct sg_glob_token *token = &glob->tokens[at];
@@ -80,36 +87,44 @@ static void step(struct places *places, unsigned char byte)
 		if (at < glob->count && ((token->kind == SG_GLOB_BYTE && token->byte == byte) ||
 					 (token->kind == SG_GLOB_CLASS &&
 					  sg_glob_class_has(&glob->classes[token->class], byte))))
-			add_place(&next, at + 1);
+			add_place(next, at + 1);
 	}
 	if (byte == '/')
-		close_over(&next, true);
+		close_over(next, true);
 	for (size_t i = 0; i < places->count; i++) {
 		const size_t at = places->at[i];
 
 		if (at < glob->count && (glob->tokens[at].kind == SG_GLOB_TREE ||
 					 (glob->tokens[at].kind == SG_GLOB_STAR && byte != '/')))
-			add_place(&next, at);
+			add_place(next, at);
 	}
-	close_over(&next, false);
-	*places = next;
+	close_over(next, false);
 }
 
 /* The places after `text`. */
 static void reach(const struct sg_glob *glob, const char *text, size_t length, struct places *ret)
 {
-	*ret = (struct places){.glob = glob};
-	add_place(ret, 0);
-	close_over(ret, false);
-	for (size_t i = 0; i < length && ret->count > 0 && !ret->overflow; i++)
-		step(ret, (unsigned char)text[i]);
+	struct places other, *now = ret, *next = &other, *last;
+
+	begin(now, glob);
+	add_place(now, 0);
+	close_over(now, false);
+	for (size_t i = 0; i < length && now->count > 0 && !now->overflow; i++) {
+		step(now, (unsigned char)text[i], next);
+		last = now;
+		now = next;
+		next = last;
+	}
+	if (now != ret)
+		*ret = *now;
 }
 
 /* Whether the glob may end at a place. */
 static bool may_end(const struct sg_glob *glob, size_t at)
 {
-	struct places places = {.glob = glob};
+	struct places places;
 
+	begin(&places, glob);
 	add_place(&places, at);
 	close_over(&places, false);
 	for (size_t i = 0; i < places.count; i++)

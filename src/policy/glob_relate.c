@@ -83,8 +83,10 @@ int sg_glob_overlaps(const struct sg_glob *a, const struct sg_glob *b)
 	struct sg_exploration exploration = {.visit = visit_common, .wanted = want_both};
 	int r;
 
-	if (!prefixes_agree(a, b) || !sg_glob_may_begin(a, b->prefix, b->prefix_length) ||
-	    !sg_glob_may_begin(b, a->prefix, a->prefix_length))
+	/* Of the one with the longer prefix all names begin so; whether the other's can is seen without an automaton. */
+	if (!prefixes_agree(a, b) ||
+	    (a->prefix_length < b->prefix_length && !sg_glob_may_begin(a, b->prefix, b->prefix_length)) ||
+	    (b->prefix_length < a->prefix_length && !sg_glob_may_begin(b, a->prefix, a->prefix_length)))
 		return SG_GLOB_NO;
 	r = explore_two(a, b, &exploration);
 	if (r == SG_GLOB_YES)
