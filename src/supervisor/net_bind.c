@@ -195,11 +195,13 @@ void sg_net_bind(struct sg_request *request)
 	unsigned char bytes[SG_NET_ADDRESS_MAX] = {0};
 	const size_t size = (size_t)(int32_t)data->args[2];
 	struct sg_address address = {0};
+	/* Before the socket: when that is there, the call was found pending, and what was read is its caller's. */
+	const int copied = sg_net_read_address(request, data->args[1], data->args[2], bytes);
 	int status = sg_net_socket_take(request, (int)data->args[0], &socket);
 
 	request->operation = "listen on";
 	if (status == 0)
-		status = sg_net_read_address(request, data->args[1], data->args[2], bytes);
+		status = copied;
 	if (status == 0 && socket.kind != 0)
 		status = sg_address_from_sockaddr(bytes, size, socket.domain, socket.kind, SG_ADDRESS_BIND, &address);
 	if (status < 0)

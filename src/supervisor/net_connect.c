@@ -473,11 +473,13 @@ void sg_net_connect(struct sg_request *request)
 	SG_AUTO_NET_SOCKET struct sg_net_socket socket = SG_NET_SOCKET_INIT;
 	unsigned char bytes[SG_NET_ADDRESS_MAX] = {0};
 	struct sg_address address;
+	/* Before the socket: when that is there, the call was found pending, and what was read is its caller's. */
+	const int copied = sg_net_read_address(request, data->args[1], data->args[2], bytes);
 	int status = sg_net_socket_pin(request, (int)data->args[0], &socket);
 
 	request->operation = "connect to";
 	if (status == 0)
-		status = sg_net_read_address(request, data->args[1], data->args[2], bytes);
+		status = copied;
 	if (status == 0 && connect_own(request, &socket, bytes, (size_t)(int32_t)data->args[2]))
 		return;
 	request->supervisor->in_row = 0;

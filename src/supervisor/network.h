@@ -204,8 +204,8 @@ void sg_net_refuse(struct sg_request *request, const struct sg_decision *decisio
 
 /*
  * Takes a copy of the caller's descriptor `number`, and finds out just in whose network it lies (`outside`): all that security
- * needs of a socket of the world's own. Returns 0 or a negative errno value: -EBADF, -ENOTSOCK, or -EACCES for a socket of
- * a third network.
+ * needs of a socket of the world's own. Finds the call pending: what was read of its caller before may be believed then. Returns 0 or
+ * a negative errno value: -EBADF, -ENOTSOCK, -EINTR for a call that has ended, or -EACCES for a socket of a third network.
  */
 int sg_net_socket_pin(struct sg_request *request, int number, struct sg_net_socket *ret);
 
@@ -332,7 +332,10 @@ void sg_net_send(struct sg_request *request);          /* sendto */
 void sg_net_send_message(struct sg_request *request);  /* sendmsg */
 void sg_net_send_messages(struct sg_request *request); /* sendmmsg */
 
-/* Copies a socket address of the caller. Returns 0 or a negative errno value. */
+/*
+ * Copies a socket address of the caller. Not to be believed before the call was found pending after that: by sg_net_socket_pin, or by
+ * sg_caller_valid. Returns 0 or a negative errno value.
+ */
 int sg_net_read_address(struct sg_request *request, uint64_t pointer, uint64_t length, unsigned char *bytes);
 
 /*

@@ -81,6 +81,8 @@ static void drop_capabilities(void)
 	must(syscall(SYS_capset, &header, none) == 0, "capset");
 }
 
+static bool notify_addresses; /* connect and bind, too */
+
 /* Notifies the calls of the three classes, and openings that give contents; all else is native. */
 static int install_filter(void)
 {
@@ -93,7 +95,8 @@ static int install_filter(void)
 		const struct sg_syscall *call = sg_syscall_by_number(number);
 
 		if (call == NULL || (call->class != SG_CLASS_FILE_CHANGE && call->class != SG_CLASS_FD_CHANGE &&
-				     call->class != SG_CLASS_FILE_LOOK && call->class != SG_CLASS_FILE_DETAIL))
+				     call->class != SG_CLASS_FILE_LOOK && call->class != SG_CLASS_FILE_DETAIL &&
+				     (!notify_addresses || (number != SYS_connect && number != SYS_bind))))
 			continue;
 		program[used++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1);
 		program[used++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
@@ -201,11 +204,24 @@ static void world_stop(struct test_world *world)
 	world->supervisor.world.listener = sg_fd_close(world->supervisor.world.listener);
 }
 
+static void handle(struct sg_request *request)
+{
+	const struct sg_syscall *call = sg_syscall_by_number((unsigned int)request->notification.data.nr);
+
+	if (call->class == SG_CLASS_FILE_LOOK || call->class == SG_CLASS_FILE_DETAIL)
+		sg_handle_look(request);
+	else if (call->class == SG_CLASS_FILE_OPEN)
+		sg_handle_open(request);
+	else if (call->class == SG_CLASS_NET_NAME)
+		sg_handle_network(request);
+	else
+		sg_handle_change(request);
+}
+
 static void serve_one(struct test_world *world)
 {
 	struct sg_supervisor *supervisor = &world->supervisor;
 	struct sg_request request = {.supervisor = supervisor, .operation = "call"};
-	const struct sg_syscall *call;
 
 	if (ioctl(supervisor->world.listener, SECCOMP_IOCTL_NOTIF_RECV, &request.notification) < 0)
 		return;
@@ -214,13 +230,7 @@ static void serve_one(struct test_world *world)
 					    .tid = (pid_t)request.notification.pid,
 					    .proc = supervisor->view.proc};
 	world->notified++;
-	call = sg_syscall_by_number((unsigned int)request.notification.data.nr);
-	if (call->class == SG_CLASS_FILE_LOOK || call->class == SG_CLASS_FILE_DETAIL)
-		sg_handle_look(&request);
-	else if (call->class == SG_CLASS_FILE_OPEN)
-		sg_handle_open(&request);
-	else
-		sg_handle_change(&request);
+	handle(&request);
 	assert_true(request.answered);
 }
 
