@@ -172,18 +172,22 @@ static int list(const struct sg_options *options)
 	return sg_layout_print(STDOUT_FILENO, &out, true);
 }
 
-/* True if the session was given that name: profiles that are united bear their names with "+" between, --name the last. */
+/* True if the session was given that name: profiles that are united bear their names sorted, with "+" between, that of --name among them. */
 static bool is_named(const struct sg_sessions *sessions, size_t index, const char *name)
 {
+	const size_t length = strlen(name);
 	json_t *json = NULL;
-	const char *policy, *last;
+	const char *policy;
 	bool same;
 
 	if (sg_read_json(sessions->texts[index], strcspn(sessions->texts[index], "\n"), &json, NULL) < 0)
 		return false;
 	policy = json_string_value(json_object_get(json, "policy"));
-	last = policy == NULL ? NULL : strrchr(policy, '+');
-	same = policy != NULL && (strcmp(policy, name) == 0 || (last != NULL && strcmp(last + 1, name) == 0));
+	same = policy != NULL && strcmp(policy, name) == 0;
+	for (const char *at = policy; at != NULL && !same; at = strchr(at, '+')) {
+		at += *at == '+';
+		same = strncmp(at, name, length) == 0 && (at[length] == '\0' || at[length] == '+');
+	}
 	json_decref(json);
 	return same;
 }
