@@ -203,6 +203,18 @@ static void start_network(struct test_world *world)
 	must(sg_guard_prepare() == 0, "the guard");
 }
 
+/* A session's is never taken down; here there are several. */
+static void stop_network(const struct test_world *world)
+{
+	struct sg_network *network = world->supervisor.network;
+
+	sg_address_rules_done(&network->rules);
+	sg_namecache_free(sg_take_pointer(network->names));
+	sg_hostaddrs_free(sg_take_pointer(network->host));
+	sg_fd_close(network->epoll);
+	sg_fd_close(network->registry);
+}
+
 static void no_address_is_used_of_a_call_that_has_ended(void **state)
 {
 	static const char own[] = "[Networking]\nFlags = [\"loopback\"]\n";
@@ -233,6 +245,7 @@ static void no_address_is_used_of_a_call_that_has_ended(void **state)
 			fail_msg("%s, pending: %s", rows[i].what, strerror(outcome.error));
 		sg_fd_close(server);
 		world_stop(&world);
+		stop_network(&world);
 		world_done(&world);
 	}
 }
