@@ -51,7 +51,7 @@
 
 /* Listeners: the command's, the first process's, and those of what was started later. */
 enum { ENTRIES_MAX = SG_WORLD_ENTRIES_MAX, HELD_MAX = 2 + SG_WORLD_ENTRIES_MAX, LOWEST_OWN = 900, GROUP_LOST = -2 };
-enum { STAND_IN_MS = 1000 };
+enum { STAND_IN_MS = 1000, STAND_IN_LOOKS = 4 };
 
 struct keeper {
 	const struct sg_world_spec *spec;
@@ -76,6 +76,7 @@ struct keeper {
 	int front;             /* a pidfd of the front end, or -1 */
 	int64_t alone_until;   /* that has ended, and the world is the supervisor's until then; 0: it has not */
 	unsigned int looked;   /* of the supervisor, when somebody asked */
+	unsigned int looks;    /* at the door since then, with somebody before it each time */
 };
 
 /* clone3 behaves as fork here: no stack, no shared memory. */
@@ -228,6 +229,23 @@ static int find_patience(const struct keeper *keeper)
 	return first == 0 ? -1 : first <= now ? 0 : (int)(first - now);
 }
 
+/*
+ * Whether the supervisor has left somebody at the door all the time. One that has nothing to do has not looked there for long either, and
+ * who comes in this moment is its own to answer: so it is one that stands only if somebody was there at each of several looks.
+ */
+static bool supervisor_stands(struct keeper *keeper, int64_t now)
+{
+	struct pollfd door = {.fd = keeper->door, .events = POLLIN};
+
+	keeper->patient_until = 0;
+	if (atomic_load(keeper->spec->stand_in->looked) != keeper->looked || poll(&door, 1, 0) <= 0)
+		return false;
+	if (++keeper->looks == STAND_IN_LOOKS)
+		return true;
+	keeper->patient_until = now + STAND_IN_MS / STAND_IN_LOOKS;
+	return false;
+}
+
 /* `asked`: the door is readable; `alone`: the front end has ended. Returns true if the world is to end. */
 static bool stand_in(struct keeper *keeper, bool asked, bool alone)
 {
@@ -239,11 +257,11 @@ static bool stand_in(struct keeper *keeper, bool asked, bool alone)
 	else if (keeper->alone_until != 0 && keeper->alone_until <= now)
 		return true;
 	if (keeper->patient_until == 0 && asked) {
+		keeper->looks = 0;
 		keeper->looked = atomic_load(with->looked);
-		keeper->patient_until = now + STAND_IN_MS;
-	} else if (keeper->patient_until != 0 && keeper->patient_until <= now) {
-		keeper->patient_until = 0;
-		return atomic_load(with->looked) == keeper->looked && with->answer(keeper->door, with->data);
+		keeper->patient_until = now + STAND_IN_MS / STAND_IN_LOOKS;
+	} else if (keeper->patient_until != 0 && keeper->patient_until <= now && supervisor_stands(keeper, now)) {
+		return with->answer(keeper->door, with->data);
 	}
 	return false;
 }
