@@ -249,8 +249,9 @@ void sg_init_command(const struct sg_world_spec *spec, int slave, int report)
 	int status;
 
 	reset_signals();
+	/* The limits after what opens a file (AppArmor's label): the smallest that starts a program is the same everywhere. */
 	if (take_group(spec, slave, &error) == 0 && place_streams(spec, slave, &error) == 0 &&
-	    set_limits(spec, &error) == 0 && give_up_capabilities(spec, &error) == 0 && chdir(spec->directory) < 0 &&
+	    give_up_capabilities(spec, &error) == 0 && set_limits(spec, &error) == 0 && chdir(spec->directory) < 0 &&
 	    spec->directory_named)
 		(void)sg_error_set_errno(&error, -errno, "cannot enter the working directory %s in this world",
 					 spec->directory);

@@ -114,7 +114,8 @@ def need(program):
 def test_nginx(sg):
     program = need("nginx")
     service = Service(sg, "nginx", '[Filesystem]\nReadOnly = ["${CWD}/**"]\nReadWrite = ["${CWD}/run/**"]\n'
-                                   '[Networking]\nListen = ["tcp:127.0.0.1:PORT"]\n')
+                                   '[Networking]\nListen = ["tcp:127.0.0.1:PORT"]\n'
+                                   '[Misc]\nAcceptMissing = ["idmapped-mounts"]\n')  # for a tmpfs as root's /run: Linux 6.3
     run = service.folder("run")
     service.write("index.html", "a page\n", mode=0o644)
     folders = "".join("%s_temp_path %s/%s;\n" % (name, run, name) for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
