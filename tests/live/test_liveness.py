@@ -136,15 +136,18 @@ def hold():
         os.write(begun[1], b".")
         while True: time.sleep(1000)
     os._exit(0)
-for i in range(400):  # some are let go before
+said = "room"
+for i in range(2000):  # some, and on a slow machine most, are let go before
     if os.fork() == 0: hold()
     os.read(begun[0], 1)
-time.sleep(0.5)
-try:
-    os.posix_spawn("/usr/bin/true", ["true"], {})
-    print("room", flush=True)
-except OSError as e:
-    print(e.strerror, flush=True)
+    if i < 300 or i % 50 != 0: continue
+    time.sleep(0.5)
+    try:
+        os.waitpid(os.posix_spawn("/usr/bin/true", ["true"], {}), 0)
+    except OSError as e:
+        said = e.strerror
+        break
+print(said, flush=True)
 time.sleep(1000)
 """
 
