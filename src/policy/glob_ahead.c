@@ -84,9 +84,9 @@ static void step(const struct places *places, unsigned char byte, struct places 
 		const size_t at = places->at[i];
 		const struct sg_glob_token *token = &glob->tokens[at];
 
-		if (at < glob->count && ((token->kind == SG_GLOB_BYTE && token->byte == byte) ||
-					 (token->kind == SG_GLOB_CLASS &&
-					  sg_glob_class_has(&glob->classes[token->class], byte))))
+		if (at < glob->count &&
+		    ((token->kind == SG_GLOB_BYTE && token->byte == byte) ||
+		     (token->kind == SG_GLOB_CLASS && sg_glob_class_has(&glob->classes[token->class], byte))))
 			add_place(next, at + 1);
 	}
 	if (byte == '/')
@@ -94,8 +94,8 @@ static void step(const struct places *places, unsigned char byte, struct places 
 	for (size_t i = 0; i < places->count; i++) {
 		const size_t at = places->at[i];
 
-		if (at < glob->count && (glob->tokens[at].kind == SG_GLOB_TREE ||
-					 (glob->tokens[at].kind == SG_GLOB_STAR && byte != '/')))
+		if (at < glob->count &&
+		    (glob->tokens[at].kind == SG_GLOB_TREE || (glob->tokens[at].kind == SG_GLOB_STAR && byte != '/')))
 			add_place(next, at);
 	}
 	close_over(next, false);
@@ -177,7 +177,8 @@ static int give(const struct sg_glob *glob, const char *to, const char *between,
 	if (sg_buffer_status(&text) < 0)
 		return -ENOMEM;
 	status = sg_glob_parse(text.data, text.size, NULL, &moved);
-	if (status == -EINVAL) /* an alternative that no name can match any more ("/." and nothing behind it): what is left is not sorted out */
+	/* EINVAL: an alternative that no name can match any more ("/." and nothing behind it): what is left is not sorted out */
+	if (status == -EINVAL)
 		return SG_GLOB_TOO_MANY;
 	return status < 0 ? status : add(data, moved);
 }

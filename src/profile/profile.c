@@ -203,8 +203,12 @@ static void complain_small(struct reader *reader, struct sg_span span, const str
 	char hint[64];
 
 	(void)snprintf(hint, sizeof(hint), bytes ? "write \"%llu%s\" or more" : "write %llu%s or more",
-		       (unsigned long long)(!bytes ? least : mebi ? least >> 20 : least >> 10),
-		       !bytes ? "" : mebi ? "MiB" : "KiB");
+		       (unsigned long long)(!bytes ? least
+					    : mebi ? least >> 20
+						   : least >> 10),
+		       !bytes ? ""
+		       : mebi ? "MiB"
+			      : "KiB");
 	complain(reader, span, hint, "with so small a limit %s no program starts", limit->name);
 }
 

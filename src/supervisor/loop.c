@@ -417,8 +417,9 @@ static bool receive_quickly(struct sg_supervisor *supervisor)
 static void end_blind(struct sg_supervisor *supervisor, int error)
 {
 	char text[96];
-	const int length = snprintf(text, sizeof(text), "the session was ended: its supervisor cannot wait for calls any more: %s",
-				    strerror(error));
+	const int length =
+		snprintf(text, sizeof(text), "the session was ended: its supervisor cannot wait for calls any more: %s",
+			 strerror(error));
 
 	sg_entry_notice(supervisor, supervisor->world.listener, text, (size_t)length);
 	supervisor->ended = true;
@@ -426,7 +427,8 @@ static void end_blind(struct sg_supervisor *supervisor, int error)
 }
 
 /* Waits, and looks at what seldom has anything where there is something. Returns false if nothing is known, or all is over. */
-static bool wait_for(struct sg_supervisor *supervisor, struct pollfd *wait, size_t count, struct pollfd rare[RARE_COUNT])
+static bool wait_for(struct sg_supervisor *supervisor, struct pollfd *wait, size_t count,
+		     struct pollfd rare[RARE_COUNT])
 {
 	int found = poll(wait, (nfds_t)count, find_timeout(supervisor));
 

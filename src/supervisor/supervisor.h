@@ -68,13 +68,14 @@ struct sg_supervisor {
 	uid_t owner_uid;         /* as the host counts */
 	uid_t owner_seen;        /* the same id as we see it in the credentials of a socket's peer */
 	struct sg_entry entries[SG_WORLD_ENTRIES_MAX];
-	size_t entry_limit;  /* those from here on were never used */
-	unsigned int in_row; /* calls that are soon over, since another one (loop.c) */
-	unsigned int unlooked, looked_at; /* calls since all else was looked at last, and the guard's tick then (loop.c) */
-	atomic_uint looked;  /* goes on whenever all else was looked at: the keeper watches it (world/keeper.c) */
-	int rare;            /* epoll instance of what has work now and then (loop.c) */
-	int signals;         /* signalfd of SIGCHLD */
-	bool ids_fixed;      /* no process of the world can change its ids */
+	size_t entry_limit;     /* those from here on were never used */
+	unsigned int in_row;    /* calls that are soon over, since another one (loop.c) */
+	unsigned int unlooked;  /* calls since all else was looked at last (loop.c) */
+	unsigned int looked_at; /* the guard's tick when it was */
+	atomic_uint looked;     /* goes on whenever all else was looked at: the keeper watches it (world/keeper.c) */
+	int rare;               /* epoll instance of what has work now and then (loop.c) */
+	int signals;            /* signalfd of SIGCHLD */
+	bool ids_fixed;         /* no process of the world can change its ids */
 	char ids[SG_IDS_MAX]; /* all ids and groups that the main thread acts with, as its status file has them (request.c) */
 	size_t ids_length;                     /* 0: not read yet */
 	dev_t own_devices[SG_OWN_DEVICES_MAX]; /* file systems of the world's own */

@@ -440,7 +440,8 @@ static bool follow_keeper(int go)
 	struct pollfd closed = {.fd = go};
 	char byte;
 
-	return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && sg_fd_read_full(go, &byte, 1) == 1 && poll(&closed, 1, 0) == 0;
+	return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && sg_fd_read_full(go, &byte, 1) == 1 &&
+	       poll(&closed, 1, 0) == 0;
 }
 
 void sg_world_init(const struct sg_world_spec *spec, int go, int report)

@@ -70,8 +70,8 @@ struct keeper {
 		int pidfd;
 	} entries[ENTRIES_MAX]; /* enter.c */
 	size_t entry_count;
-	int terminals; /* of an empty file that entries lock in turn (enter.c); -1: none yet */
-	int door;      /* the session's; -1: it has none */
+	int terminals;         /* of an empty file that entries lock in turn (enter.c); -1: none yet */
+	int door;              /* the session's; -1: it has none */
 	int64_t patient_until; /* somebody has asked there, and is the supervisor's until then; 0: nobody has */
 	int front;             /* a pidfd of the front end, or -1 */
 	int64_t alone_until;   /* that has ended, and the world is the supervisor's until then; 0: it has not */

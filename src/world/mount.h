@@ -28,8 +28,8 @@ enum sg_mount_kind {
 	SG_MOUNT_DEVICE,  /* the host's device node `source` */
 	SG_MOUNT_PROC,    /* a proc of the world's own PID namespace, processes only */
 	SG_MOUNT_PROC_SYSTEM, /* the same with the files and folders of the kernel that `source` lists: "/one/two/"; read-only */
-	SG_MOUNT_PTS,         /* a devpts instance of the world's own */
-	SG_MOUNT_SYSFS,       /* a read-only sysfs of the world's own network namespace */
+	SG_MOUNT_PTS,   /* a devpts instance of the world's own */
+	SG_MOUNT_SYSFS, /* a read-only sysfs of the world's own network namespace */
 	SG_MOUNT_KINDS_
 };
 

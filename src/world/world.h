@@ -70,9 +70,9 @@ struct sg_world_spec {
 	bool landlock;                 /* Landlock's part for files stands behind the mount tree (sg_confine_files) */
 	const char *apparmor; /* the AppArmor profile that all processes of the world enter (world/label.h), or NULL */
 	int apparmor_lock;    /* held as long as one may be in it (export/apparmor_bound.h); 0, -1: none */
-	bool ping;                     /* the world's group may make ICMP datagram sockets */
-	bool entering;                 /* the world runs already: see world/enter.c */
-	bool resolver;                 /* make the sockets of the session's resolver in the world's network */
+	bool ping;            /* the world's group may make ICMP datagram sockets */
+	bool entering;        /* the world runs already: see world/enter.c */
+	bool resolver;        /* make the sockets of the session's resolver in the world's network */
 	const struct sg_world_stand_in *stand_in; /* or NULL */
 	bool open_mediation; /* landlock inside would not bind what the supervisor opens: told to the filter's maker */
 };
