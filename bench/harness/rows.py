@@ -320,9 +320,10 @@ class IdleCpu(Idle):
     id = "idle-cpu"
     title = "idle CPU"
     unit = "µs/s"
-    what = "CPU time of the runner's own processes while the command waits"
+    what = "CPU time of the runner's own processes in a second in which the command waits, from the third after its start on"
 
     def take(self, own, interval):
+        time.sleep(2 * interval)  # what the start leaves to be done, as the records that go to the disk, is no part of it
         start = time.monotonic()
         before = sum(processes.cpu_ns(pid) for pid in own)
         time.sleep(interval)

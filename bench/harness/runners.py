@@ -93,7 +93,8 @@ class Shellguard(Runner):
         lines += ["", "[Runtime]",
                   'Flags = ["start", "malloc", "threads", "fork", "exec", "signals", "timers"]',
                   f"Env = [{names}]",
-                  'Limits = { Processes = 1024, OpenFiles = 4096, CpuTime = "1h" }', ""]
+                  'Limits = { Processes = 1024, OpenFiles = 4096, CpuTime = "1h" }', "",
+                  "[User]", 'Flags = ["create"]', ""]  # make puts on its own ids before it starts a program
         with open(path, "w", encoding="utf-8") as stream:
             stream.write("\n".join(lines))
         return path

@@ -1341,5 +1341,6 @@ int main(int argc, char **argv)
 	if (argc > 2 && strcmp(argv[1], "--run") == 0)
 		return run_here(argv + 2);
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGHUP, SIG_DFL); /* nohup: what is ignored from the start stays so, and a test sends it */
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
