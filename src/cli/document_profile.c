@@ -30,8 +30,8 @@ static const char *const sections[SG_SECTIONS] = {
 	[SG_SECTION_LABEL] = "A class of data or of reach, [Label.NAME].",
 	[SG_SECTION_WALLS] = "Labels that one world may never hold together.",
 	[SG_SECTION_PRIVILEGED] = "What the broker may do for the world.",
-	[SG_SECTION_TEST] = "An assertion about the profile, which \"shellguard test\" checks: one action and what is "
-			    "expected of it. It changes nothing of what the profile means.",
+	[SG_SECTION_TEST] = ("An assertion about the profile, which \"shellguard test\" checks: one action and what is "
+			     "expected of it. It changes nothing of what the profile means."),
 	[SG_SECTION_ACTION] = "One action of the broker.",
 };
 

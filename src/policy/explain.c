@@ -153,8 +153,8 @@ void sg_explain_files(const struct sg_policy *policy, struct sg_buffer *out)
 
 static const char *const host_words[SG_HOST_KINDS_] = {
 	[SG_HOST_PREFIX] = "by address",
-	[SG_HOST_NAME] = "the addresses that the session's resolver answers for the name: whatever else lives at them "
-			 "is open too",
+	[SG_HOST_NAME] = ("the addresses that the session's resolver answers for the name: whatever else lives at them "
+			  "is open too"),
 	[SG_HOST_SUBDOMAINS] =
 		"names below it, by the addresses answered for them: whatever else lives at them is open too",
 	[SG_HOST_INTERNET] = "every address outside: not this host's own, loopback, link-local or metadata ones",
