@@ -14,7 +14,7 @@ import conftest
 
 MIB = 1 << 20
 LARGEST = 10 * MIB
-PROCESSOR_SECONDS = 20 * conftest.SLOWER  # a tenth of it and less is what it takes
+PROCESSOR_SECONDS = 20 * conftest.SLOWER * (4 if conftest.SANITIZED else 1)  # a tenth of it and less is what it takes
 ADDRESS_SPACE = 1 << 30
 DEADLINE = 120 * conftest.SLOWER
 
